@@ -25,7 +25,7 @@ extras = {
 }
 # `all` leaves out what needs a device or an MPI library: the wrong one of those does not install.
 extras['all'] = [r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'mpi') for r in extras[name]]
-extras['lint'] = ['ruff==0.14.*', 'mypy==1.18.*']
+extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
 extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', *extras['lint']]
 extras['test'] += [r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'demo') for r in extras[name]]
 
@@ -40,7 +40,7 @@ setup(
     # The CUDA sources lie beside the package in a checkout and inside it, as chainlite/_kernels, in a wheel.
     packages=[*find_packages(include=['chainlite', 'chainlite.*']), 'chainlite._kernels'],
     package_dir={'chainlite._kernels': 'kernels'},
-    package_data={'chainlite': ['py.typed'], 'chainlite._kernels': ['*.cu', '*.cuh']},
+    package_data={'chainlite': ['py.typed', 'compat/shim/*.py'], 'chainlite._kernels': ['*.cu', '*.cuh']},
     install_requires=['numpy>=1.26'],
     extras_require=extras,
     classifiers=[

@@ -1,0 +1,59 @@
+# Every target makes the environment it needs (.venv) on its first run; later runs find it there.
+#   make train   train a small network on digits and plot its curves into result/
+#   make test    run every test that this machine can run, with a summary by part
+#   make check   formatting, lint, import floors, types
+#   make lines   lines of code by area, and the longest functions
+
+# The first Python on the path that is new enough and can make environments.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Tests run side by side, one per core: each keeps its matrix products on its own core.
+ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+TESTS ?= tests
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: train test check format lines clean
+.DEFAULT_GOAL = test
+
+train: $(VENV)/.train
+	$(BIN)/python examples/mnist/train_lenet.py $(ARGS)
+
+test: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -q $(TESTS) $(ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(ONE_THREAD) $(BIN)/python -m pytest -q tests/test_floors.py
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lines:
+	@$(PYTHON) scripts/count_lines.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info result
+
+# ---- the environment
+
+$(VENV)/.base:
+	@test -n "$(PYTHON)" || { echo 'chainlite needs Python 3.10 or later with its venv module' \
+	    '(Debian, Ubuntu: apt install python3 python3-venv), found as python3 or named by PYTHON=...'; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || echo 'note: no C++ compiler found (Debian, Ubuntu: apt install g++);' \
+	    'tests that run CUDA kernels on the CPU need one and are skipped without it'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.base setup.py
+	$(PIP) install -e '.[demo,plot]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base setup.py
+	$(PIP) install -e '.[test]'
+	@touch $@
