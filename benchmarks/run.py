@@ -1,0 +1,199 @@
+"""Time chainlite beside Chainer and PyTorch, interleaved: ``python benchmarks/run.py [--help]``.
+
+A repetition times every framework once, in turn, so that a busy machine slows all of them; what is reported is the
+median over the repetitions, the spread (half the distance between the quartiles) and the median of the ratios.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('cases', nargs='*', help='cases whose names contain one of these (default: all)')
+    parser.add_argument('--threads', default='1', help="number of threads, or 'all' (default: 1)")
+    parser.add_argument('--repeat', type=int, default=15, help='repetitions (default: 15)')
+    parser.add_argument('--seconds', type=float, default=0.03, help='least time of one measurement (default: 0.03)')
+    parser.add_argument('--without', nargs='*', default=[], choices=['chainer', 'torch'], help='leave frameworks out')
+    parser.add_argument('--markdown', action='store_true', help='print the table in Markdown')
+    parser.add_argument('--json', type=Path, help='also write everything measured here')
+    parser.add_argument('--check', action='store_true', help='exit with 1 where chainlite is slower than Chainer')
+    return parser.parse_args()
+
+
+def set_threads(threads):
+    """Tell the linear algebra libraries their number of threads; only possible before NumPy is imported."""
+    number = os.cpu_count() if threads == 'all' else int(threads)
+    for variable in ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS']:
+        os.environ[variable] = str(number)
+    return number
+
+
+def open_frameworks(threads, without):
+    """chainlite and whatever there is to compare it with; one line for each that is missing."""
+    from frameworks import Worker, in_process
+
+    frameworks = [in_process('chainlite')]
+    oracle = os.environ.get('CHAINER_ORACLE')
+    if oracle and 'chainer' not in without:
+        frameworks.append(Worker('chainer', oracle))
+    elif 'chainer' not in without:
+        print('no column for Chainer: set CHAINER_ORACLE to a Python that has Chainer 7.8.1', file=sys.stderr)
+    if 'torch' not in without:
+        try:
+            frameworks.append(in_process('torch'))
+            frameworks[-1].module.set_num_threads(threads)
+        except ImportError:
+            print('no column for PyTorch: pip install torch==2.13.0', file=sys.stderr)
+    return frameworks
+
+
+def same(checksums, others, tolerance=2e-4):
+    return all(abs(a - b) <= tolerance * max(scale, 1e-6) for (a, scale), (b, _) in zip(checksums, others))
+
+
+def repetitions(first_run, run, frameworks, repeat):
+    """Seconds per unit of work, for each framework by name; who begins changes from one repetition to the next."""
+    units = {f.name: first_run(f) for f in frameworks}
+    seconds = {f.name: [] for f in frameworks}
+    for i in range(repeat):
+        shift = i % len(frameworks)
+        for f in frameworks[shift:] + frameworks[:shift]:
+            seconds[f.name].append(run(f, units[f.name]) / units[f.name])
+    return seconds
+
+
+def time_case(case, frameworks, repeat, least):
+    """Build, compare and time one case; returns (seconds by framework, errors by framework)."""
+    checksums, errors = {}, {}
+    for f in frameworks:
+        try:
+            checksums[f.name] = f.build(case)
+        except Exception as error:
+            errors[f.name] = f'{type(error).__name__}: {error}'.splitlines()[0]
+    if 'chainlite' in checksums:
+        for name, others in checksums.items():
+            if not same(checksums['chainlite'], others):
+                errors[name] = f'differs from chainlite: {others} != {checksums["chainlite"]}'
+
+    def calibrate(f):
+        f.run(1)
+        number = 1
+        while (seconds := f.run(number)) < least:
+            number = max(number + 1, int(number * min(10, 1.2 * least / seconds)))
+        return number
+
+    working = [f for f in frameworks if f.name in checksums]
+    return repetitions(calibrate, lambda f, number: f.run(number), working, repeat), errors
+
+
+def time_import(frameworks, repeat):
+    return repetitions(lambda f: 1, lambda f, _: f.import_seconds(), frameworks, min(repeat, 7)), {}
+
+
+def summary(seconds):
+    """Median, spread and how many times chainlite's speed each framework has to be multiplied by to reach it."""
+    result = {}
+    for name, values in seconds.items():
+        quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+        result[name] = {
+            'median': statistics.median(values),
+            'spread': (quartiles[2] - quartiles[0]) / 2,
+            'seconds': values,
+        }
+        if 'chainlite' in seconds:
+            result[name]['ratio'] = statistics.median(a / b for a, b in zip(values, seconds['chainlite']))
+    return result
+
+
+def text_of(seconds):
+    unit, factor = ('s', 1) if seconds >= 1 else ('ms', 1e3) if seconds >= 1e-3 else ('us', 1e6)
+    return f'{seconds * factor:.3g} {unit}'
+
+
+def row(case, frameworks, result, errors):
+    cells = [case]
+    for f in frameworks:
+        r = result.get(f.name)
+        cells.append(f'{text_of(r["median"])} ±{100 * r["spread"] / r["median"]:.0f} %' if r else '-')
+    for f in frameworks[1:]:
+        r = result.get(f.name, {})
+        cells.append(f'{r["ratio"]:.2f}' if 'ratio' in r else '-')
+    return cells + ([f'! {errors}'] if errors else [])
+
+
+def processor():
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        return next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def environment(frameworks, threads):
+    import numpy
+
+    return {
+        'processor': processor(),
+        'cores': os.cpu_count(),
+        'threads': threads,
+        'system': platform.platform(),
+        'python': platform.python_version(),
+        'numpy': numpy.__version__,
+        **{f.name: f.version for f in frameworks},
+    }
+
+
+def main():
+    arguments = parse()
+    threads = set_threads(arguments.threads)
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    os.environ['PYTHONPATH'] = str(HERE.parent)
+    import chainer_cases
+
+    frameworks = open_frameworks(threads, arguments.without)
+    where = environment(frameworks, threads)
+    print(', '.join(f'{key} {value}' for key, value in where.items()))
+
+    cases = ['import', *(name[5:] for name in vars(chainer_cases) if name.startswith('time_'))]
+    cases = [c for c in cases if not arguments.cases or any(part in c for part in arguments.cases)]
+    heads = ['case', *(f.name for f in frameworks), *(f'{f.name} / chainlite' for f in frameworks[1:])]
+    separator = ' | ' if arguments.markdown else '  '
+    if arguments.markdown:
+        print('\n| ' + ' | '.join(heads) + ' |\n|' + '---|' * len(heads))
+    else:
+        print(separator.join(f'{head:<22}' for head in heads))
+
+    results, slower, wrong = {}, [], []
+    for case in cases:
+        if case == 'import':
+            seconds, errors = time_import(frameworks, arguments.repeat)
+        else:
+            seconds, errors = time_case(case, frameworks, arguments.repeat, arguments.seconds)
+        results[case] = result = summary(seconds)
+        cells = row(case, frameworks, result, errors)
+        print(
+            '| ' + ' | '.join(cells) + ' |' if arguments.markdown else separator.join(f'{c:<22}' for c in cells),
+            flush=True,
+        )
+        wrong += [case] if errors else []
+        slower += [case] if result.get('chainer', {}).get('ratio', 1) < 1 else []
+
+    if arguments.json:
+        arguments.json.write_text(json.dumps({'environment': where, 'cases': results}, indent=1) + '\n')
+    if wrong:
+        print('failed or different:', ', '.join(wrong))
+    if slower:
+        print('slower than Chainer:', ', '.join(slower))
+    return 1 if wrong or (arguments.check and slower) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
