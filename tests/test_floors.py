@@ -126,7 +126,9 @@ def cycles(surveyed, modules):
     from the package itself.
     """
     graph = {
-        name: {t for _, t in v.imported if t in modules and t != name} for name, v in surveyed.items() if name not in TOP
+        name: {t for _, t in v.imported if t in modules and t != name}
+        for name, v in surveyed.items()
+        if name not in TOP
     }
     index, low, stack, found = {}, {}, [], []
 
@@ -188,7 +190,9 @@ def test_the_survey_sees_upward_imports_also_lazy_ones(tmp_path):
 
 def test_the_survey_sees_cycles_also_lazy_ones(tmp_path):
     files = write(
-        tmp_path, variable='from chainlite.function import f\n', function='def f():\n    from chainlite import variable\n'
+        tmp_path,
+        variable='from chainlite.function import f\n',
+        function='def f():\n    from chainlite import variable\n',
     )
     assert cycles(survey(files), files) == [['function', 'variable']]
 

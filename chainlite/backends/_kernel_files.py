@@ -17,7 +17,9 @@ def kernel_folder() -> Path:
     for folder in (_PACKAGE / '_kernels', _PACKAGE.parent / 'kernels'):
         if (folder / 'common.cuh').is_file():
             return folder
-    raise FileNotFoundError(f'the CUDA sources of chainlite are neither in {_PACKAGE / "_kernels"} nor beside the package')
+    raise FileNotFoundError(
+        f'the CUDA sources of chainlite are neither in {_PACKAGE / "_kernels"} nor beside the package'
+    )
 
 
 def kernel_source(name: str) -> str:

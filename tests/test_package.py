@@ -1,0 +1,105 @@
+"""The wheel: what it holds, and that it works installed outside the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+TRAIN = """
+import sys
+import numpy as np
+import chainlite
+import chainlite.functions as F
+import chainlite.links as L
+from chainlite import optimizers
+
+assert chainlite.__file__.startswith(sys.argv[1]), chainlite.__file__
+x = np.linspace(-1, 1, 20, dtype='f').reshape(10, 2)
+t = (x.sum(axis=1) > 0).astype('i')
+model = L.Classifier(chainlite.Sequential(L.Linear(2, 8), F.tanh, L.Linear(8, 2)))
+optimizer = optimizers.Adam(alpha=.1).setup(model)
+first = float(model(x, t).array)
+for _ in range(20):
+    optimizer.update(model, x, t)
+assert float(model(x, t).array) < first / 4
+"""
+
+KERNELS = """
+import sys
+from chainlite.backends._kernel_files import kernel_folder, kernel_source
+
+assert str(kernel_folder()) == sys.argv[1] + '/chainlite/_kernels', kernel_folder()
+assert 'GRID_STRIDE_LOOP' in kernel_source('common.cuh')
+"""
+
+
+def pip(*args):
+    command = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check', *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    # Built from a copy: setuptools writes into the tree, and would take files from an earlier build there.
+    source = tmp_path_factory.mktemp('source')
+    for name in ('chainlite', 'kernels'):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, source)
+    target = tmp_path_factory.mktemp('wheel')
+    pip('wheel', '--no-deps', '--no-build-isolation', '--wheel-dir', target, source)
+    (path,) = target.glob('*.whl')
+    return path
+
+
+@pytest.fixture(scope='module')
+def run(wheel, tmp_path_factory):
+    """Runs a program, in an empty folder, where the wheel is what `chainlite` means."""
+    site = tmp_path_factory.mktemp('site')
+    pip('install', '--no-deps', '--target', site, wheel)
+    elsewhere = tmp_path_factory.mktemp('elsewhere')
+
+    def run(*args):
+        environ = {**os.environ, 'PYTHONPATH': str(site)}
+        command = [sys.executable, '-W', 'error', *args, str(site)]
+        done = subprocess.run(command, cwd=elsewhere, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_wheel_holds_every_module_and_kernel(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    modules = {f'{p.relative_to(ROOT)}' for p in (ROOT / 'chainlite').rglob('*.py')}
+    kernels = {f'chainlite/_kernels/{p.name}' for p in (ROOT / 'kernels').glob('*.cu*')}
+    assert kernels and modules
+    assert (modules | kernels | {'chainlite/py.typed'}) - held == set()
+
+
+def test_the_wheel_requires_numpy_alone(wheel):
+    with zipfile.ZipFile(wheel) as z:
+        (name,) = (n for n in z.namelist() if n.endswith('.dist-info/METADATA'))
+        lines = z.read(name).decode().splitlines()
+    required = [line for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
+    assert required == ['Requires-Dist: numpy>=1.26']
+
+
+def test_an_installed_wheel_finds_its_kernels(run):
+    run('-c', KERNELS)
+
+
+def test_an_installed_wheel_trains_a_model(run):
+    run('-c', TRAIN)
+
+
+def test_an_installed_wheel_runs_programs_written_for_chainer(run, tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text('import sys, chainer\nprint(chainer.__name__, chainer.__file__.startswith(sys.argv[1]))\n')
+    assert run('-m', 'chainlite', str(script)) == 'chainlite True\n'
