@@ -1,8 +1,9 @@
 """Settings: `global_config` holds what every thread starts from, `config` what this thread sees.
 
-A thread reads `config.name`: its own value if it has set one, the global one otherwise.  `using_config` sets a value for the length
-of a `with` block.
+A thread reads `config.name`: its own value if it has set one, the global one otherwise.  `using_config` sets a value for
+the length of a `with` block.
 """
+
 import os
 import sys
 import threading
@@ -13,13 +14,13 @@ import numpy
 class GlobalConfig:
     """The values that hold in every thread unless the thread has set its own.
 
-    ================================== ==========================================================================================
+    ================================== =====================================================================
     autotune                           look for the fastest convolution algorithm on first use of each shape
     compute_mode                       precision of products on the GPU; None takes the backend's own choice
     cudnn_deterministic                use only algorithms whose results are the same, bit by bit, in every run
-    cudnn_fast_batch_normalization     allow cuDNN's persistent batch normalization (may overflow for large activations)
+    cudnn_fast_batch_normalization     allow cuDNN's persistent batch normalization, which may overflow
     debug                              check for NaN in forward and backward, report where a failing node was made
-    dtype                              of parameters and of arrays made from scratch: float16/32/64, `mixed16`, 'bfloat16'
+    dtype                              of new parameters: float16/32/64, `mixed16`, 'bfloat16'
     enable_backprop                    record the graph
     in_recomputing                     true while `F.forget` runs a forward pass again
     keep_graph_on_report               reported values keep the graph they came from
@@ -31,8 +32,9 @@ class GlobalConfig:
     use_ideep                          the same for the CPU's accelerated kernels
     use_static_graph                   let `static_graph` reuse schedules
     warn_nondeterministic              warn when a nondeterministic function runs
-    ================================== ==========================================================================================
+    ================================== =====================================================================
     """
+
     __slots__ = ('__dict__', '__weakref__', '_mirrors')
 
     def __init__(self):
@@ -56,9 +58,10 @@ class GlobalConfig:
 class LocalConfig(threading.local):
     """One thread's view of a `GlobalConfig`: its own values in front of the global ones.
 
-    Reading a setting has to be cheap (every function call reads several), so that each LocalConfig gets a subclass of its own on which
-    the global values are class attributes: Python's attribute lookup, in C, then does what this class is for.
+    Reading a setting has to be cheap, since every function call reads several.  So each LocalConfig gets a subclass of
+    its own on which the global values are class attributes, and Python's attribute lookup, in C, does all the work.
     """
+
     def __new__(cls, global_config):
         values = {name: _as_class_attribute(value) for name, value in vars(global_config).items()}
         view = type(cls.__name__, (cls,), {'__module__': cls.__module__, **values})
@@ -67,7 +70,7 @@ class LocalConfig(threading.local):
         return self
 
     def __init__(self, global_config):
-        self.__dict__       # threading.local calls this once more in every thread that looks at the object; values start out empty
+        pass  # threading.local calls this again in every thread that looks at the object: there are no values yet
 
     def show(self, file=sys.stdout):
         """Prints every setting as this thread sees it, sorted by name."""
@@ -94,6 +97,7 @@ _unset = object()
 
 class _Mixed16:
     """Parameters and activations in float16, where precision matters (statistics, updates) in float32."""
+
     dtype = numpy.dtype('float16')
 
     def __repr__(self):
@@ -177,6 +181,7 @@ config = LocalConfig(global_config)
 
 class using_config:
     """`with using_config('train', False): ...` sets one of this thread's settings for the block."""
+
     __slots__ = ('_name', '_value', '_config', '_before')
 
     def __init__(self, name, value, config=config):

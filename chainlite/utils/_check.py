@@ -3,11 +3,13 @@
     check = compile_check('x: f (n c *d), W: f (m c *k), b?: f (m)')
     check('Convolution2DFunction', (x, W))
 
-An argument is `name: kinds (sizes)`.  The kinds are letters out of `f` (float), `i` (signed), `u` (unsigned) and `b` (bool), or `*` for any, or
-`=name` for the dtype of an earlier argument.  A size is a name (equal wherever it appears), a number, `_` (any), or `*name` (any number of sizes,
-again equal wherever the name appears; `*_` equal to nothing).  Without parentheses any shape will do.  `?` after the name marks an argument that may be
-missing; `*` before the last name lets it stand for any number of arguments.
+An argument is `name: kinds (sizes)`.  The kinds are letters out of `f` (float), `i` (signed), `u` (unsigned) and `b`
+(bool), or `*` for any, or `=name` for the dtype of an earlier argument.  A size is a name (equal wherever it appears), a
+number, `_` (any), or `*name` (any number of sizes, again equal wherever the name appears, except for `*_`).  Without
+parentheses any shape will do.  `?` after the name marks an argument that may be missing; `*` before the last name lets
+it stand for any number of arguments.
 """
+
 import functools
 import re
 import typing
@@ -23,7 +25,7 @@ class _Argument(typing.NamedTuple):
     optional: bool
     variadic: bool
     kinds: str
-    sizes: tuple | None         # of texts; None: any shape
+    sizes: tuple | None  # of texts; None: any shape
 
     @property
     def star(self):
@@ -40,6 +42,7 @@ def compile_check(spec):
     def check(label, arrays):
         if not fits[len(arrays)](*arrays):
             _explain(label, arguments, arrays)
+
     return check
 
 
@@ -67,12 +70,17 @@ def _expand(arguments, count):
     """One argument for each of `count` arrays, or None if the number does not fit."""
     *others, last = arguments
     if last.variadic:
-        return others + [last._replace(name=f'in_types[{i}]') for i in range(len(others), count)] if count >= len(others) else None
+        return (
+            others + [last._replace(name=f'in_types[{i}]') for i in range(len(others), count)]
+            if count >= len(others)
+            else None
+        )
     required = sum(not argument.optional for argument in arguments)
     return arguments[:count] if required <= count <= len(arguments) else None
 
 
-# ---- when all is well: straight-line code -----------------------------------------------------------------------------------------
+# ---- when all is well: straight-line code ---------------------------------------------------------------------------
+
 
 class _FitsByCount(dict):
     """For each number of arrays, a function that says whether they fit (a false alarm is left to `_explain`)."""
@@ -87,7 +95,7 @@ class _FitsByCount(dict):
 
 
 def _compile(arguments):
-    known = {}                  # size -> where it was first seen
+    known = {}  # size -> where it was first seen
     loads, tests = [], []
     for i, argument in enumerate(arguments):
         if argument.kinds[0] == '=':
@@ -123,7 +131,8 @@ def _index(arguments, name):
     return next(i for i, argument in enumerate(arguments) if argument.name == name)
 
 
-# ---- when it is not: the same again, one condition after the other, with names ------------------------------------------------------
+# ---- when it is not: the same again, one condition after the other, with names --------------------------------------
+
 
 def _explain(label, arguments, arrays):
     expanded = _expand(arguments, len(arrays))
@@ -168,9 +177,9 @@ def _explain_shape(label, argument, shape, known):
     for j, size in enumerate(sizes):
         if size in ('_', '*_'):
             continue
-        after = j + 1 - len(sizes)          # how far from the end, 0 for the last
+        after = j + 1 - len(sizes)  # how far from the end, 0 for the last
         if j == star:
-            text, value = f'{name}.shape[{j or ""}:{after or ""}]', shape[j:ndim + after]
+            text, value = f'{name}.shape[{j or ""}:{after or ""}]', shape[j : ndim + after]
         elif star is None or j < star:
             text, value = f'{name}.shape[{j}]', shape[j]
         else:

@@ -6,11 +6,13 @@
         x, W = in_types
         type_check.expect(x.dtype.kind == 'f', x.shape[1] == W.shape[1])
 
-It first runs in the *light mode*, where `in_types` are the arrays themselves and the conditions plain booleans.  Only if one is false
-it runs again with symbols in place of arrays, so that the error can show the condition and the values on either side of it.
+It first runs in the *light mode*, where `in_types` are the arrays themselves and the conditions plain booleans.  Only if
+one is false it runs again with symbols in place of arrays, so that the error can show the condition and the values on
+either side of it.
 
-`compile_check` turns a one-line description of the same into a checker, which is what the functions of this package use.
+`compile_check` turns a one-line description of the same into a checker: the functions of this package use that.
 """
+
 import contextlib
 import math
 import operator
@@ -30,7 +32,8 @@ class _State(threading.local):
 _state = _State()
 
 
-# ---- types of arrays ----------------------------------------------------------------------------------------------------------------
+# ---- types of arrays ------------------------------------------------------------------------------------------------
+
 
 class TypeInfo:
     """Shape and dtype of an array."""
@@ -47,6 +50,7 @@ class TypeInfo:
 
 class TypeInfoTuple(tuple):
     """Types of all inputs of a function, as symbols."""
+
     name = 'in_types'
 
     def size(self):
@@ -74,7 +78,9 @@ def get_types(data, name, accept_none, *, shapes=None):
     assert isinstance(data, tuple)
     if shapes is None:
         shapes = [None if x is None else x.shape for x in data]
-    types = TypeInfoTuple(_symbol(x, f'{name}[{i}]', accept_none, shape) for i, (x, shape) in enumerate(zip(data, shapes)))
+    types = TypeInfoTuple(
+        _symbol(x, f'{name}[{i}]', accept_none, shape) for i, (x, shape) in enumerate(zip(data, shapes))
+    )
     types.name = name
     return types
 
@@ -101,10 +107,11 @@ def same_types(*arrays):
     return len(libraries) == 1 and not any(isinstance(x, numpy.ndarray) for x in arrays) and None not in libraries
 
 
-# ---- expressions --------------------------------------------------------------------------------------------------------------------
+# ---- expressions ----------------------------------------------------------------------------------------------------
+
 
 class Expr:
-    """A node of an expression tree.  `priority` says how tightly it binds, to print as few parentheses as Python needs."""
+    """A node of an expression tree.  `priority`, how tightly it binds, decides where it prints parentheses."""
 
     def __init__(self, priority):
         self.priority = priority
@@ -123,13 +130,15 @@ class Expr:
         return Call(self, args)
 
     def __bool__(self):
-        raise RuntimeError('An Expr instance cannot be evaluated as bool. '
-                           'Please use chainer.utils.type_check.eval() to evaluate an expression.')
+        raise RuntimeError(
+            'An Expr instance cannot be evaluated as bool. '
+            'Please use chainer.utils.type_check.eval() to evaluate an expression.'
+        )
 
     __nonzero__ = __bool__
     __hash__ = None
 
-    def __getstate__(self):                     # keeps copy and pickle from taking an attribute expression for a method
+    def __getstate__(self):  # keeps copy and pickle from taking an attribute expression for a method
         return self.__dict__
 
     def __setstate__(self, state):
@@ -142,6 +151,7 @@ def _binary(priority, symbol, function, right_associative=False):
 
     def make_reflected(x, y):
         return BinaryOperator(priority, y, x, symbol, function, right_associative)
+
     return make, make_reflected
 
 
@@ -354,7 +364,8 @@ def _subscript(key):
     return f'{start}:{stop}:{step}' if step else f'{start}:{stop}'
 
 
-# ---- what a check calls -------------------------------------------------------------------------------------------------------------
+# ---- what a check calls ---------------------------------------------------------------------------------------------
+
 
 def expect(*bool_exprs):
     """Raises `InvalidType` unless all conditions hold."""
@@ -406,7 +417,8 @@ def _argname(in_types, names):
 argname = _argname
 
 
-# ---- who runs checks ----------------------------------------------------------------------------------------------------------------
+# ---- who runs checks ------------------------------------------------------------------------------------------------
+
 
 class LightMode:
     """`with light_mode:` runs checks on the arrays themselves."""
