@@ -6,8 +6,8 @@ Three ways, from least to most::
     import chainlite.compat; chainlite.compat.install()   # before code that imports chainer
     python -m chainlite train.py --gpu -1           # a whole program (also: -m MODULE)
 
-After :func:`install`, ``chainer`` and every ``chainer.x.y`` *are* ``chainlite`` and ``chainlite.x.y``: one module object
-under both names, so ``isinstance`` and patched attributes agree. ``import chainerx`` finds a module whose
+After :func:`install`, ``chainer`` and every ``chainer.x.y`` *are* ``chainlite`` and ``chainlite.x.y``: one module
+object under both names, so ``isinstance`` and patched attributes agree. ``import chainerx`` finds a module whose
 ``is_available()`` is False, as Chainer's own does where ChainerX is not built. Programs started from this one, by
 ``subprocess`` or by ``multiprocessing``, inherit all of this through a folder on ``PYTHONPATH``.
 
@@ -71,8 +71,8 @@ class _AliasFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def share_loaded(self, but: str | None = None) -> None:
         """Enters every module loaded so far under its other name.
 
-        The import system binds a module that it loads as an attribute of its parent; for one found in ``sys.modules`` it
-        does not, so a parent that has put a function in the place of a submodule (``utils.experimental``) keeps it.
+        The import system binds a module that it loads as an attribute of its parent; for one found in ``sys.modules``
+        it does not, so a parent that has put a function in the place of a submodule (``utils.experimental``) keeps it.
         """
         for alias, own in self.aliases.items():
             for name, module in list(sys.modules.items()):
@@ -136,7 +136,7 @@ def _reach_children() -> None:
     """Lets new processes find the shim: by PYTHONPATH, or by the sys.path that multiprocessing hands them."""
     shim, root = str(_SHIM), str(_ROOT)
     if shim not in sys.path:
-        # Behind the program's own folder, which comes first unless Python was told not to, and before an installed Chainer.
+        # Before an installed Chainer, and behind the program's own folder (which Python can be told to leave out).
         sys.path.insert(0 if getattr(sys.flags, 'safe_path', False) else 1, shim)
     if root not in sys.path:
         sys.path.append(root)

@@ -1,4 +1,4 @@
-"""Programs that import chainer, run on chainlite: by compat.install(), by `python -m chainlite`, and in child processes.
+"""Programs that import chainer: after compat.install(), under `python -m chainlite`, and in child processes.
 
 Each runs in an interpreter of its own, as what is installed in a process stays installed.
 """
