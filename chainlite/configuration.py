@@ -1,7 +1,7 @@
 """Settings: `global_config` holds what every thread starts from, `config` what this thread sees.
 
-A thread reads `config.name`: its own value if it has set one, the global one otherwise.  `using_config` sets a value for
-the length of a `with` block.
+A thread reads `config.name`: its own value if it has set one, the global one otherwise.  `using_config` sets a value
+for the length of a `with` block.
 """
 
 import os
