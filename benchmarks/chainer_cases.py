@@ -133,7 +133,7 @@ def time_lstm_cell(chainer):
 # Whole training steps: forward, loss, backward and update, with a fresh batch each.
 
 
-def _chain(chainer):
+def chains(chainer):
     L, F = chainer.links, chainer.functions
 
     class MLP(chainer.Chain):
@@ -203,15 +203,15 @@ def _chain(chainer):
     return {'mlp': MLP, 'lenet5': LeNet5, 'resnet20': ResNet20}
 
 
-def _model(chainer, name):
-    model = _chain(chainer)[name]()
+def make_model(chainer, name, seed=0):
+    model = chains(chainer)[name]()
     for path, param in model.namedparams():
-        param.array[...] = initial_value(path, param.shape)
+        param.array[...] = initial_value(path, param.shape, seed)
     return model
 
 
 def _training_step(chainer, name, optimizer, shape):
-    model = _model(chainer, name)
+    model = make_model(chainer, name)
     optimizer.setup(model)
     pool = itertools.cycle(batches(*shape))
 
@@ -239,7 +239,7 @@ def time_resnet20_step(chainer):
 
 
 def _predict(chainer, name, shape):
-    model = _model(chainer, name)
+    model = make_model(chainer, name)
     pool = itertools.cycle(batches(*shape))
 
     def step():
@@ -261,7 +261,7 @@ def time_resnet20_predict(chainer):
 
 
 def _update(chainer, optimizer):
-    model = _model(chainer, 'resnet20')
+    model = make_model(chainer, 'resnet20')
     optimizer.setup(model)
     params = [param for _, param in sorted(model.namedparams())]
     for path, param in model.namedparams():

@@ -19,11 +19,11 @@ def batches(*shape, classes=10, number=8):
     ]
 
 
-def initial_value(path, shape):
+def initial_value(path, shape, seed=0):
     """The initial value of the parameter called ``path`` (``/conv1/W``): seeded by its name, scaled by its fan-in."""
     if path.endswith(('/b', '/beta')):
         return np.zeros(shape, np.float32)
     if path.endswith('/gamma'):
         return np.ones(shape, np.float32)
-    rng = np.random.RandomState(zlib.crc32(path.encode()))
+    rng = np.random.RandomState(zlib.crc32(path.encode()) ^ seed)
     return (rng.standard_normal(shape) * np.prod(shape[1:]) ** -0.5).astype(np.float32)

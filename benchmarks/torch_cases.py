@@ -107,7 +107,7 @@ def time_lstm_cell(torch):
     return _operation(torch, function, (32, 128), (32, 512))
 
 
-def _modules(torch):
+def modules(torch):
     nn, F = torch.nn, torch.nn.functional
 
     class MLP(nn.Module):
@@ -187,11 +187,11 @@ def _named_parameters(model):
     )
 
 
-def _model(torch, name):
-    model = _modules(torch)[name]()
+def make_model(torch, name, seed=0):
+    model = modules(torch)[name]()
     with torch.no_grad():
         for path, param in _named_parameters(model):
-            param.copy_(torch.from_numpy(initial_value(path, tuple(param.shape))))
+            param.copy_(torch.from_numpy(initial_value(path, tuple(param.shape), seed)))
     return model
 
 
@@ -200,7 +200,7 @@ def _batches(torch, shape):
 
 
 def _training_step(torch, name, optimizer, shape):
-    model = _model(torch, name)
+    model = make_model(torch, name)
     optimizer = optimizer(model.parameters())
     pool = _batches(torch, shape)
 
@@ -232,7 +232,7 @@ def time_resnet20_step(torch):
 
 
 def _predict(torch, name, shape):
-    model = _model(torch, name).eval()
+    model = make_model(torch, name).eval()
     pool = _batches(torch, shape)
 
     def step():
@@ -251,7 +251,7 @@ def time_resnet20_predict(torch):
 
 
 def _update(torch, optimizer):
-    model = _model(torch, 'resnet20')
+    model = make_model(torch, 'resnet20')
     named = _named_parameters(model)
     for path, param in named:
         param.grad = torch.from_numpy(initial_value(path, tuple(param.shape)))
