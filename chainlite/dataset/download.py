@@ -1,0 +1,89 @@
+"""The folder of downloaded and prepared data, shared by the processes of a user.
+
+It is ``~/.chainer/dataset`` unless the environment variable ``CHAINER_DATASET_ROOT`` or :func:`set_dataset_root` names
+another, with the layout of Chainer, whose files are used if they are there. All files are written under another name
+and moved into place, and a lock keeps processes from doing one thing twice.
+"""
+import hashlib
+import os
+import sys
+
+from chainlite.utils._files import atomic_path
+from chainlite.utils._files import file_lock
+
+_dataset_root = os.environ.get('CHAINER_DATASET_ROOT', os.path.join(os.path.expanduser('~'), '.chainer', 'dataset'))
+
+
+def get_dataset_root():
+    """Returns the folder of datasets."""
+    return _dataset_root
+
+
+def set_dataset_root(path):
+    """Sets the folder of datasets for this process."""
+    global _dataset_root
+    _dataset_root = path
+
+
+def get_dataset_directory(dataset_name, create_directory=True):
+    """Returns the folder of one dataset, such as ``pfnet/chainer/mnist``, in the root; makes it unless told not to."""
+    path = os.path.join(_dataset_root, dataset_name)
+    if create_directory:
+        os.makedirs(path, exist_ok=True)
+    return path
+
+
+def cached_download(url):
+    """Downloads a file once and returns its path in the cache.
+
+    Raises:
+        OSError: if the cache can not be made, or the download fails.
+    """
+    folder = os.path.join(_dataset_root, '_dl_cache')
+    os.makedirs(folder, exist_ok=True)
+    path = download_path(url)
+    with file_lock(os.path.join(folder, '_dl_lock')):
+        if not os.path.exists(path):
+            print(f'Downloading from {url}...', file=sys.stderr, flush=True)
+            with atomic_path(path) as temporary:
+                _download(url, temporary)
+    return path
+
+
+def _download(url, path):
+    from shutil import copyfileobj
+    from urllib.request import urlopen
+    with urlopen(url, timeout=60) as response, open(path, 'wb') as f:
+        copyfileobj(response, f)
+        expected = response.headers.get('Content-Length')
+    if expected is not None and os.path.getsize(path) != int(expected):
+        raise OSError(f'the connection to {url} ended early')
+
+
+def download_path(url):
+    """Returns where the cache keeps the file from ``url``, whether it is there or not."""
+    return os.path.join(_dataset_root, '_dl_cache', hashlib.md5(url.encode()).hexdigest())
+
+
+def cache_or_load_file(path, creator, loader):
+    """Returns ``loader(path)`` if the file exists, otherwise makes it by ``creator(path)`` and returns what that did.
+
+    Args:
+        path: Path of the file.
+        creator: Function that writes the content to the path it is given (a temporary one) and returns it.
+        loader: Function that reads the content from a path and returns it.
+
+    Raises:
+        RuntimeError: if the root is not a folder and can not be made.
+    """
+    if os.path.exists(path):
+        return loader(path)
+    try:
+        os.makedirs(_dataset_root, exist_ok=True)
+    except OSError:
+        raise RuntimeError(f'cannot create dataset directory: {_dataset_root}')
+    with file_lock(os.path.join(_dataset_root, '_create_lock')):
+        if os.path.exists(path):        # another process made it meanwhile
+            return loader(path)
+        with atomic_path(path) as temporary:
+            return creator(temporary)
