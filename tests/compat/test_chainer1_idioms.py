@@ -1,0 +1,90 @@
+"""What Chainer 1 had and later versions removed: the error is Chainer 7.8.1's and names today's spelling."""
+
+import numpy as np
+import pytest
+
+import chainlite as chainer
+import chainlite.functions as F
+import chainlite.links as L
+
+USING_CONFIG = '{} argument is not supported anymore. Use chainer.using_config'
+DETERMINISTIC = (
+    'deterministic argument is not supported anymore. '
+    "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`."
+)
+CUDNN_IN_SAMPLERS = (
+    'The argument "use_cudnn" is not supported anymore. '
+    "Use chainer.using_config('use_cudnn', value) context where value can be `always`, `never`, or `auto`."
+)
+
+X = np.ones((1, 1), 'f')
+X4 = np.ones((1, 1, 1, 1), 'f')
+H = np.ones((1, 1, 1), 'f')
+RNN = (1, 0, H, [], [], [X])
+LSTM = (1, 0, H, H, [], [], [X])
+
+# (what is called, made late because links have parameters; positional arguments; removed keyword; what Chainer says)
+REMOVED = [
+    (lambda: chainer.Variable, (X,), 'volatile', USING_CONFIG),
+    (lambda: F.dropout, (X,), 'train', USING_CONFIG),
+    (lambda: F.zoneout, (X, X), 'train', USING_CONFIG),
+    (lambda: F.rrelu, (X,), 'train', USING_CONFIG),
+    (lambda: F.batch_normalization, (X, X[0], X[0]), 'train', USING_CONFIG),
+    (lambda: F.convolution_2d, (X4, X4), 'deterministic', DETERMINISTIC),
+    (lambda: F.deconvolution_2d, (X4, X4), 'deterministic', DETERMINISTIC),
+    (lambda: F.spatial_transformer_grid, (X4, (1, 1)), 'use_cudnn', CUDNN_IN_SAMPLERS),
+    (lambda: F.spatial_transformer_sampler, (X4, X4), 'use_cudnn', CUDNN_IN_SAMPLERS),
+    *(
+        (lambda name=name: getattr(F, f'n_step_{name}'), LSTM if 'lstm' in name else RNN, keyword, USING_CONFIG)
+        for name in ('gru', 'bigru', 'lstm', 'bilstm', 'rnn')
+        for keyword in ('train', 'use_cudnn')
+    ),
+    *(
+        (lambda name=name: getattr(L, f'NStep{name}'), (1, 1, 1, 0), 'use_cudnn', USING_CONFIG)
+        for name in ('GRU', 'BiGRU', 'LSTM', 'BiLSTM', 'RNNTanh', 'BiRNNTanh', 'RNNReLU', 'BiRNNReLU')
+    ),
+    (lambda: L.NStepGRU(1, 1, 1, 0), (None, [X]), 'train', USING_CONFIG),
+    (lambda: L.NStepLSTM(1, 1, 1, 0), (None, None, [X]), 'train', USING_CONFIG),
+    (lambda: L.NStepRNNTanh(1, 1, 1, 0), (None, [X]), 'train', USING_CONFIG),
+    (lambda: L.StatefulZoneoutLSTM, (1, 1), 'train', USING_CONFIG),
+    (lambda: L.BatchNormalization(1), (X,), 'test', USING_CONFIG),
+    (lambda: L.Convolution2D, (1, 1, 1), 'deterministic', DETERMINISTIC),
+    (lambda: L.Deconvolution2D, (1, 1, 1), 'deterministic', DETERMINISTIC),
+    (
+        lambda: L.MLPConvolution2D,
+        (1, (1,), 1),
+        'wscale',
+        '{} is not supported anymore. Use conv_init and bias_init argument to change the scale of initial parameters.',
+    ),
+    (lambda: L.GoogLeNet(None), (X4,), 'train', USING_CONFIG),
+    (lambda: L.GoogLeNet(None).extract, ([np.zeros((8, 8, 3), 'B')],), 'train', USING_CONFIG),
+    (lambda: L.GoogLeNet(None).extract, ([np.zeros((8, 8, 3), 'B')],), 'volatile', USING_CONFIG),
+]
+
+
+@pytest.mark.parametrize(('make', 'args', 'keyword', 'says'), REMOVED)
+def test_a_removed_argument_is_refused_with_todays_spelling(make, args, keyword, says):
+    with pytest.raises(ValueError) as info:
+        make()(*args, **{keyword: True})
+    assert str(info.value) == says.format(keyword)
+
+
+@pytest.mark.parametrize(('make', 'args'), [row[:2] for row in REMOVED])
+def test_an_unknown_argument_is_refused_by_name(make, args):
+    with pytest.raises(TypeError, match='no_such_argument'):
+        make()(*args, no_such_argument=True)
+
+
+def test_function_set_names_chain():
+    with pytest.raises(AttributeError, match="has no attribute 'FunctionSet'.*chainer.Chain"):
+        chainer.FunctionSet  # noqa: B018
+
+
+def test_old_function_names_make_reusable_callables():
+    x = chainer.Variable(np.array([[[[1, -2], [3, -4]]]], 'f'))
+    pool = F.MaxPooling2D(2, 2)
+    y, z = pool(x), pool(x)
+    assert y.creator is not z.creator and y.array == z.array == 3
+    np.testing.assert_array_equal(F.Sigmoid()(x).array, F.sigmoid(x).array)
+    (F.Sigmoid()(pool(x)) + z).backward()
+    assert x.grad[0, 0, 1, 0] == pytest.approx(1 + 1 / (2 + 2 * np.cosh(3)), rel=1e-6)
