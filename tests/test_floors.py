@@ -15,14 +15,35 @@ PACKAGE = 'chainlite'
 FLOORS = [
     {'configuration', '_version', '_chainerx', 'utils'},
     {
-        *('backend', 'backends', 'cuda', 'types', 'device_resident', 'memory_layouts', 'warnings', '_runtime_info'),
+        *(
+            'backend',
+            '_backend',
+            'backends',
+            'cuda',
+            'types',
+            'device_resident',
+            'memory_layouts',
+            'warnings',
+            '_runtime_info',
+        ),
         *('initializer', 'initializers'),
         # Chainer's paths cross the floors here: these work on arrays,
         *('utils.conv', 'utils.conv_nd', 'utils.conv_nd_kernel', 'utils.walker_alias', 'utils.array'),
         *('dataset.convert', 'dataset.download'),
     },
     {
-        *('variable', 'function_node', 'function', 'function_hook', '_backprop', '_elementwise', '_adjoint', '_fused'),
+        *(
+            'variable',
+            'function_node',
+            'function',
+            'function_hook',
+            '_backprop',
+            '_engine',
+            '_elementwise',
+            '_adjoint',
+            '_trilinear',
+            '_fused',
+        ),
         *('utils.sparse', 'graph_optimizations'),  # and these on variables
     },
     {'functions'},
