@@ -1,5 +1,7 @@
 """Devices, and functions that work on arrays of any of them."""
 
+import sys
+
 import numpy
 
 from chainlite._backend import Device
@@ -25,6 +27,23 @@ __all__ = [
 ]
 
 _cpu_device = CpuDevice()
+
+
+def get_array_types():
+    """The array types that Variables may hold here: NumPy's, and CuPy's if CuPy has been imported."""
+    cupy = sys.modules.get('cupy')
+    return (numpy.ndarray,) if cupy is None else (numpy.ndarray, cupy.ndarray)
+
+
+def get_cpu_array_types():
+    """The array types whose data are in the memory of the host."""
+    return numpy.ndarray,
+
+
+def is_arrays_compatible(arrays):
+    """Whether all arrays (Nones aside) are of one library, so that a function can take them together."""
+    arrays = [a for a in arrays if a is not None]
+    return all(isinstance(a, numpy.ndarray) for a in arrays) or all(cuda.is_cupy_array(a) for a in arrays)
 
 
 def copyto(dst, src):

@@ -1,0 +1,159 @@
+"""The backward pass: one loop over the graph, for `Variable.backward`, `chainlite.backward` and `chainlite.grad`.
+
+Gradients are kept by variable node. Where the graph of the backward pass itself is wanted (double backprop) they are Variables; where not they
+are plain arrays, nodes that can compute on arrays do so, and sums are made in place as soon as the engine owns the first of them.
+"""
+import heapq
+import traceback
+
+import numpy as np
+
+from chainlite import backend
+from chainlite.configuration import config, using_config
+from chainlite.function_hook import _hooks
+
+
+class Gradients:
+    """A backward pass: its gradients so far, by variable node.
+
+    Args:
+        wrap: makes a Variable of an array.
+        differentiable: whether gradients are Variables with a graph of their own.
+        retain_grad: whether variables inside the graph keep their gradients.
+        targets: dictionary from function node to the input indexes to follow; every input that requires a gradient if None.
+    """
+
+    def __init__(self, wrap, differentiable, retain_grad, targets=None):
+        self.wrap, self.differentiable, self.retain_grad, self.targets = wrap, differentiable, retain_grad, targets
+        self.known = {}
+        self.owned = set()             # nodes whose gradient is an array made here, which nobody else can have seen
+        self.kept = ()                 # nodes whose gradient is asked for, and therefore not dropped
+        self._heap, self._seen = [], set()
+
+    def add(self, node, gradient):
+        """Adds to the gradient of a node."""
+        known = self.known.get(node)
+        if known is None:
+            self.known[node] = gradient
+        elif self.differentiable:
+            self.known[node] = known + gradient
+        elif node in self.owned and type(known) is type(gradient):
+            known += gradient
+        else:
+            total = known + gradient
+            self.known[node] = total if isinstance(total, type(known)) else np.asarray(total)
+            self.owned.add(node)
+
+    def push(self, function):
+        """Puts a function on the list of those whose outputs have gradients."""
+        if function is not None and function not in self._seen and (self.targets is None or function in self.targets):
+            self._seen.add(function)
+            heapq.heappush(self._heap, (-function.rank, len(self._seen), function))
+
+    def run(self):
+        """Goes through all functions from the highest rank down, and returns the leaves met, in order."""
+        leaves = {}
+        with using_config('enable_backprop', self.differentiable):
+            while self._heap:
+                function = heapq.heappop(self._heap)[2]
+                if function.inputs is None:                        # unchained meanwhile
+                    continue
+                indexes = self._indexes(function)
+                nodes = [y() for y in function.outputs]
+                gys = tuple([self._take(y) for y in nodes])
+                if not indexes or all([g is None for g in gys]):
+                    continue
+                self._backward(function, indexes, gys)
+                for i in indexes:
+                    x = function.inputs[i]
+                    if x in self.known:
+                        if x.creator_node is None:
+                            leaves[x] = None
+                        else:
+                            self.push(x.creator_node)
+        return leaves
+
+    def _indexes(self, function):
+        if self.targets is not None:
+            return self.targets[function]
+        return tuple([i for i, x in enumerate(function.inputs) if x.requires_grad])
+
+    def _take(self, node):
+        if node is None:
+            return None
+        gradient = self.known.get(node) if node in self.kept else self.known.pop(node, None)
+        if self.retain_grad and gradient is not None:
+            node.set_grad(gradient if self.differentiable else self.wrap(gradient))
+        return gradient
+
+    def _backward(self, function, indexes, gys):
+        hooks = function._active_hooks() if _hooks.table or function._local_function_hooks else ()
+        if hooks:
+            in_data = tuple([x.data for x in function.inputs])
+            out_grad = gys if not self.differentiable else tuple([None if g is None else g.array for g in gys])
+            for hook in hooks:
+                hook.backward_preprocess(function, in_data, out_grad)
+        if function._accumulates:
+            gxs = self._accumulating(function, indexes, gys)
+        elif self.differentiable:
+            gxs = function.checked_backward(indexes, gys)
+        elif function.backward_arrays is not None:
+            gxs = function.backward_arrays(indexes, gys)
+        else:
+            gxs = function.checked_backward(indexes, self._wrapped(gys))
+            gxs = [None if g is None else g.array for g in gxs]
+        for hook in hooks:
+            hook.backward_postprocess(function, in_data, out_grad)
+        self._check(function, indexes, gxs)
+        first = set()
+        for i, gx in zip(indexes, gxs):
+            x = function.inputs[i]
+            if function._accumulates and x not in first:
+                first.add(x)
+                self.known.pop(x, None)               # already in gx
+                self.owned.discard(x)
+            if gx is not None:
+                self._load(x)
+                self.add(x, gx)
+
+    def _wrapped(self, gradients):
+        return gradients if self.differentiable else tuple([None if g is None else self.wrap(g) for g in gradients])
+
+    def _accumulating(self, function, indexes, gys):
+        known, seen = [], set()
+        for i in indexes:
+            x = function.inputs[i]
+            self._load(x)
+            known.append(None if x in seen else self.known.get(x))
+            seen.add(x)
+        gxs = function.backward_accumulate(indexes, self._wrapped(gys), self._wrapped(known))
+        return gxs if self.differentiable else [None if g is None else g.array for g in gxs]
+
+    def _load(self, node):
+        """The first time that a leaf is met, what it already has comes in."""
+        if self.targets is None and node.creator_node is None and node not in self.known:
+            if node.old_style is not None:
+                raise RuntimeError(f'cannot twice-differentiate an old style Function "{node.old_style}"')
+            if node.grad_var is not None:
+                self.known[node] = node.grad_var if self.differentiable else node.grad_var.array
+
+    def _check(self, function, indexes, gxs):
+        for i, gx in zip(indexes, gxs):
+            if gx is not None:
+                x = function.inputs[i]
+                if gx.shape != x.shape or gx.dtype != x.dtype:
+                    why = 'Shape' if gx.shape != x.shape else 'Dtype'
+                    error = ValueError if why == 'Shape' else TypeError
+                    raise error(f'Function `{function._impl_name}` ({function.label}) has a bug.\n{_made_at(function)}'
+                                f'{why} of data and grad mismatch\ngrad: {getattr(gx, why.lower())} != data: {getattr(x, why.lower())}')
+                if config.debug:
+                    array = gx.array if self.differentiable else gx
+                    if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
+                        raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
+
+
+def _made_at(function):
+    """Where a function was called, which is known in debug mode."""
+    if function.stack is None:
+        return ''
+    return f'{"-" * 80}\nStacktrace of the function is below:\n{"".join(traceback.format_list(function.stack))}'

@@ -1,0 +1,88 @@
+"""Bilinear functions, three at a time.
+
+Convolution is linear in the image and in the filter. Paired with a third array its result gives a number, <conv(x, W), y>, that is linear in each
+of three arrays x, W, y. Differentiated by one of them it is a function of the two others: convolution (by y), transposed convolution (by x), the
+filter's gradient (by W); and the gradients of these three functions are these three again. So three kernels give three nodes and every order
+of derivative.
+
+    class Convolution(Bilinear):               # place 2, y
+        place, parameters = 2, ('stride', 'pad')
+        def run(self, x, W): ...
+    class Deconvolution(Bilinear): ...         # place 0, x: run(self, W, y)
+    class ConvolutionGradW(Bilinear): ...      # place 1, W: run(self, x, y)
+    Bilinear.tie(Deconvolution, ConvolutionGradW, Convolution)
+"""
+from chainlite.function_node import FunctionNode
+from chainlite.variable import operations
+
+
+class Bilinear(FunctionNode):
+    """Yields one of the three arrays of a trilinear form from the other two.
+
+    Attributes:
+        place: 0, 1 or 2: where the result stands among the three.
+        nodes: the three classes by place, set by `tie`.
+        parameters: names of the attributes that the three nodes share.
+        shape: of the result where the node was made as a gradient, else None.
+
+    An optional third input is a bias, added along `bias_axis` of the result.
+    """
+    place = None
+    nodes = ()
+    parameters = ()
+    shape = None
+    bias_axis = 1
+
+    @staticmethod
+    def tie(*nodes):
+        """Declares the three node classes of a form, in the order of their places."""
+        for node in nodes:
+            node.nodes = nodes
+
+    def run(self, a, b):
+        """The kernel: an array from the two others, in the order of their places."""
+        raise NotImplementedError
+
+    def forward(self, inputs):
+        y = self.run(*inputs[:2])
+        if len(inputs) == 3:
+            y += inputs[2].reshape([-1 if i == self.bias_axis else 1 for i in range(y.ndim)])
+        return y,
+
+    def select_retained(self, needs_grad):
+        self.retain_inputs([i for i in (0, 1) if 1 - i in needs_grad])
+
+    def _gradient_node(self, i, gy, other):
+        """For input i: the node that yields its gradient, and that node's two inputs."""
+        places = [k for k in range(3) if k != self.place]
+        cls = self.nodes[places[i]]
+        node = cls.__new__(cls)
+        for name in self.parameters:
+            setattr(node, name, getattr(self, name))
+        node.shape = self.inputs[i].shape
+        return node, (gy, other) if self.place < places[1 - i] else (other, gy)
+
+    def _bias_axes(self, gy):
+        return tuple([i for i in range(gy.ndim) if i != self.bias_axis % gy.ndim])
+
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        gy, = grad_outputs
+        gxs = []
+        for i in target_input_indexes:
+            if i == 2:
+                gxs.append(gy.sum(self._bias_axes(gy)))
+            else:
+                node, inputs = self._gradient_node(i, gy, self.inputs[1 - i].data)
+                gxs.append(node.run(*inputs))
+        return tuple(gxs)
+
+    def backward(self, target_input_indexes, grad_outputs):
+        gy, = grad_outputs
+        gxs = []
+        for i in target_input_indexes:
+            if i == 2:
+                gxs.append(operations.sum(gy, self._bias_axes(gy)))
+            else:
+                node, inputs = self._gradient_node(i, gy, self.inputs[1 - i].get_variable())
+                gxs += node.apply(inputs)
+        return tuple(gxs)

@@ -1,0 +1,283 @@
+"""Equations: elementwise formulas, written once, run on NumPy and CuPy.
+
+    @equations
+    def momentum(param, grad, v, *, lr, momentum):      # arrays are positional, scalars keyword-only
+        v = momentum * v - lr * grad
+        return param + v, v
+
+    param, v = momentum(param, grad, v, lr=.1, momentum=.9)              # new arrays
+    momentum(param, grad, v, lr=.1, momentum=.9, out=(param, v))         # in place
+
+On NumPy a formula becomes straight-line Python that reuses its temporaries and takes long arrays in blocks that stay in the cache; on CuPy
+it becomes one kernel. Arrays broadcast. The result has the dtype that NumPy gives the arrays together, a scalar takes the arrays' dtype, and
+what is stored in 16 bits is computed in 32. `gradient` gives the equations of the derivatives, which are equations again.
+
+Formulas are traced with symbols (see _symbols), so they must be straight-line: `where(condition, a, b)`, no `if`. Both branches are computed:
+keep the one that is not chosen finite (`expm1(minimum(x, 0))`).
+"""
+import functools
+import inspect
+
+import numpy as np
+
+from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
+    BOOLEAN, CUDA_PREAMBLE, PRIMITIVES, Expr, ZERO, arccos, arcsin, arctan, arctan2, arctanh, as_expr, ceil, cos, cosh, differentiate, equal,
+    exp, expm1, floor, fmod, isnan, leaf, log, log1p, log2, log10, maximum, minimum, names, rsqrt, select, sigmoid, sign, sin, sinh, sqrt,
+    substitute, tan, tanh, topological, trunc, where)
+
+BLOCK = 1 << 14      # elements: a handful of float32 temporaries of this length stay in the second-level cache
+
+
+def equations(function=None, *, outputs=None):
+    """Makes `Equations` of a function; `outputs` names its results ('y', or y0, y1, ... by default)."""
+    if function is None:
+        return functools.partial(equations, outputs=outputs)
+    return trace(function, outputs)
+
+
+def trace(function, outputs=None, label=None):
+    parameters = inspect.signature(function).parameters.values()
+    inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    scalars = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    result = function(*[Expr('name', n) for n in inputs], **{n: Expr('scalar', n) for n in scalars})
+    results = result if isinstance(result, tuple) else (result,)
+    if outputs is None:
+        outputs = 'y' if not isinstance(result, tuple) else ' '.join(f'y{k}' for k in range(len(results)))
+    new = Equations(label or function.__name__, inputs, scalars, dict(zip(outputs.split(), map(as_expr, results), strict=True)))
+    return functools.update_wrapper(new, function)
+
+
+class Equations:
+    """Named input arrays and scalars, and one expression per named output."""
+
+    def __init__(self, label, inputs, scalars, outputs, order=0):
+        self.label, self.inputs, self.scalars, self.outputs = label, tuple(inputs), tuple(scalars), outputs
+        self.order = order                                      # of differentiation
+        self.explicit = {}                                      # gradients that the author wrote: input name -> expression
+        self._programs, self._gradients = {}, {}
+        self._order = topological(outputs.values())
+        self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
+
+    def __call__(self, *arrays, out=None, **scalars):
+        values = [scalars[n] for n in self.scalars]
+        ys = self.run(arrays, values) if out is None else self.run_into(arrays, values, out)
+        return ys if len(ys) > 1 else ys[0]
+
+    # -- derivatives -------------------------------------------------------------------------------------------------
+    def gradient(self, wrt, given):
+        """The equations of the gradients of the inputs `wrt` from those of the outputs `given` (tuples of names).
+
+        Its inputs are those inputs, outputs (as values) and 'g' + output names that the formulas use.
+        """
+        key = wrt, given
+        if key not in self._gradients:
+            seeds = [Expr('name', 'g' + y) if y in given else ZERO for y in self.outputs]
+            derived = differentiate(self.outputs.values(), seeds, [Expr('name', x) for x in wrt])
+            # an output that appears inside the gradient is read, not computed again
+            ys = {e: Expr('name', y) for y, e in self.outputs.items() if not leaf(e)}
+            derived = dict(zip(wrt, substitute(derived, ys)))
+            absent = {Expr('name', 'g' + y): ZERO for y in self.outputs if y not in given}
+            exprs = [substitute([self.explicit[x]], absent)[0] if x in self.explicit else derived[x] for x in wrt]
+            prefix = f'g{self.order + 1}' if self.order else 'g'            # gx, then g2x, g3x: never a clash
+            used = names(exprs)
+            order = dict.fromkeys([*self.inputs, *self.outputs, *('g' + y for y in self.outputs)])
+            self._gradients[key] = Equations(self.label + 'Grad', [n for n in order if n in used], self.scalars,
+                                             {prefix + x: e for x, e in zip(wrt, exprs)}, self.order + 1)
+        return self._gradients[key]
+
+    # -- running -----------------------------------------------------------------------------------------------------
+    def run(self, arrays, scalars=()):
+        """New arrays, one for each output."""
+        x = arrays[0]
+        if type(x) is not np.ndarray:
+            return self._run_other(arrays, scalars)
+        shape, dtypes, alike = x.shape, tuple([a.dtype for a in arrays]), x.ndim > 0
+        for a in arrays:
+            if a.shape != shape:
+                alike = False
+        if alike and x.size > BLOCK and not self._single and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
+            dtype = np.result_type(*dtypes)
+            ys = tuple([np.empty(shape, dtype) for _ in self.outputs])
+            self.run_into(arrays, scalars, ys)
+            return ys
+        key = alike, dtypes
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._compile_fresh(alike, dtypes)
+        return program(*arrays, *scalars)
+
+    def run_into(self, arrays, scalars, out):
+        """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap otherwise."""
+        out = out if isinstance(out, tuple) else (out,)
+        y = out[0]
+        if type(y) is not np.ndarray:
+            return self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))(*arrays, *scalars, *out)
+        everything = (*arrays, *out)
+        if y.ndim == 0 or any(a.shape != y.shape for a in everything) or any(a.dtype.kind != 'f' for a in everything):
+            for y, value in zip(out, self.run(arrays, scalars)):
+                y[...] = value
+            return out
+        alias = tuple([next((i for i, a in enumerate(arrays) if a is y), None) for y in out])
+        key = alias, tuple([a.dtype for a in arrays]), tuple([y.dtype for y in out])
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._compile_into(*key)
+        if y.size <= BLOCK or not all([a.flags.c_contiguous for a in everything]):
+            program(*everything, *scalars)
+        else:
+            views = [a.reshape(-1) for a in everything]
+            for i in range(0, y.size, BLOCK):
+                program(*[v[i:i + BLOCK] for v in views], *scalars)
+        return out
+
+    def _run_other(self, arrays, scalars):
+        if isinstance(arrays[0], (np.ndarray, np.generic)):
+            return self.run(tuple(map(np.asarray, arrays)), scalars)
+        dtypes = tuple(a.dtype for a in arrays)
+        ys = self._cuda_kernel(dtypes, (np.result_type(*dtypes),) * len(self.outputs))(*arrays, *scalars)
+        return ys if isinstance(ys, tuple) else (ys,)
+
+    # -- NumPy -------------------------------------------------------------------------------------------------------
+    def _compile_fresh(self, alike, dtypes):
+        """A program that returns new arrays. Only among arrays that are alike can a temporary be written over."""
+        dtype = np.result_type(*dtypes)
+        compute = dtype if self._single else _compute_dtype(dtype)
+        code = _Code(self, compute, dtypes, reuse=alike and dtype.kind == 'f')
+        code.body()
+        results = []
+        for e in self.outputs.values():
+            y = code.text[e]
+            if leaf(e) or y in results:                        # not a new array
+                y = f'full({y}, {code.shape})' if e.op != 'name' else f'{y}.copy()'
+            results.append(y)
+        if compute != dtype:
+            results = [f'{y}.astype(dtype, copy=False)' for y in results]
+        elif not alike:
+            results = [f'asarray({y})' for y in results]
+        code.lines.append('return ' + ''.join(y + ', ' for y in results))
+        return code.compile(dtype=dtype)
+
+    def _compile_into(self, alias, dtypes, out_dtypes):
+        """A program that writes to given buffers, early where that cannot overwrite an input still to be read."""
+        compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
+        buffers = [f'o{k}' for k in range(len(alias))]
+        code = _Code(self, compute, dtypes, reuse=True, buffers=buffers)
+        for k, (i, d, e) in enumerate(zip(alias, out_dtypes, self.outputs.values())):
+            if d == compute and not leaf(e) and e.op not in BOOLEAN and list(self.outputs.values()).count(e) == 1:
+                code.target[e] = f'o{k}', code.last_use.get(Expr('name', self.inputs[i]), -1) if i is not None else -1
+        code.body()
+        for k, e in enumerate(self.outputs.values()):
+            if code.text[e] != f'o{k}':
+                code.lines.append(f'copyto(o{k}, {code.text[e]}, casting="same_kind")')
+        return code.compile()
+
+    # -- CUDA --------------------------------------------------------------------------------------------------------
+    def cuda_source(self, dtypes, out_dtypes):
+        """(in_params, out_params, operation, name, preamble) of a cupy.ElementwiseKernel for these dtypes."""
+        compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
+        uses = [a for e in self._order if not leaf(e) for a in e.args] + list(self.outputs.values())
+        text, lines = {}, [f'using C = {_ctype(compute)};']
+        for e in self._order:
+            if leaf(e):
+                text[e] = f'C({float(e.args[0])!r})' if e.op == 'const' else f'C({e.args[0]})'
+            else:
+                text[e] = PRIMITIVES[e.op].cuda.format(*[text[a] for a in e.args])
+                if uses.count(e) > 1:
+                    lines.append(f'const auto t{len(lines)} = {text[e]};')
+                    text[e] = f't{len(lines) - 1}'
+        lines += [f'out_{y} = {text[e]};' for y, e in self.outputs.items()]
+        ins = [f'{d.name} {n}' for n, d in zip(self.inputs, dtypes)] + [f'{compute.name} {n}' for n in self.scalars]
+        outs = [f'{d.name} out_{y}' for y, d in zip(self.outputs, out_dtypes)]
+        return ', '.join(ins), ', '.join(outs), '\n'.join(lines), self.label, CUDA_PREAMBLE
+
+    def _cuda_kernel(self, dtypes, out_dtypes):
+        key = 'cuda', dtypes, out_dtypes
+        if key not in self._programs:
+            import cupy
+            ins, outs, operation, name, preamble = self.cuda_source(*key[1:])
+            self._programs[key] = cupy.ElementwiseKernel(ins, outs, operation, name, preamble=preamble)
+        return self._programs[key]
+
+
+def _compute_dtype(dtype):
+    return np.dtype('f') if dtype.itemsize == 2 and dtype.kind not in 'iu' else dtype
+
+
+def _ctype(dtype):
+    return {'f4': 'float', 'f8': 'double'}.get(dtype.str[1:], dtype.name)
+
+
+class _Code:
+    """Straight-line Python of some equations, while it is being written."""
+
+    def __init__(self, eqs, compute, dtypes, reuse, buffers=()):
+        self.eqs, self.compute, self.reuse = eqs, compute, reuse
+        self.inputs = [f'x{i}' for i in range(len(eqs.inputs))]
+        self.parameters = [*self.inputs, *buffers, *(f's{i}' for i in range(len(eqs.scalars)))]
+        self.shape = 'x0.shape'
+        self.lines, self.constants = [], {'scalar': compute.type}
+        self.text = {Expr('name', n): x for n, x in zip(eqs.inputs, self.inputs)}
+        self.text |= {Expr('scalar', n): f's{i}' for i, n in enumerate(eqs.scalars)}
+        for x, d in zip(self.inputs, dtypes):
+            if d != compute and compute.kind == 'f':
+                self.lines.append(f'{x} = {x}.astype(scalar)')
+        used = {e.args[0] for e in eqs._order if e.op == 'scalar'}
+        self.lines += [f's{i} = scalar(s{i})' for i, n in enumerate(eqs.scalars) if n in used]
+        self.target = {}                              # expression -> (buffer, the step after which it may be written)
+        self.last_use = {a: i for i, e in enumerate(eqs._order) if not leaf(e) for a in e.args}
+        self.last_use |= dict.fromkeys(eqs.outputs.values(), len(eqs._order))
+        self.array = set()                            # the expressions that are arrays
+        for e in eqs._order:
+            if e.op == 'name' or not leaf(e) and any(a in self.array for a in e.args):
+                self.array.add(e)
+
+    def body(self):
+        free = {True: [], False: []}                  # temporaries that may be written over: booleans, numbers
+        owned = set()
+        for step, e in enumerate(self.eqs._order):
+            if e.op == 'const':
+                self.text[e] = c = f'c{len(self.constants)}'
+                self.constants[c] = self.compute.type(e.args[0]) if self.compute.kind in 'fc' else e.args[0]
+            if leaf(e):
+                continue
+            boolean = e.op in BOOLEAN
+            for a in set(e.args):                     # an argument read here for the last time can hold the result
+                if self.last_use[a] == step and self.text[a] in owned:
+                    free[a.op in BOOLEAN].append(self.text[a])
+            name, arguments = self._operation(e)
+            out = self.target.get(e, (None, 0))
+            out = out[0] if out[0] and out[1] <= step else None
+            if self.reuse and e in self.array and name != 'f_where':
+                if out is None and free[boolean]:
+                    out = free[boolean].pop()
+                if out:
+                    arguments += f', out={out}'
+            elif out:
+                out = None
+            self.text[e] = f't{step}' if out is None else out
+            if e in self.array and not self.text[e].startswith('o'):
+                owned.add(self.text[e])
+            self.lines.append(f'{self.text[e]} = {name}({arguments})')
+
+    def _operation(self, e):
+        args = list(e.args)
+        name = f'f_{e.op}'
+        self.constants[name] = PRIMITIVES[e.op].numpy
+        if e.op == 'where' and args[2] is ZERO and args[1] in self.array:
+            name, args = 'select', args[:2]
+        elif e.op == 'where' and args[1] is ZERO and args[2] in self.array and args[0] in self.array:
+            return 'select', f'logical_not({self.text[args[0]]}), {self.text[args[2]]}'
+        return name, ', '.join(self.text[a] for a in args)
+
+    def compile(self, **names):
+        source = f'def {self.eqs.label.translate(_IDENTIFIER)}({", ".join(self.parameters)}):\n    ' + '\n    '.join(self.lines)
+        scope = dict(self.constants, select=select, logical_not=np.logical_not, full=_full, asarray=np.asarray, copyto=np.copyto, **names)
+        exec(compile(source, f'<equations of {self.eqs.label}>', 'exec'), scope)
+        return scope[self.eqs.label.translate(_IDENTIFIER)]
+
+
+_IDENTIFIER = {ord(c): '_' for c in ' +-*/@<>=.:{}()[]|%&^~,'}
+
+
+def _full(value, shape):
+    return np.full(shape, value, getattr(value, 'dtype', None))

@@ -1,0 +1,58 @@
+"""Kernels: named array functions with a NumPy reference and faster implementations behind it.
+
+    @Kernel
+    def max_pool(x, ksize, stride, pad): ...                      # the reference: the definition, the fallback and the tests' oracle
+
+    @max_pool.when(gpu)                                           # for the arrays of that backend
+    def _(x, ksize, stride, pad): ...
+
+    @max_pool.when(onednn, lambda x, *_: x.dtype == 'f')          # and where the guard holds
+    def _(x, ksize, stride, pad): ...
+
+A kernel looks at the type of its first array, then tries the implementations registered for that type, in order, while their backend is
+enabled and their guard holds. Kernels know nothing of graphs and gradients.
+"""
+import functools
+from typing import Callable
+
+
+class Backend:
+    """A family of implementations: the arrays it takes and the setting that switches it."""
+
+    def __init__(self, name: str, accepts: Callable[[type], bool], enabled: Callable[[], bool] = lambda: True):
+        self.name, self.accepts, self.enabled = name, accepts, enabled
+
+    def __repr__(self):
+        return f'<Backend {self.name}>'
+
+
+def _always(*args, **kwargs):
+    return True
+
+
+class Kernel:
+    """An array function with a reference implementation and guarded faster ones."""
+
+    def __init__(self, reference):
+        self.reference = reference
+        self.implementations = []             # (backend, guard, function) in the order of registration
+        self._by_type = {}                    # array type -> those of them whose backend takes it
+        functools.update_wrapper(self, reference)
+
+    def when(self, backend, guard=_always):
+        """Registers the decorated function for `backend`; it is used where `guard(*args)` holds."""
+        def register(function):
+            self.implementations.append((backend, guard, function))
+            self._by_type.clear()
+            return function
+        return register
+
+    def __call__(self, *args, **kwargs):
+        kind = type(args[0])
+        candidates = self._by_type.get(kind)
+        if candidates is None:
+            candidates = self._by_type[kind] = [row for row in self.implementations if row[0].accepts(kind)]
+        for backend, guard, function in candidates:
+            if backend.enabled() and guard(*args, **kwargs):
+                return function(*args, **kwargs)
+        return self.reference(*args, **kwargs)

@@ -1,0 +1,315 @@
+"""Function nodes: the differentiable operations that the computational graph is made of.
+
+A graph alternates between variable nodes and function nodes:
+
+    Variable --holds--> VariableNode --creator_node--> FunctionNode --inputs--> VariableNode ...
+
+A function node refers to its outputs weakly and a variable node does not hold the array, so that an array lives only as long as somebody
+uses it: the user through a Variable, or a function that asked for it with `retain_inputs` or `retain_outputs`.
+"""
+import traceback
+import weakref
+
+import numpy as np
+
+from chainlite import backend
+from chainlite.configuration import config
+from chainlite.function_hook import _hooks
+from chainlite.utils import type_check
+from chainlite.variable import Variable, as_variable
+
+
+class FunctionNode:
+    """Base class of differentiable functions.
+
+    A subclass implements `forward`, on arrays, and `backward`, on Variables (so that the gradients are differentiable in turn); an instance
+    is used once: `y, = MyFunction().apply((x,))`.
+
+    A node whose gradients can also be computed on plain arrays may define `backward_arrays(target_input_indexes, grad_outputs)`, which
+    returns what `backward` does, one entry per target, as arrays: a backward pass whose own graph nobody wants takes that shorter way.
+
+    Attributes:
+        inputs: tuple of VariableNodes, once applied with the graph enabled.
+        outputs: tuple of weak references to VariableNodes.
+        rank: length of the longest path from a leaf.
+        stack: where the node was made, in debug mode.
+        check: one line that says what the inputs must be (see utils.type_check), or None.
+    """
+    inputs = None
+    outputs = None
+    rank = 0
+    stack = None
+    check = None
+    backward_arrays = None
+    lazy_grad_sum = False
+    _accumulates = False            # whether backward_accumulate is a subclass's own
+    is_elementwise = False
+    chainerx_device = None
+    _input_indexes_to_retain = None
+    _output_indexes_to_retain = None
+    _retained_output_data = None
+    _local_function_hooks = None
+    _checker = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if own.get('check'):
+            cls._checker = staticmethod(type_check.compile_check(cls.check))
+        elif 'check_type_forward' in own:
+            cls._checker = None                       # a subclass's own checks replace the line that it inherits
+        if 'backward_accumulate' in own:
+            cls._accumulates = True
+        if 'backward_arrays' not in own and ('backward' in own or 'backward_accumulate' in own):
+            cls.backward_arrays = None                # and so does its own backward
+
+    @property
+    def label(self):
+        """Name of the function, as it is shown in graphs and error messages."""
+        return type(self).__name__
+
+    @property
+    def _impl_name(self):
+        return type(self).__name__
+
+    @property
+    def local_function_hooks(self):
+        """Hooks of this function alone, by name, in the order they were added."""
+        if self._local_function_hooks is None:
+            self._local_function_hooks = {}
+        return self._local_function_hooks
+
+    @property
+    def _n_local_function_hooks(self):
+        return len(self._local_function_hooks or ())
+
+    @property
+    def output_data(self):
+        """Tuple of the output arrays that were retained, None in place of the others."""
+        if self.outputs is None:
+            return None
+        if self._retained_output_data is None:
+            return (None,) * len(self.outputs)
+        kept = dict(zip(self._output_indexes_to_retain, self._retained_output_data))
+        return tuple(kept.get(i) for i in range(len(self.outputs)))
+
+    @property
+    def input_layouts(self):
+        return (None,) * len(self.inputs)
+
+    @property
+    def output_layouts(self):
+        return (None,) * len(self.outputs)
+
+    def __call__(self, *args, **kwargs):
+        if self._old_style_forward():
+            raise RuntimeError(f'{self.label}: chainer.FunctionNode does not support call on its instance. Use `apply` instead.')
+        return self.apply(args)
+
+    def _old_style_forward(self):
+        return True
+
+    # -- forward ------------------------------------------------------------------------------------------------------
+    def apply(self, inputs):
+        """Runs the function and, if the graph is enabled, records it.
+
+        Args:
+            inputs: tuple of Variables or arrays.
+
+        Returns:
+            tuple of Variables, one for each array that `forward` returns.
+        """
+        xs = [x if isinstance(x, Variable) else as_variable(x) for x in inputs]
+        in_data = tuple([x.array for x in xs])
+        for x in in_data:
+            if type(x) is not np.ndarray:
+                self._check_arrays(in_data)
+                break
+        if config.type_check:
+            if self._checker is not None:
+                self._checker(self.label, in_data)
+            else:
+                self._check_data_type_forward(in_data)
+        hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
+        for hook in hooks:
+            hook.forward_preprocess(self, in_data)
+        if self._input_indexes_to_retain is not None:        # of an earlier use of this object
+            self._input_indexes_to_retain = self._output_indexes_to_retain = None
+        arrays = self.forward(in_data)
+        if not isinstance(arrays, tuple):
+            raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
+        for hook in hooks:
+            hook.forward_postprocess(self, in_data)
+        if config.debug:
+            self.stack = traceback.extract_stack()[:-1]
+            if any(_has_nan(y) for y in arrays):
+                raise RuntimeError(f'NaN is detected on forward computation of {self.label}')
+
+        needs_grad = tuple([i for i, x in enumerate(xs) if x.requires_grad])
+        ys = tuple([Variable._wrap(y, bool(needs_grad)) for y in arrays])
+        if config.enable_backprop:
+            self._record(xs, arrays, ys, needs_grad)
+        return ys
+
+    def _record(self, xs, arrays, ys, needs_grad):
+        self.inputs = nodes = tuple([x.node for x in xs])
+        self.rank = max([n.rank for n in nodes], default=0)
+        self.select_retained(needs_grad)
+        outputs = [y.node for y in ys]
+        for node in outputs:
+            node.creator_node = self
+        self.outputs = tuple(map(weakref.ref, outputs))
+        if self._input_indexes_to_retain is not None:
+            for i in self._input_indexes_to_retain:
+                xs[i].retain_data()
+        if self._output_indexes_to_retain is not None:
+            self._retained_output_data = tuple([arrays[i] for i in self._output_indexes_to_retain])
+
+    def select_retained(self, needs_grad):
+        """Called when the node is recorded, with the indexes of the inputs that need gradients (`inputs` is set).
+
+        A node that learns only here what its backward pass will read calls `retain_inputs` and `retain_outputs` here.
+        """
+
+    def forward(self, inputs):
+        """Computes the outputs: a tuple of arrays from a tuple of arrays.
+
+        By default `forward_gpu` is called if an input is a CuPy array, `forward_cpu` otherwise.
+        """
+        if any(isinstance(x, backend.cuda.ndarray) for x in inputs):
+            return self.forward_gpu(inputs)
+        return self.forward_cpu(inputs)
+
+    def forward_cpu(self, inputs):
+        raise NotImplementedError(f'{self.label}: neither forward nor forward_cpu is implemented')
+
+    def forward_gpu(self, inputs):
+        raise NotImplementedError(f'{self.label}: neither forward nor forward_gpu is implemented')
+
+    def forward_chainerx(self, inputs):
+        """What a node without a ChainerX implementation answers."""
+        return backend._chainerx.FallbackToChainer
+
+    def retain_inputs(self, indexes):
+        """Keeps the inputs of these indexes for `backward`; to be called in `forward`."""
+        self._input_indexes_to_retain = indexes
+
+    def retain_outputs(self, indexes):
+        """Keeps the outputs of these indexes for `backward`; to be called in `forward`."""
+        self._output_indexes_to_retain = indexes
+
+    # -- checks -------------------------------------------------------------------------------------------------------
+    def check_type_forward(self, in_types):
+        """Checks dtypes and shapes of the inputs with `utils.type_check`; override as needed."""
+
+    def check_layout_forward(self, inputs):
+        """Called by Chainer to check memory layouts; every layout but the standard one is private here."""
+
+    def _check_data_type_forward(self, in_data):
+        if type(self).check_type_forward is FunctionNode.check_type_forward:
+            return
+        in_light = type_check.get_light_types(in_data)
+        with type_check.get_function_check_context(self):
+            try:
+                with type_check.light_mode:
+                    self.check_type_forward(in_light)
+                    return
+            except type_check.InvalidType:
+                pass                                  # once more with symbols, which can say what was expected
+            self.check_type_forward(type_check.get_types(in_data, 'in_types', False))
+
+    def _check_arrays(self, in_data):
+        if not backend.is_arrays_compatible(in_data):
+            kinds = ', '.join(str(type(x)) for x in in_data)
+            raise TypeError(f'incompatible array types are mixed in the forward input ({self.label}).\nActual: {kinds}')
+
+    def _active_hooks(self):
+        return [*(_hooks.table or {}).values(), *(self._local_function_hooks or {}).values()]
+
+    # -- backward -----------------------------------------------------------------------------------------------------
+    def backward(self, target_input_indexes, grad_outputs):
+        """Computes the gradients of the inputs `target_input_indexes` from those of all outputs.
+
+        Args:
+            target_input_indexes: sorted tuple of the input indexes that need a gradient.
+            grad_outputs: tuple of Variables, None for an output whose gradient is not known (zero).
+
+        Returns:
+            tuple of Variables or None, one for each target (or one for each input).
+        """
+        return (None,) * len(target_input_indexes)
+
+    def backward_accumulate(self, target_input_indexes, grad_outputs, grad_inputs):
+        """Like `backward`, but adds to the gradients known so far. Override it where adding can be fused into the computation."""
+        gxs = self.checked_backward(target_input_indexes, grad_outputs)
+        return tuple([gx if g is None else g if gx is None else g + gx for gx, g in zip(gxs, grad_inputs)])
+
+    def checked_backward(self, target_input_indexes, grad_outputs):
+        """`backward`, with exactly one entry for each target."""
+        gxs = self.backward(target_input_indexes, grad_outputs)
+        if len(gxs) == len(target_input_indexes):
+            return gxs
+        if len(gxs) == len(self.inputs):
+            return tuple([gxs[i] for i in target_input_indexes])
+        raise ValueError(f'number of gradients returned from backward is incorrect: '
+                         f'{len(gxs)} != expected {len(target_input_indexes)}\n{self.describe()}')
+
+    def describe(self):
+        """Function, inputs and outputs in a few lines, for error messages."""
+        lines = [f'  function={self._impl_name} ({self.label})']
+        for name, nodes in ('input', self.inputs), ('output', [y() for y in self.outputs]):
+            for i, x in enumerate(nodes):
+                lines.append(f'    {name} {i}: ' + ('not available' if x is None else f'shape={x.shape} dtype={x.dtype}'))
+        return '\n'.join(lines)
+
+    def get_retained_inputs(self):
+        """Tuple of the retained inputs as Variables, differentiable."""
+        if self._input_indexes_to_retain is None or self.inputs is None:
+            return ()
+        return tuple([self.inputs[i].get_variable() for i in self._input_indexes_to_retain])
+
+    def get_retained_outputs(self):
+        """Tuple of the retained outputs as Variables, differentiable."""
+        if self._output_indexes_to_retain is None or self.outputs is None:
+            return ()
+        return tuple([self._retained_output(i, array)
+                      for i, array in zip(self._output_indexes_to_retain, self._retained_output_data)])
+
+    def _retained_output(self, index, array):
+        node = self.outputs[index]()
+        if node is None:                              # nobody else kept it: make it again
+            y = Variable._wrap(array, True)
+            y.node.creator_node = self
+            self.outputs = (*self.outputs[:index], weakref.ref(y.node), *self.outputs[index + 1:])
+            return y
+        y = node.get_variable()
+        if y.array is None:
+            y.array = array
+        return y
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+    def unchain(self):
+        """Cuts the graph here: the inputs are forgotten, the outputs have no creator."""
+        for ref in self.outputs or ():
+            y = ref()
+            if y is not None:
+                y.unchain()
+        self.inputs = None
+
+    def add_hook(self, hook, name=None):
+        """Shows this function to a FunctionHook, under `name` (the hook's own name by default)."""
+        name = name or hook.name
+        if name in self.local_function_hooks:
+            raise KeyError(f'Hook {name} already exists')
+        self.local_function_hooks[name] = hook
+        hook.added(self)
+
+    def delete_hook(self, name):
+        """Takes the hook `name` off this function."""
+        if name not in self.local_function_hooks:
+            raise KeyError(f'No hook named {name} exists in {self.label}')
+        self.local_function_hooks.pop(name).deleted(self)
+
+
+def _has_nan(array):
+    return array is not None and array.dtype.kind == 'f' and bool(backend.get_array_module(array).isnan(array).any())

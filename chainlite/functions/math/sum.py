@@ -1,0 +1,76 @@
+"""Sums over axes."""
+import numpy as np
+
+from chainlite import backend
+from chainlite._adjoint import adjoint_pair
+from chainlite.variable import as_variable, operations
+
+
+def sum_array(x, axis=None, keepdims=False):
+    """`x.sum` as an array of x's dtype, added up in at least 32 bits."""
+    wide = np.float32 if x.dtype.itemsize == 2 and x.dtype.kind not in 'iu' else x.dtype
+    y = x.sum(axis=axis, dtype=wide, keepdims=keepdims)
+    if wide is not x.dtype:
+        y = y.astype(x.dtype)
+    return y if y.ndim else backend.get_array_module(x).asarray(y)
+
+
+def _sum(x, in_shape, axis, keepdims):
+    return sum_array(x, axis, keepdims)
+
+
+def _spread(gy, in_shape, axis, keepdims):
+    if not keepdims and gy.ndim != len(in_shape):
+        axes = range(len(in_shape)) if axis is None else [a % len(in_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+        gy = gy.reshape([1 if i in axes else n for i, n in enumerate(in_shape)])
+    return backend.get_array_module(gy).broadcast_to(gy, in_shape)
+
+
+Sum, SumGrad = adjoint_pair('Sum', _sum, 'SumGrad', _spread, __name__)
+
+
+def _sum_to(x, in_shape, shape):
+    lead = x.ndim - len(shape)
+    axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1))
+    return sum_array(x, axes, True).reshape(shape)
+
+
+def _broadcast_back(y, in_shape, shape):
+    return backend.get_array_module(y).broadcast_to(y, in_shape)
+
+
+SumTo, SumToGrad = adjoint_pair('SumTo', _sum_to, 'SumToGrad', _broadcast_back, __name__)
+
+
+def sum(x, axis=None, keepdims=False):
+    """Sum of elements.
+
+    Args:
+        x: array of any shape.
+        axis: int or tuple of ints; all axes if None.
+        keepdims: whether the axes summed over stay, with length 1.
+    """
+    x = as_variable(x)
+    _check_axis(axis, x.ndim)
+    return Sum(x.shape, tuple(axis) if isinstance(axis, list) else axis, keepdims).apply((x,))[0]
+
+
+def sum_to(x, shape):
+    """Sums over the axes along which `shape` would have to be broadcast to become the shape of `x`."""
+    x = as_variable(x)
+    if x.shape == shape:
+        return x
+    return SumTo(x.shape, shape).apply((x,))[0]
+
+
+def _check_axis(axis, ndim):
+    if axis is None:
+        return
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if not all(isinstance(a, (int, np.integer)) for a in axes):
+        raise TypeError('axis must be int, tuple of ints or None' if not isinstance(axis, (tuple, list)) else 'tuple elements must be int')
+    if len({a % ndim if ndim else a for a in axes}) != len(axes):
+        raise ValueError('duplicate value in axis: ({})'.format(', '.join(map(str, axes))))
+
+
+operations.__dict__.update(sum=sum, sum_to=sum_to)

@@ -1,0 +1,686 @@
+"""Variables: arrays that remember how they were computed.
+
+`Variable` is what users hold; it owns the array. `VariableNode` is its place in the graph, which must not keep the array alive, and holds
+the gradient. `Parameter` is a variable that a link registers and an optimizer updates, possibly of a shape not known yet.
+
+Operators and array methods are written here once. What they do is the business of the functions floor, which fills the table `operations`
+when it is imported.
+"""
+from __future__ import annotations
+
+import types
+import warnings
+import weakref
+
+import numpy as np
+
+from chainlite import backend, initializers
+from chainlite._engine import Gradients
+from chainlite.configuration import config
+from chainlite.utils import argument
+
+operations = types.SimpleNamespace()
+
+
+class VariableNode:
+    """A variable's place in the graph.
+
+    Attributes:
+        creator_node: the FunctionNode that made it, or None.
+        data: the array, if a function retained it.
+        rank: length of the longest path from a leaf.
+        requires_grad: whether a backward pass computes its gradient.
+        dtype, shape: of the array.
+        name: of the variable.
+        old_style: label of the old-style Function that made this gradient, which therefore has no graph.
+    """
+    __slots__ = ('_variable', '_creator_node', 'data', 'grad_var', 'rank', 'requires_grad', 'dtype', 'shape', 'name', 'old_style', '__weakref__')
+
+    def __init__(self, variable, name, **kwargs):
+        grad, = argument.parse_kwargs(kwargs, ('grad', None))
+        self._variable = weakref.ref(variable)
+        self._creator_node = self.data = self.grad_var = self.old_style = None
+        self.rank, self.requires_grad, self.name = 0, variable.requires_grad, name
+        self._update_data_info(variable.array)
+        if grad is not None:
+            self.grad = grad
+
+    def _update_data_info(self, array):
+        if array is None:
+            self.dtype = self.shape = None
+        else:
+            self.dtype, self.shape = array.dtype, array.shape
+            if self.data is not None:
+                self.data = array
+
+    @property
+    def creator_node(self):
+        return self._creator_node
+
+    @creator_node.setter
+    def creator_node(self, function):
+        self._creator_node = function
+        if function is not None:
+            self.rank = function.rank + 1
+
+    @property
+    def creator(self):
+        """The function that made the variable: an old-style Function itself, not its adapter."""
+        return getattr(self._creator_node, 'function', self._creator_node)
+
+    @creator.setter
+    def creator(self, function):
+        self.creator_node = getattr(function, 'node', function)
+
+    @property
+    def grad(self):
+        """Gradient array, or None."""
+        return None if self.grad_var is None else self.grad_var.array
+
+    @property
+    def label(self):
+        """Shape and dtype in a few characters."""
+        return _label(self.shape, self.dtype)
+
+    def set_grad(self, gradient):
+        """Gives the variable a gradient (a Variable or None), if the variable is still there."""
+        if self._variable() is not None:
+            self.grad_var = gradient
+
+    def get_variable(self):
+        """The Variable of this node: the one that the user holds, or a new one."""
+        variable = self._variable()
+        if variable is None:
+            variable = Variable._wrap(self.data, self.requires_grad)
+            variable._name, variable._node = self.name, self
+            self._variable = weakref.ref(variable)
+        return variable
+
+    def get_variable_or_none(self):
+        """The Variable that the user holds, or None."""
+        return self._variable()
+
+    def set_creator(self, creator):
+        self.creator = creator
+
+    def set_creator_node(self, creator_node):
+        self.creator_node = creator_node
+
+    def unchain(self):
+        """Forgets the creator."""
+        self._creator_node = None
+
+    def retain_data(self):
+        """Keeps the array here, so that it outlives the Variable."""
+        variable = self._variable()
+        if variable is None:
+            raise RuntimeError('cannot retain variable data: the variable has been already released')
+        self.data = variable.array
+
+
+class Variable:
+    """An array with its place in the graph.
+
+    Args:
+        data: array, or None.
+        name: shown in graphs and in `repr`.
+        grad: initial gradient, an array like `data`.
+        requires_grad: whether backward passes compute its gradient.
+    """
+    __array_priority__ = 200                       # array + Variable is ours, not NumPy's
+
+    _array = None
+    _node = None
+    _name = None
+    _loss_scale = None
+    requires_grad = True
+
+    def __init__(self, data=None, **kwargs):
+        name, grad, requires_grad, grad_valid, layout = argument.parse_kwargs(
+            kwargs, ('name', None), ('grad', None), ('requires_grad', True), ('_grad_valid', True), ('layout', None),
+            volatile='volatile argument is not supported anymore. Use chainer.using_config')
+        if data is not None and not isinstance(data, backend.get_array_types()):
+            raise TypeError(f'{_expected_arrays()} are expected. Actual: {type(data)}')
+        self._array, self._name, self.requires_grad = data, name, requires_grad
+        if grad is not None:
+            self.grad = grad
+
+    @staticmethod
+    def _wrap(array, requires_grad):
+        """A Variable of an array, without checks."""
+        x = Variable.__new__(Variable)
+        x._array, x.requires_grad = array, requires_grad
+        return x
+
+    # -- the array ----------------------------------------------------------------------------------------------------
+    @property
+    def array(self):
+        """The array, or None. Assigning to it does not change the graph."""
+        return self._array
+
+    @array.setter
+    def array(self, array):
+        self._array = array
+        if self._node is not None:
+            self._node._update_data_info(array)
+
+    data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')
+
+    @property
+    def raw_array(self):
+        return self._array
+
+    @property
+    def chx_array(self):
+        raise ValueError(f'chx_array is not available for device {self.device}: chainlite has no ChainerX')
+
+    @property
+    def layout(self):
+        """Memory layout; None is the standard one, the only one that can be seen from outside."""
+        return None
+
+    def as_layout(self, layout):
+        if layout is not None:
+            raise ValueError(f'unknown memory layout: {layout}')
+        return self
+
+    shape = property(lambda self: self.array.shape, doc='Shape of the array.')
+    ndim = property(lambda self: self.array.ndim, doc='Number of axes.')
+    size = property(lambda self: self.array.size, doc='Number of elements.')
+    dtype = property(lambda self: self.array.dtype, doc='Dtype of the array.')
+    xp = property(lambda self: self.device.xp, doc='The array module: numpy or cupy.')
+
+    @property
+    def device(self):
+        """The device that the array is on."""
+        return backend.get_device_from_array(self.array)
+
+    def item(self):
+        """The only element as a Python scalar."""
+        return self.array.item()
+
+    # -- the graph ----------------------------------------------------------------------------------------------------
+    @property
+    def node(self):
+        """The VariableNode."""
+        node = self._node
+        if node is None:
+            node = self._node = VariableNode(self, self._name)
+        return node
+
+    @property
+    def name(self):
+        return self._name
+
+    @name.setter
+    def name(self, name):
+        self._name = name
+        if self._node is not None:
+            self._node.name = name
+
+    @property
+    def creator_node(self):
+        """The FunctionNode that made the variable, or None."""
+        return None if self._node is None else self._node.creator_node
+
+    @creator_node.setter
+    def creator_node(self, function):
+        self.node.creator_node = function
+
+    @property
+    def creator(self):
+        """The function that made the variable: an old-style Function itself, not its adapter."""
+        return None if self._node is None else self._node.creator
+
+    @creator.setter
+    def creator(self, function):
+        self.node.creator = function
+
+    @property
+    def rank(self):
+        return 0 if self._node is None else self._node.rank
+
+    @property
+    def label(self):
+        """Shape and dtype in a few characters."""
+        return self.node.label
+
+    def set_creator(self, gen_func):
+        self.node.creator = gen_func
+
+    def set_creator_node(self, fnode):
+        self.node.creator_node = fnode
+
+    def retain_data(self):
+        """Lets the graph keep the array."""
+        self.node.data = self.array
+
+    def unchain(self):
+        """Makes this variable a leaf: its creator is forgotten."""
+        self.node.unchain()
+
+    def unchain_backward(self):
+        """Forgets the graph behind this variable."""
+        seen, functions = set(), [self.creator_node]
+        while functions:
+            function = functions.pop()
+            if function is None or function in seen:
+                continue
+            seen.add(function)
+            functions += [x.creator_node for x in function.inputs or ()]
+            function.unchain()
+
+    # -- gradients ----------------------------------------------------------------------------------------------------
+    @property
+    def grad_var(self):
+        """Gradient as a Variable, or None."""
+        return None if self._node is None else self._node.grad_var
+
+    @grad_var.setter
+    def grad_var(self, gradient):
+        if gradient is not None:
+            self._check_grad(gradient.array)
+        self.node.grad_var = gradient
+
+    @property
+    def grad(self):
+        """Gradient array, or None."""
+        return None if self._node is None or self._node.grad_var is None else self._node.grad_var.array
+
+    @grad.setter
+    def grad(self, gradient):
+        if gradient is None:
+            if self._node is not None:
+                self._node.grad_var = None
+        else:
+            self._check_grad(gradient)
+            self.node.grad_var = Variable._wrap(gradient, True)
+
+    def _check_grad(self, gradient):
+        if not isinstance(gradient, backend.get_array_types()):
+            raise TypeError(f'Type of grad is invalid:\nExpected: Any of {backend.get_array_types()}\nActual: {type(gradient)}')
+        x = self.array
+        if x is None or gradient is None:
+            return
+        if not backend.is_arrays_compatible((gradient, x)):
+            raise TypeError(f'Type of data and grad mismatch\ngrad: {type(gradient)} != data: {type(x)}')
+        if gradient.dtype != x.dtype:
+            raise TypeError(f'Dtype of data and grad mismatch\ngrad: {gradient.dtype} != data: {x.dtype}')
+        if gradient.shape != x.shape:
+            raise ValueError(f'Shape of data and grad mismatch\ngrad: {gradient.shape} != data: {x.shape}')
+
+    def cleargrad(self):
+        """Drops the gradient."""
+        self.grad = None
+
+    def zerograd(self):
+        """Fills the gradient with zeros. Deprecated since v1.15: use `cleargrad`."""
+        warnings.warn('Variable.zerograd is deprecated. Use Variable.cleargrad instead.', DeprecationWarning)
+        if self.array is None:
+            return
+        if self.grad_var is None:
+            self.grad = self.xp.zeros_like(self.array)
+        else:
+            self.grad_var.unchain()
+            self.grad_var.array.fill(0)
+
+    def copydata(self, var):
+        """Copies the array of another variable into this one's, across devices; either may be uninitialized."""
+        source = var.array
+        if source is None:
+            if self.array is not None:
+                raise RuntimeError('Cannot copy from an uninitialized variable to an initialized variable')
+        elif self.array is None:
+            self.initialize(var.shape)
+            self.array[...] = self.device.send(source)
+        else:
+            backend.copyto(self.array, source)
+
+    def addgrad(self, var):
+        """Adds the gradient of another variable to this one's, across devices."""
+        source = var.grad_var
+        if source is None:
+            return
+        if source.array is not None and self.array is not None and source.device != self.device:
+            source = operations.copy(source, self.device)
+        self.grad_var = source if self.grad_var is None else self.grad_var + source
+
+    def backward(self, retain_grad=False, enable_double_backprop=False, loss_scale=None):
+        """Computes the gradients of all variables that this one depends on, and adds them to `grad` of the leaves.
+
+        Args:
+            retain_grad: whether variables between here and the leaves keep their gradients as well.
+            enable_double_backprop: whether the gradients get a graph of their own.
+            loss_scale: number that the gradient of this variable starts from instead of 1; optimizers divide by it.
+
+        The gradient of this variable must be set, unless it has one element: then 1 is taken.
+        """
+        if self.creator_node is not None or self.grad_var is None:
+            backward_from([self], None, retain_grad, enable_double_backprop, loss_scale)
+
+    # -- devices ------------------------------------------------------------------------------------------------------
+    def to_device(self, device):
+        """Moves array and gradient to a device, in place. Returns None, as in Chainer."""
+        device = backend.get_device(device)
+        gradient = self.grad_var
+        if self.array is not None:
+            self.array = device.send(self.array)
+        if gradient is not None:
+            moved = Variable._wrap(device.send(gradient.array), gradient.requires_grad)
+            self.node.grad_var = moved
+            if self.array is not None and self.node.data is not None:
+                self.node.data = self.array
+
+    def to_cpu(self):
+        """Moves array and gradient to NumPy, in place."""
+        self.to_device(backend.CpuDevice())
+
+    def to_gpu(self, device=None):
+        """Moves array and gradient to a GPU (the current one by default), in place."""
+        backend.cuda.check_cuda_available()
+        self.to_device(backend.cuda._get_device_or_current(device))
+
+    def to_intel64(self):
+        """Moves array and gradient to the CPU's accelerated form, in place."""
+        self.to_device(backend.intel64.Intel64Device())
+
+    def to_chx(self):
+        """Would move to ChainerX: raises, since there is none."""
+        self.to_device(backend.get_device('native'))
+
+    def from_chx(self):
+        """Moves from ChainerX to the array it is made of: nothing to do."""
+
+    # -- operators and array methods ----------------------------------------------------------------------------------
+    def __add__(self, rhs): return operations.add(self, rhs)
+    def __radd__(self, lhs): return operations.add(self, lhs)
+    def __sub__(self, rhs): return operations.sub(self, rhs)
+    def __rsub__(self, lhs): return operations.rsub(self, lhs)
+    def __mul__(self, rhs): return operations.mul(self, rhs)
+    def __rmul__(self, lhs): return operations.mul(self, lhs)
+    def __truediv__(self, rhs): return operations.div(self, rhs)
+    def __rtruediv__(self, lhs): return operations.rdiv(self, lhs)
+    def __floordiv__(self, rhs): return operations.floordiv(self, rhs)
+    def __rfloordiv__(self, lhs): return operations.rfloordiv(self, lhs)
+    def __pow__(self, rhs): return operations.pow(self, rhs)
+    def __rpow__(self, lhs): return operations.rpow(self, lhs)
+    def __matmul__(self, rhs): return operations.matmul(self, rhs)
+    def __rmatmul__(self, lhs): return operations.rmatmul(self, lhs)
+    def __neg__(self): return operations.neg(self)
+    def __pos__(self): return self
+    def __abs__(self): return operations.absolute(self)
+    __div__, __rdiv__ = __truediv__, __rtruediv__
+
+    def __getitem__(self, slices):
+        """Basic and advanced indexing, differentiable."""
+        return operations.get_item(self, slices)
+
+    @property
+    def T(self):
+        """Transpose."""
+        return self.transpose()
+
+    def reshape(self, *shape):
+        """The same elements in another shape: `x.reshape(2, 3)` or `x.reshape((2, 3))`."""
+        return operations.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes):
+        """Permuted axes (reversed by default): `x.transpose(1, 0)` or `x.transpose((1, 0))`."""
+        if not axes:
+            axes = None
+        elif len(axes) == 1 and (isinstance(axes[0], (tuple, list)) or axes[0] is None):
+            axes = axes[0]
+        return operations.transpose(self, axes)
+
+    def mean(self, axis=None, *, weights=None, keepdims=False):
+        """Weighted mean over axes."""
+        return operations.average(self, axis, weights, keepdims)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __bool__(self):
+        raise TypeError('Variables cannot be evaluated as Python bool.')
+
+    __nonzero__ = __bool__
+
+    # -- copies and texts ---------------------------------------------------------------------------------------------
+    def __copy__(self):
+        return self._copy_to(Variable())
+
+    def _copy_to(self, target):
+        target.__dict__.update(self.__dict__)
+        if target._node is not None:
+            target._node = _copy_node(target, self._node)
+        return target
+
+    def __reduce__(self):
+        array, device = _portable(self)
+        return _create_variable, (array, self.name, _host(self.grad), self.requires_grad, device)
+
+    def __repr__(self):
+        return _text(self, repr)
+
+    def __str__(self):
+        return _text(self, str)
+
+    def summary(self):
+        """Name (or address), shape and dtype in one line."""
+        return f'<variable {self.name}>' if self.name else f'<variable at 0x{id(self):x}> {self.label}'
+
+    def debug_print(self):
+        """A table of what is known about the array and its gradient, with mean and deviation."""
+        array, xp = self.array, None if self.array is None else self.xp
+        lines = [f'<variable {self.name}>' if self.name else f'<variable at 0x{id(self):x}>']
+        lines += [f'- device: {_device_text(array)}', f'- backend: {type(array)}']
+        if array is not None:
+            lines += [f'- shape: {array.shape}', f'- dtype: {array.dtype}', f'- statistics: {_statistics(xp, array)}']
+        lines.append(f'- grad: {"None" if self.grad is None else _statistics(xp, self.grad)}')
+        return '\n'.join(lines)
+
+
+def _unsupported(symbol):
+    def compare(self, other):
+        raise TypeError(f'Variables do not support {symbol} operator. You could use `array` attribute instead.')
+    return compare
+
+
+for _name, _symbol in dict(lt='<', le='<=', eq='==', ne='!=', gt='>', ge='>=').items():
+    setattr(Variable, f'__{_name}__', _unsupported(_symbol))
+Variable.__hash__ = object.__hash__
+
+
+class Parameter(Variable):
+    """A variable to be learned: its array may be made later, when its shape is known, by an initializer.
+
+    Args:
+        initializer: Initializer, scalar, array, or None (NaN, so that forgetting to set it shows).
+        shape: shape; None leaves the parameter uninitialized until `initialize` is called (an array brings its own).
+        name: name.
+
+    The gradient of an initialized parameter starts as NaN: clear it (`cleargrad`) before the first backward pass.
+    """
+    initializer = None
+    update_rule = None
+    _grad_initializer = None
+    _initial_device = None
+
+    def __init__(self, initializer=None, shape=None, name=None, *, layout=None):
+        if initializer is None:
+            initializer = initializers.NaN()
+        elif np.isscalar(initializer):
+            initializer = initializers.Constant(initializer)
+        super().__init__(name=name)
+        self._initial_device = backend.CpuDevice()
+        if shape is not None:
+            self.initializer = initializer
+            self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
+            self.initialize(shape)
+        elif isinstance(initializer, backend.get_array_types()):
+            self.array, self.initializer = initializer, initializers.Constant(initializer)
+            self._initial_device = backend.get_device_from_array(initializer)
+            self.grad = backend.get_array_module(initializer).full_like(initializer, np.nan) if initializer.dtype.kind == 'f' else None
+        else:
+            self.initializer = initializer
+            self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
+
+    @property
+    def is_initialized(self):
+        """Whether the array exists."""
+        return self._array is not None
+
+    @property
+    def dtype(self):
+        """Dtype, known from the initializer before there is an array; None if it will be `config.dtype`."""
+        return self.array.dtype if self.array is not None else getattr(self.initializer, 'dtype', None)
+
+    @property
+    def device(self):
+        """The device of the array, or where it will be made."""
+        return self._initial_device if self.array is None else super().device
+
+    def initialize(self, shape):
+        """Makes the array (and a NaN gradient unless it was cleared) of this shape."""
+        device = self.device
+        xp = device.xp
+        with device.create_context():
+            array = initializers.generate_array(self.initializer, shape, xp, device=device)
+            gradient = None if self._grad_initializer is None else initializers.generate_array(
+                initializers.NaN(array.dtype), shape, xp, device=device)
+        self.array = array
+        self.grad = gradient
+
+    def cleargrad(self):
+        """Drops the gradient, also the one that an uninitialized parameter would get."""
+        super().cleargrad()
+        self._grad_initializer = None
+
+    def zerograd(self):
+        super().zerograd()
+        if not self.is_initialized:
+            self._grad_initializer = initializers.Zero(self.dtype)
+
+    def update(self):
+        """Applies the update rule, if an optimizer has set one."""
+        if self.update_rule is not None:
+            self.update_rule.update(self)
+
+    def to_device(self, device):
+        device = backend.get_device(device)
+        if self.array is None:
+            self._initial_device = device
+        else:
+            super().to_device(device)
+
+    def __copy__(self):
+        return self._copy_to(Parameter())
+
+    def __reduce__(self):
+        array, device = _portable(self)
+        return _recover_parameter, (array, self.name, _host(self.grad), self.requires_grad, self.initializer, self.update_rule, device)
+
+
+# -- helpers ----------------------------------------------------------------------------------------------------------
+def as_variable(obj):
+    """`obj` itself if it is a Variable, a Variable that needs no gradient if it is an array."""
+    return obj if isinstance(obj, Variable) else Variable(obj, requires_grad=False)
+
+
+def as_array(obj):
+    """The array of a Variable, or `obj` itself."""
+    return obj.array if isinstance(obj, Variable) else obj
+
+
+def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False, loss_scale=None):
+    """The backward pass from several variables; what `Variable.backward` and `chainlite.backward` have in common."""
+    gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
+    for y, gy in zip(ys, gys or [y.grad_var for y in ys]):
+        if gy is None and y.array is not None and y.array.size == 1:
+            gy = _gradient_variable(_like(y.array, 1 if loss_scale is None else loss_scale))
+        if gy is None:
+            continue
+        if y.creator_node is None:
+            y.grad_var = gy
+            continue
+        y.node.grad_var = None
+        gradients.add(y.node, gy if enable_double_backprop else gy.array)
+        gradients.push(y.creator_node)
+    for node in gradients.run():
+        x = node.get_variable_or_none()
+        if x is not None:
+            gx = gradients.known[node]
+            node.grad_var = gx if enable_double_backprop else _gradient_variable(gx)
+            x._loss_scale = loss_scale
+
+
+def _gradient_variable(array):
+    return Variable._wrap(array, True)
+
+
+def _like(array, value):
+    return backend.get_array_module(array).full_like(array, value)
+
+
+def _copy_node(variable, node):
+    new = VariableNode(variable, node.name)
+    new._creator_node, new.data, new.grad_var = node._creator_node, node.data, node.grad_var
+    new.rank, new.requires_grad, new.old_style = node.rank, node.requires_grad, node.old_style
+    return new
+
+
+def _expected_arrays():
+    return ' or '.join(str(t) for t in backend.get_array_types())
+
+
+def _host(array):
+    return None if array is None else backend.CpuDevice().send(array)
+
+
+def _portable(variable):
+    return _host(variable.array), variable.device if variable.array is not None else getattr(variable, '_initial_device', None)
+
+
+def _create_variable(data, name, grad, requires_grad, device=None):
+    return _restore(Variable(data, name=name, requires_grad=requires_grad), grad, device)
+
+
+def _recover_parameter(data, name, grad, requires_grad, initializer, update_rule, device=None):
+    p = Parameter(initializer=initializer, name=name)
+    p.array, p.requires_grad, p.update_rule = data, requires_grad, update_rule
+    return _restore(p, grad, device)
+
+
+def _restore(variable, grad, device):
+    variable.grad = grad
+    if device is not None:
+        variable.to_device(device)
+    return variable
+
+
+def _text(variable, form):
+    name = f'variable {variable.name}' if variable.name is not None else 'variable'
+    if variable.array is None:
+        return f'{name}(None)'
+    array = _host(variable.array)
+    if array.ndim == 0 or array.size == 0:
+        body = form(array.item()) if array.ndim == 0 else f'[], shape={array.shape}'
+    else:
+        prefix = ' ' * (len(name) + 1)
+        body = np.array2string(array, prefix=prefix, separator=', ' if form is repr else ' ')
+    return f'{name}({body})'
+
+
+def _label(shape, dtype):
+    if dtype is None:
+        return '(), None' if shape is None else f'({", ".join(map(str, shape))})'
+    if shape == ():
+        return str(dtype)
+    return f'({", ".join(map(str, shape))}), {dtype}'
+
+
+def _device_text(array):
+    return 'None' if array is None else 'CPU' if isinstance(array, np.ndarray) else str(array.device)
+
+
+def _statistics(xp, array):
+    return f'mean={float(xp.mean(array)):.8f}, std={float(xp.std(array)):.8f}'
