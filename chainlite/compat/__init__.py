@@ -28,8 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-#: The version of Chainer whose interface this is.
-CHAINER_VERSION = '7.8.1'
+from chainlite._version import chainer_version
 
 # Foreign name -> ours. Only those that chainlite has are taken over.
 ALIASES = {
@@ -127,7 +126,7 @@ def install(*, children: bool = True) -> None:
     finder = _AliasFinder(aliases)
     sys.meta_path.insert(0, finder)
     finder.share_loaded()
-    sys.modules['chainlite'].__version__ = CHAINER_VERSION  # type: ignore[attr-defined]
+    sys.modules['chainlite'].__version__ = chainer_version  # type: ignore[attr-defined]
     if children:
         _reach_children()
 
