@@ -1,0 +1,1 @@
+from chainlite.link import Sequential  # noqa: F401
