@@ -2,11 +2,13 @@
 #   make train   train a small network on digits and plot its curves into result/
 #   make test    run every test that this machine can run, with a summary by part
 #   make check   formatting, lint, import floors, types
+#   make bench   time it, beside Chainer and PyTorch where they are found
 #   make lines   lines of code by area, and the longest functions
 
 # The first Python on the path that is new enough and can make environments.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
-	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+USABLE = -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p $(USABLE) && echo $$p && break; done),python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -15,7 +17,7 @@ ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 TESTS ?= tests
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: train test check format lines clean
+.PHONY: train test check format bench lines clean
 .DEFAULT_GOAL = test
 
 train: $(VENV)/.train
@@ -34,6 +36,9 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
 lines:
 	@$(PYTHON) scripts/count_lines.py
 
@@ -43,8 +48,9 @@ clean:
 # ---- the environment
 
 $(VENV)/.base:
-	@test -n "$(PYTHON)" || { echo 'chainlite needs Python 3.10 or later with its venv module' \
-	    '(Debian, Ubuntu: apt install python3 python3-venv), found as python3 or named by PYTHON=...'; exit 1; }
+	@$(PYTHON) $(USABLE) || { echo 'chainlite' \
+	    'needs Python 3.10 or later with its venv module (Debian, Ubuntu: apt install python3 python3-venv):' \
+	    'install it, or name it by PYTHON=...'; exit 1; }
 	@command -v $${CXX:-c++} >/dev/null || echo 'note: no C++ compiler found (Debian, Ubuntu: apt install g++);' \
 	    'tests that run CUDA kernels on the CPU need one and are skipped without it'
 	$(PYTHON) -m venv $(VENV)
