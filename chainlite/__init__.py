@@ -18,3 +18,7 @@ from chainlite.function_hook import FunctionHook, get_function_hooks  # noqa: F4
 from chainlite.function_node import FunctionNode  # noqa: F401
 from chainlite.initializer import Initializer  # noqa: F401
 from chainlite.variable import Parameter, Variable, as_array, as_variable  # noqa: F401
+from chainlite import computational_graph, link, link_hook, reporter, sequential  # noqa: F401
+from chainlite.link import Chain, ChainList, Link, Sequential  # noqa: F401
+from chainlite.link_hook import LinkHook, get_link_hooks as _get_link_hooks  # noqa: F401
+from chainlite.reporter import DictSummary, Reporter, Summary, get_current_reporter, report, report_scope  # noqa: F401
