@@ -82,8 +82,13 @@ def cache_or_load_file(path, creator, loader):
         os.makedirs(_dataset_root, exist_ok=True)
     except OSError:
         raise RuntimeError(f'cannot create dataset directory: {_dataset_root}')
+    if not os.access(_dataset_root, os.W_OK):       # a read-only collection: made anew each time
+        from tempfile import TemporaryDirectory
+        with TemporaryDirectory() as folder:
+            return creator(os.path.join(folder, os.path.basename(path)))
     with file_lock(os.path.join(_dataset_root, '_create_lock')):
         if os.path.exists(path):        # another process made it meanwhile
             return loader(path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with atomic_path(path) as temporary:
             return creator(temporary)

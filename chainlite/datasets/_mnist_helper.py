@@ -19,7 +19,7 @@ def sources(dataset, md5s, mirrors, retired=()):
 
 def retrieve(name, files):
     """Returns ``{'x': images, 'y': labels}``, from the prepared file ``name`` if it is there; makes it otherwise."""
-    folder = get_dataset_directory(f'pfnet/chainer/{files[0].dataset}')
+    folder = get_dataset_directory(f'pfnet/chainer/{files[0].dataset}', create_directory=False)
     return cache_or_load_file(f'{folder}/{name}', lambda path: make_npz(path, files), load_npz)
 
 

@@ -6,7 +6,6 @@ import os
 
 from chainlite.dataset.download import cached_download
 from chainlite.dataset.download import download_path
-from chainlite.dataset.download import get_dataset_directory
 from chainlite.dataset.download import get_dataset_root
 
 
@@ -53,9 +52,8 @@ class Source:
             content = self._download(url + self.name, problems)
             if content is not None:
                 return content
-        get_dataset_directory(self.folder)
         raise RuntimeError(f'The dataset file {self.name} could not be downloaded ({"; ".join(problems)}). '
-                           f'Get it elsewhere and put it into {self.folder}')
+                           f'Get it elsewhere and put it into the folder {self.folder}')
 
     def _download(self, url, problems):
         try:

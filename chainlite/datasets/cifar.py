@@ -61,7 +61,7 @@ def _retrieve(name, source, train, test, labels):
         numpy.savez_compressed(path, **arrays)
         return arrays
 
-    folder = get_dataset_directory('pfnet/chainer/cifar')
+    folder = get_dataset_directory('pfnet/chainer/cifar', create_directory=False)
     return cache_or_load_file(f'{folder}/{name}', create, numpy.load)
 
 

@@ -34,7 +34,7 @@ def get_ptb_words_vocabulary():
 
 
 def _folder():
-    return get_dataset_directory('pfnet/chainer/ptb')
+    return get_dataset_directory('pfnet/chainer/ptb', create_directory=False)
 
 
 def _words(part):

@@ -42,7 +42,7 @@ def get_svhn(withlabel=True, scale=1., dtype=None, label_dtype=numpy.int32, add_
 
 
 def _retrieve(part):
-    folder = get_dataset_directory('pfnet/chainer/svhn')
+    folder = get_dataset_directory('pfnet/chainer/svhn', create_directory=False)
     return cache_or_load_file(f'{folder}/{part}.npz', lambda path: _create(part, path), numpy.load)
 
 
