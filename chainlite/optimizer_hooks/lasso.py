@@ -1,0 +1,31 @@
+"""Lasso."""
+
+from chainlite.backend import using_device
+from chainlite.backends._equations import equations, sign
+
+
+@equations
+def _lasso(grad, param, *, rate):
+    return grad + rate * sign(param)
+
+
+class Lasso:
+    """Adds ``rate * sign(param)`` to each gradient: the gradient of the L1 penalty rate * sum(abs(param)).
+
+    Args:
+        rate (float): Coefficient of the penalty.
+    """
+
+    name = 'Lasso'
+    call_for_each_param = True
+    timing = 'pre'
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, rule, param):
+        p, g = param.array, param.grad
+        if p is None or g is None:
+            return
+        with using_device(param.device):
+            _lasso(g, p, rate=self.rate, out=g)

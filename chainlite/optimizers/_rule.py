@@ -1,0 +1,71 @@
+"""What the update rules of this package share: a rule is a formula of the elements of its arrays.
+
+    @equations
+    def _momentum_sgd(param, grad, v, *, lr, momentum):
+        v = momentum * v - lr * grad
+        return param + v, v
+
+    class MomentumSGDRule(ElementwiseRule):
+        formula = _momentum_sgd
+        state_names = 'v',
+
+The formula takes the parameter, its gradient and the states, and returns the new parameter and the new states, which
+are written in place: in blocks that stay in the cache on NumPy, in one kernel on CuPy. States have the dtype of the
+parameter; what is stored in 16 bits is computed in 32. Numbers such as 1 - beta2 are computed in Python, in 64 bits,
+and only then rounded to the dtype of the formula.
+"""
+
+from chainlite.optimizer import Hyperparameter, UpdateRule
+
+
+class ElementwiseRule(UpdateRule):
+    """An update rule given by equations.
+
+    Args:
+        parent_hyperparam (Hyperparameter): Usually the optimizer's.
+        own: Hyperparameters that this rule has for itself; None stands for the parent's.
+    """
+
+    is_elementwise = True
+    formula = None  # the equations
+    state_names = ()  # of the states, in the order in which the formula takes and returns them
+
+    def __init__(self, parent_hyperparam, **own):
+        super().__init__(parent_hyperparam)
+        for name, value in own.items():
+            if value is not None:
+                setattr(self.hyperparam, name, value)
+
+    def init_state(self, param):
+        for name in self.state_names:
+            self.state[name] = param.device.xp.zeros_like(param.array)
+
+    def scalars(self, dtype):
+        """The keyword arguments of the formula; by default the hyperparameters of the same names."""
+        hp = self.hyperparam
+        return {name: getattr(hp, name) for name in self.formula.scalars}
+
+    def update_core_cpu(self, param):
+        grad = param.grad
+        if grad is None:
+            return
+        array, state = param.array, self.state
+        states = [state[name] for name in self.state_names]
+        self.formula(array, grad, *states, out=(array, *states), **self.scalars(array.dtype))
+
+    def update_core_gpu(self, param):
+        # Not an alias: a subclass that overrides only one of the two changes only that one.
+        ElementwiseRule.update_core_cpu(self, param)
+
+
+def hyperparameters(**values):
+    """Returns a Hyperparameter with these values."""
+    hp = Hyperparameter()
+    vars(hp).update(values)
+    return hp
+
+
+def check_eps(eps, dtype, optimizer):
+    """Raises ValueError if `eps` is not 0 but would be in `dtype`: the formula would divide by zero."""
+    if eps != 0 and dtype.type(eps) == 0:
+        raise ValueError(f'eps of {optimizer} optimizer is too small for {dtype.name} ({eps})')
