@@ -4,12 +4,12 @@ It is ``~/.chainer/dataset`` unless the environment variable ``CHAINER_DATASET_R
 another, with the layout of Chainer, whose files are used if they are there. All files are written under another name
 and moved into place, and a lock keeps processes from doing one thing twice.
 """
+import contextlib
 import hashlib
 import os
 import sys
 
-from chainlite.utils._files import atomic_path
-from chainlite.utils._files import file_lock
+from chainlite.utils.atomic import replacing
 
 _dataset_root = os.environ.get('CHAINER_DATASET_ROOT', os.path.join(os.path.expanduser('~'), '.chainer', 'dataset'))
 
@@ -42,10 +42,10 @@ def cached_download(url):
     folder = os.path.join(_dataset_root, '_dl_cache')
     os.makedirs(folder, exist_ok=True)
     path = download_path(url)
-    with file_lock(os.path.join(folder, '_dl_lock')):
+    with _lock(os.path.join(folder, '_dl_lock')):
         if not os.path.exists(path):
             print(f'Downloading from {url}...', file=sys.stderr, flush=True)
-            with atomic_path(path) as temporary:
+            with replacing(path) as temporary:
                 _download(url, temporary)
     return path
 
@@ -82,13 +82,33 @@ def cache_or_load_file(path, creator, loader):
         os.makedirs(_dataset_root, exist_ok=True)
     except OSError:
         raise RuntimeError(f'cannot create dataset directory: {_dataset_root}')
+    from tempfile import TemporaryDirectory
     if not os.access(_dataset_root, os.W_OK):       # a read-only collection: made anew each time
-        from tempfile import TemporaryDirectory
         with TemporaryDirectory() as folder:
             return creator(os.path.join(folder, os.path.basename(path)))
-    with file_lock(os.path.join(_dataset_root, '_create_lock')):
+    with _lock(os.path.join(_dataset_root, '_create_lock')):
         if os.path.exists(path):        # another process made it meanwhile
             return loader(path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with atomic_path(path) as temporary:
-            return creator(temporary)
+        folder = os.path.dirname(os.path.abspath(path))
+        os.makedirs(folder, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as temporary:
+            temporary = os.path.join(temporary, os.path.basename(path))     # the name counts: NumPy adds a missing .npz
+            content = creator(temporary)
+            os.replace(temporary, path)
+            return content
+
+
+@contextlib.contextmanager
+def _lock(path):
+    """Context that one process at a time is in; the lock goes with the process if it dies.
+
+    Without ``fcntl`` (Windows) there is no lock: processes then repeat work, and files are still replaced as a whole.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(path, 'a') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield

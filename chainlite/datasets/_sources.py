@@ -4,9 +4,7 @@ import gzip
 import hashlib
 import os
 
-from chainlite.dataset.download import cached_download
-from chainlite.dataset.download import download_path
-from chainlite.dataset.download import get_dataset_root
+from chainlite.dataset.download import cached_download, download_path, get_dataset_root
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,8 @@ class Source:
         """
         problems = []
         folders = (self.folder, os.path.join(get_dataset_root(), self.dataset), get_dataset_root())
-        paths = [os.path.join(folder, name) for folder in folders for name in (self.name, self.name.removesuffix('.gz'))]
+        names = (self.name, self.name.removesuffix('.gz'))
+        paths = [os.path.join(folder, name) for folder in folders for name in names]
         paths += [download_path(url + self.name) for url in self.mirrors + self.retired]
         for path in filter(os.path.isfile, paths):
             content = self._checked(path, problems)

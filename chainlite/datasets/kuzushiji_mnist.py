@@ -1,8 +1,10 @@
 import numpy
 
 from chainlite.datasets import _mnist_helper
-from chainlite.datasets._mnist_helper import make_npz  # noqa: F401  (names Chainer has here)
-from chainlite.datasets._mnist_helper import preprocess_mnist  # noqa: F401
+from chainlite.datasets._mnist_helper import (
+    make_npz,  # noqa: F401  (names Chainer has here)
+    preprocess_mnist,  # noqa: F401
+)
 
 _files = _mnist_helper.sources(
     'kuzushiji_mnist',

@@ -1,8 +1,7 @@
 """Words of the Penn Treebank."""
 import numpy
 
-from chainlite.dataset.download import cache_or_load_file
-from chainlite.dataset.download import get_dataset_directory
+from chainlite.dataset.download import cache_or_load_file, get_dataset_directory
 from chainlite.datasets._sources import Source
 
 _md5s = {

@@ -3,8 +3,7 @@ import io
 import numpy
 
 from chainlite.configuration import get_dtype
-from chainlite.dataset.download import cache_or_load_file
-from chainlite.dataset.download import get_dataset_directory
+from chainlite.dataset.download import cache_or_load_file, get_dataset_directory
 from chainlite.datasets._sources import Source
 from chainlite.datasets.tuple_dataset import TupleDataset
 

@@ -30,7 +30,7 @@ class MultiprocessIterator(PrefetchingIterator):
         n_processes: Number of processes; None is the number of CPUs.
         n_prefetch: Number of batches fetched ahead.
         shared_mem: Accepted for compatibility.
-        dataset_timeout: Seconds after which a :class:`TimeoutWarning` says that a batch is taking long. Waiting goes on.
+        dataset_timeout: Seconds after which a :class:`TimeoutWarning` says that a batch takes long. Waiting goes on.
         maxtasksperchild: Number of parts of batches after which the processes are replaced, against datasets that leak
             memory; None keeps them.
     """

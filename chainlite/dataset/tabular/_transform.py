@@ -1,6 +1,5 @@
 """Views of tables with computed columns."""
-from chainlite.dataset.tabular.tabular_dataset import TabularDataset
-from chainlite.dataset.tabular.tabular_dataset import call_with
+from chainlite.dataset.tabular.tabular_dataset import TabularDataset, call_with
 
 
 class _Transformed(TabularDataset):
