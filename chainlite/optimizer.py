@@ -9,6 +9,8 @@ A rule overrides ``update_core``, or ``update_core_cpu`` and ``update_core_gpu``
 their rule as one formula instead (``chainlite.optimizers._rule``).
 """
 
+from __future__ import absolute_import  # noqa: UP010 (the name is part of the module's interface)
+
 import math
 import warnings
 

@@ -1,5 +1,7 @@
 """Adam and its relatives: AdamW, AMSGrad, AdaBound, AMSBound."""
 
+from __future__ import division  # noqa: UP010 (the name is part of the module's interface)
+
 import functools
 import math
 import warnings
