@@ -39,6 +39,17 @@ assert 'GRID_STRIDE_LOOP' in kernel_source('common.cuh')
 """
 
 
+# What is imported on use; without it `import chainlite` is quick, and works where it is not installed.
+ON_USE = {'cupy', 'google', 'h5py', 'matplotlib', 'ml_dtypes', 'multiprocessing', 'onnx', 'PIL', 'scipy', 'sklearn'}
+
+IMPORT = """
+import sys, time, numpy
+before = time.process_time()
+import chainlite, chainlite.functions, chainlite.links, chainlite.optimizers, chainlite.training, chainlite.datasets
+print(time.process_time() - before, *sys.modules)
+"""
+
+
 def pip(*args):
     command = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check', *args]
     return subprocess.run(command, check=True, capture_output=True, text=True)
@@ -73,6 +84,16 @@ def run(wheel, tmp_path_factory):
         return done.stdout
 
     return run
+
+
+def test_importing_loads_nothing_optional_and_takes_little_time():
+    seconds = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, '-c', IMPORT], cwd=ROOT, capture_output=True, text=True, check=True)
+        second, *modules = done.stdout.split()
+        assert ON_USE & set(modules) == set()
+        seconds.append(float(second))
+    assert min(seconds) < 0.15  # of processor time, beyond NumPy's own
 
 
 def test_the_wheel_holds_every_module_and_kernel(wheel):
