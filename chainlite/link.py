@@ -553,10 +553,13 @@ class Sequential(ChainList):
     def __str__(self):
         return self._str_tree((i, _layer_text(layer)) for i, layer in enumerate(self._layers))
 
-    def _layers_changed(self):
-        """The links among the layers are the children."""
-        self._children = [layer for layer in self._layers if isinstance(layer, Link)]
-        self._rename_children()
+    # Files name a layer's link by its place among the children, which is Chainer's: a new link goes next to the first
+    # one before it, so that links appended in turn become the children 0, n, ..., 2, 1.
+    def _insert_child(self, i, layer):
+        if isinstance(layer, Link):
+            first = next((j for j, other in enumerate(self._layers[:i]) if isinstance(other, Link)), 0)
+            self._children.insert(first + 1 if i else 0, layer)
+            self._rename_children()
 
     def __len__(self):
         return len(self._layers)
@@ -570,20 +573,32 @@ class Sequential(ChainList):
     def __setitem__(self, i, layer):
         for element in layer if isinstance(i, slice) else [layer]:
             _check_layer(element, 'All elements of a Sequential class')
-        self._layers[i] = layer
-        self._layers_changed()
+        if isinstance(i, slice):
+            layers = self._layers[:]
+            layers[i] = layer
+            self._layers, self._children = [], []
+            self.extend(layers)
+        else:
+            i = range(len(self))[i]
+            del self[i]
+            self.insert(i, layer)
 
     def __delitem__(self, i):
+        removed = self._layers[i]
         del self._layers[i]
-        self._layers_changed()
+        for layer in removed if isinstance(i, slice) else [removed]:
+            if isinstance(layer, Link):
+                self._children.remove(layer)
+        self._rename_children()
 
     def insert(self, i, layer):
         """Inserts a layer before position ``i``, which must be within the list."""
         if not -len(self) <= i <= len(self):
             raise IndexError(f'Index out of range: {i}')
         _check_layer(layer)
+        i += len(self) if i < 0 else 0
+        self._insert_child(i, layer)
         self._layers.insert(i, layer)
-        self._layers_changed()
 
     def append(self, layer):
         """Adds a layer at the end."""
@@ -638,9 +653,12 @@ class Sequential(ChainList):
 
     def copy(self, mode='share'):
         new = super().copy(mode)
+        layers = new._layers
         if mode == 'share':
-            copies = iter(new._children)
-            new._layers = [next(copies) if isinstance(layer, Link) else layer for layer in self._layers]
+            copies = dict(zip(map(id, self._children), new._children))
+            layers = [copies.get(id(layer), layer) for layer in layers]
+        new._layers, new._children = [], []
+        new.extend(layers)
         return new
 
     def copyparams(self, link, copy_persistent=True):
