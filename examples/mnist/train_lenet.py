@@ -131,7 +131,10 @@ def make_trainer(args):
 def main(arguments=None):
     args = parse(arguments)
     trainer = make_trainer(args)
-    trainer.run()
+    try:
+        trainer.run()
+    except KeyboardInterrupt:
+        sys.exit('interrupted; start again with --autoload to go on from the last snapshot')
     model = trainer.updater.get_optimizer('main').target
     chainer.serializers.save_npz(Path(args.out) / 'model.npz', model)
     print(f'test accuracy {trainer.observation.get("validation/main/accuracy", float("nan")):.4f}')
