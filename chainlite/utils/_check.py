@@ -4,8 +4,8 @@
     check('Convolution2DFunction', (x, W))
 
 An argument is `name: kinds (sizes)`.  The kinds are letters out of `f` (float), `i` (signed), `u` (unsigned) and `b`
-(bool), or `*` for any, or `=name` for the dtype of an earlier argument.  A size is a name (equal wherever it appears), a
-number, `_` (any), or `*name` (any number of sizes, again equal wherever the name appears, except for `*_`).  Without
+(bool), or `*` for any, or `=name` for the dtype of an earlier argument.  A size is a name (equal wherever it appears),
+a number, `_` (any), or `*name` (any number of sizes, again equal wherever the name appears, except for `*_`).  Without
 parentheses any shape will do.  `?` after the name marks an argument that may be missing; `*` before the last name lets
 it stand for any number of arguments.
 """

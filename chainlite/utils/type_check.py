@@ -6,8 +6,8 @@
         x, W = in_types
         type_check.expect(x.dtype.kind == 'f', x.shape[1] == W.shape[1])
 
-It first runs in the *light mode*, where `in_types` are the arrays themselves and the conditions plain booleans.  Only if
-one is false it runs again with symbols in place of arrays, so that the error can show the condition and the values on
+It first runs in the *light mode*, where `in_types` are the arrays themselves and the conditions plain booleans.  If one
+is false it runs again with symbols in place of arrays, so that the error can show the condition and the values on
 either side of it.
 
 `compile_check` turns a one-line description of the same into a checker: the functions of this package use that.
