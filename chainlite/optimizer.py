@@ -64,7 +64,8 @@ class Hyperparameter:
     def get_dict(self):
         """Returns all values, inherited ones included, as a dict."""
         values = {} if self._parent is None else self._parent.get_dict()
-        values.update((name, value) for name, value in vars(self).items() if name != '_parent')
+        values.update(vars(self))
+        del values['_parent']
         return values
 
 
@@ -164,13 +165,15 @@ class UpdateRule:
             raise
 
     def _update(self, param):
-        device = param.device
-        with using_device(device):
-            if param.array is not None:
-                self._prepare_state(device, param)
-            self._update_prepared(param)
+        if isinstance(param.array, numpy.ndarray):  # asking for the device would take as long as a small update
+            self._update_here(param)
+        else:
+            with using_device(param.device):
+                self._update_here(param)
 
-    def _update_prepared(self, param):
+    def _update_here(self, param):
+        if param.array is not None:
+            self._prepare_state(param)
         if param._loss_scale is not None and param.grad is not None:
             param.grad /= param._loss_scale
             param._loss_scale = None  # what is in grad now is the gradient itself
@@ -180,7 +183,7 @@ class UpdateRule:
         for hook in self._hooks.post.values():
             hook(self, param)
 
-    def _prepare_state(self, device, param):
+    def _prepare_state(self, param):
         state = self._state
         if state is None:
             state = self._state = {}
@@ -189,9 +192,10 @@ class UpdateRule:
             except BaseException:
                 self._state = None
                 raise
+        on_host = isinstance(param.array, numpy.ndarray)
         for name, value in state.items():
-            if (isinstance(value, numpy.ndarray) or is_cupy_array(value)) and not device.is_array_supported(value):
-                state[name] = device.send(value)
+            if not on_host and isinstance(value, numpy.ndarray) or is_cupy_array(value):
+                state[name] = param.device.send(value)  # itself if it is there already
 
     def _update_in_fp32(self, param):
         """Updates a float32 copy of a float16 parameter, kept from one update to the next, and copies the result."""
@@ -211,12 +215,11 @@ class UpdateRule:
 
     def update_core(self, param):
         """Updates ``param``; calls ``update_core_cpu`` or ``update_core_gpu`` according to where it is."""
-        device = param.device
-        if isinstance(device, GpuDevice):
-            with using_device(device):
-                self.update_core_gpu(param)
-        else:
+        if isinstance(param.array, numpy.ndarray) or not isinstance(param.device, GpuDevice):
             self.update_core_cpu(param)
+        else:
+            with using_device(param.device):
+                self.update_core_gpu(param)
 
     def update_core_cpu(self, param):
         """Updates ``param``, whose arrays are NumPy's, in place."""

@@ -113,15 +113,16 @@ class Equations:
         if type(y) is not np.ndarray:
             return self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))(*arrays, *scalars, *out)
         everything = (*arrays, *out)
-        if y.ndim == 0 or any(a.shape != y.shape for a in everything) or any(a.dtype.kind != 'f' for a in everything):
+        dtypes = tuple([a.dtype for a in everything])
+        if not self._in_place(y.shape, everything, dtypes):
             for y, value in zip(out, self.run(arrays, scalars)):
                 y[...] = value
             return out
-        alias = tuple([next((i for i, a in enumerate(arrays) if a is y), None) for y in out])
-        key = alias, tuple([a.dtype for a in arrays]), tuple([y.dtype for y in out])
+        places = [id(a) for a in arrays]
+        key = tuple([places.index(id(y)) if id(y) in places else None for y in out]), dtypes
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._compile_into(*key)
+            program = self._programs[key] = self._compile_into(key[0], dtypes[:len(arrays)], dtypes[len(arrays):])
         if y.size <= BLOCK or not all([a.flags.c_contiguous for a in everything]):
             program(*everything, *scalars)
         else:
@@ -129,6 +130,16 @@ class Equations:
             for i in range(0, y.size, BLOCK):
                 program(*[v[i:i + BLOCK] for v in views], *scalars)
         return out
+
+    @staticmethod
+    def _in_place(shape, arrays, dtypes):
+        for d in dtypes:
+            if d.kind != 'f':
+                return False
+        for a in arrays:
+            if a.shape != shape:
+                return False
+        return shape != ()
 
     def _run_other(self, arrays, scalars):
         if isinstance(arrays[0], (np.ndarray, np.generic)):

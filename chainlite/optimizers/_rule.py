@@ -15,6 +15,8 @@ parameter; what is stored in 16 bits is computed in 32. Numbers such as 1 - beta
 and only then rounded to the dtype of the formula.
 """
 
+import numpy
+
 from chainlite.optimizer import Hyperparameter, UpdateRule
 
 
@@ -40,10 +42,14 @@ class ElementwiseRule(UpdateRule):
         for name in self.state_names:
             self.state[name] = param.device.xp.zeros_like(param.array)
 
-    def scalars(self, dtype):
-        """The keyword arguments of the formula; by default the hyperparameters of the same names."""
-        hp = self.hyperparam
-        return {name: getattr(hp, name) for name in self.formula.scalars}
+    def step(self, hp, dtype):
+        """The equations of an update, and their scalars: by default the hyperparameters of the same names.
+
+        Args:
+            hp (dict): Hyperparameters.
+            dtype: Dtype of the parameter.
+        """
+        return self.formula, {name: hp[name] for name in self.formula.scalars}
 
     def update_core_cpu(self, param):
         grad = param.grad
@@ -51,7 +57,8 @@ class ElementwiseRule(UpdateRule):
             return
         array, state = param.array, self.state
         states = [state[name] for name in self.state_names]
-        self.formula(array, grad, *states, out=(array, *states), **self.scalars(array.dtype))
+        formula, scalars = self.step(self.hyperparam.get_dict(), array.dtype)
+        formula(array, grad, *states, out=(array, *states), **scalars)
 
     def update_core_gpu(self, param):
         # Not an alias: a subclass that overrides only one of the two changes only that one.
@@ -66,6 +73,6 @@ def hyperparameters(**values):
 
 
 def check_eps(eps, dtype, optimizer):
-    """Raises ValueError if `eps` is not 0 but would be in `dtype`: the formula would divide by zero."""
-    if eps != 0 and dtype.type(eps) == 0:
-        raise ValueError(f'eps of {optimizer} optimizer is too small for {dtype.name} ({eps})')
+    """Raises ValueError if `eps` is not 0 but would be in the type `dtype`: the formula would divide by zero."""
+    if eps != 0 and dtype(eps) == 0:
+        raise ValueError(f'eps of {optimizer} optimizer is too small for {numpy.dtype(dtype).name} ({eps})')

@@ -17,14 +17,13 @@ def _ada_delta(param, grad, msg, msdx, *, fresh, eps):
 class AdaDeltaRule(ElementwiseRule):
     """Update rule of ADADELTA; see ``AdaDelta``."""
 
-    formula = _ada_delta
     state_names = 'msg', 'msdx'
 
     def __init__(self, parent_hyperparam=None, rho=None, eps=None):
         super().__init__(parent_hyperparam or _defaults, rho=rho, eps=eps)
 
-    def scalars(self, dtype):
-        return {'fresh': 1 - self.hyperparam.rho, 'eps': self.hyperparam.eps}
+    def step(self, hp, dtype):
+        return _ada_delta, {'fresh': 1 - hp['rho'], 'eps': hp['eps']}
 
 
 class AdaDelta(GradientMethod):

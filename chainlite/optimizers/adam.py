@@ -44,7 +44,8 @@ def _family(amsgrad, adabound, decays):
         new = param - eta * step, m, v
         return (*new, vhat) if amsgrad else new
 
-    return adam
+    # Without AMSGrad there is no vhat, and the formula does not look at what stands in its place.
+    return adam if amsgrad else lambda param, grad, m, v, **rest: adam(param, grad, m, v, v, **rest)
 
 
 def _alpha_t(hp, t):
@@ -122,26 +123,18 @@ class AdamRule(ElementwiseRule):
         final = hp.final_lr * hp.alpha / self.initial_alpha
         return final * (1 - 1 / (hp.gamma * self.t + 1)), final * (1 + 1 / (hp.gamma * self.t))
 
-    @property
-    def formula(self):
-        hp = self.hyperparam
-        adam = _family(bool(hp.amsgrad), bool(hp.adabound), hp.weight_decay_rate != 0)
-        # Without AMSGrad there is no vhat, and the formula does not look at what stands in its place.
-        return adam if hp.amsgrad else lambda param, grad, m, v, **rest: adam(param, grad, m, v, v, **rest)
-
-    def scalars(self, dtype):
-        hp = self.hyperparam
-        check_eps(hp.eps, numpy.result_type(dtype, numpy.float32), 'Adam')
-        lower, upper = self.bounds if hp.adabound else (0, 0)
-        return {
-            'fresh1': 1 - hp.beta1,
-            'fresh2': 1 - hp.beta2,
+    def step(self, hp, dtype):
+        check_eps(hp['eps'], numpy.float32 if dtype == numpy.float16 else dtype.type, 'Adam')
+        lower, upper = self.bounds if hp['adabound'] else (0, 0)
+        return _family(bool(hp['amsgrad']), bool(hp['adabound']), hp['weight_decay_rate'] != 0), {
+            'fresh1': 1 - hp['beta1'],
+            'fresh2': 1 - hp['beta2'],
             'alpha_t': self.alpha_t,
-            'eps': hp.eps,
+            'eps': hp['eps'],
             'lower': lower,
             'upper': upper,
-            'eta': hp.eta,
-            'weight_decay_rate': hp.weight_decay_rate,
+            'eta': hp['eta'],
+            'weight_decay_rate': hp['weight_decay_rate'],
         }
 
 

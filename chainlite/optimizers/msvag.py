@@ -23,24 +23,23 @@ def _msvag(param, grad, m, v, *, step, fresh, correction, noise, shrink):
 class MSVAGRule(ElementwiseRule):
     """Update rule of M-SVAG; see ``MSVAG``."""
 
-    formula = _msvag
     state_names = 'm', 'v'
 
     def __init__(self, parent_hyperparam=None, lr=None, beta=None, eta=None, weight_decay_rate=None):
         super().__init__(parent_hyperparam or _defaults, lr=lr, beta=beta, eta=eta, weight_decay_rate=weight_decay_rate)
 
-    def scalars(self, dtype):
-        hp = self.hyperparam
-        power = hp.beta**self.t
+    def step(self, hp, dtype):
+        beta, eta = hp['beta'], hp['eta']
+        power = beta**self.t
         # rho is the variance of the mean of t gradients, weighted as in m, over that of one. After the first gradient
         # it is 1 and the variance estimate is 0 / 0: nothing is known of the noise, and the step is the gradient.
-        rho = (1 - hp.beta) * (1 + power) / ((1 + hp.beta) * (1 - power))
-        return {
-            'step': hp.eta * hp.lr,
-            'fresh': 1 - hp.beta,
+        rho = (1 - beta) * (1 + power) / ((1 + beta) * (1 - power))
+        return _msvag, {
+            'step': eta * hp['lr'],
+            'fresh': 1 - beta,
             'correction': 1 - power,
             'noise': rho / (1 - rho) if self.t > 1 and rho < 1 else 0,
-            'shrink': hp.eta * hp.weight_decay_rate,
+            'shrink': eta * hp['weight_decay_rate'],
         }
 
 

@@ -27,14 +27,10 @@ class RMSpropRule(ElementwiseRule):
     def __init__(self, parent_hyperparam=None, lr=None, alpha=None, eps=None, eps_inside_sqrt=None):
         super().__init__(parent_hyperparam or _defaults, lr=lr, alpha=alpha, eps=eps, eps_inside_sqrt=eps_inside_sqrt)
 
-    @property
-    def formula(self):
-        return _eps_inside if self.hyperparam.eps_inside_sqrt else _eps_outside
-
-    def scalars(self, dtype):
-        hp = self.hyperparam
-        check_eps(hp.eps, dtype, 'RMSprop')
-        return {'lr': hp.lr, 'fresh': 1 - hp.alpha, 'eps': hp.eps}
+    def step(self, hp, dtype):
+        check_eps(hp['eps'], dtype.type, 'RMSprop')
+        formula = _eps_inside if hp['eps_inside_sqrt'] else _eps_outside
+        return formula, {'lr': hp['lr'], 'fresh': 1 - hp['alpha'], 'eps': hp['eps']}
 
 
 class RMSprop(GradientMethod):

@@ -18,15 +18,14 @@ def _rmsprop_graves(param, grad, n, g, delta, *, lr, fresh, momentum, eps):
 class RMSpropGravesRule(ElementwiseRule):
     """Update rule of Graves' RMSprop; see ``RMSpropGraves``."""
 
-    formula = _rmsprop_graves
     state_names = 'n', 'g', 'delta'
 
     def __init__(self, parent_hyperparam=None, lr=None, alpha=None, momentum=None, eps=None):
         super().__init__(parent_hyperparam or _defaults, lr=lr, alpha=alpha, momentum=momentum, eps=eps)
 
-    def scalars(self, dtype):
-        hp = self.hyperparam
-        return {'lr': hp.lr, 'fresh': 1 - hp.alpha, 'momentum': hp.momentum, 'eps': hp.eps}
+    def step(self, hp, dtype):
+        scalars = {'lr': hp['lr'], 'fresh': 1 - hp['alpha'], 'momentum': hp['momentum'], 'eps': hp['eps']}
+        return _rmsprop_graves, scalars
 
 
 class RMSpropGraves(GradientMethod):
