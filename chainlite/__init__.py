@@ -4,21 +4,71 @@
     import chainlite.functions as F
     import chainlite.links as L
 
-What nearly every program needs is imported here; the other subpackages (`links`, `training`, `datasets`, ...) are imported when they are first used.
+What nearly every program needs is imported here. The other subpackages (`links`, `training`, `datasets`, ...) and what
+comes from them are imported when they are first used.
 """
+
 import importlib
 
-from chainlite import backend, backends, configuration, function, function_hook, function_node, functions, initializers, utils, variable  # noqa: F401
-from chainlite._backprop import backward, grad  # noqa: F401
-from chainlite._version import __version__  # noqa: F401
-from chainlite.backend import get_device, using_device  # noqa: F401
-from chainlite.configuration import config, get_dtype, global_config, mixed16, using_config  # noqa: F401
-from chainlite.function import Function, FunctionAdapter, force_backprop_mode, no_backprop_mode  # noqa: F401
-from chainlite.function_hook import FunctionHook, get_function_hooks  # noqa: F401
-from chainlite.function_node import FunctionNode  # noqa: F401
-from chainlite.initializer import Initializer  # noqa: F401
-from chainlite.variable import Parameter, Variable, as_array, as_variable  # noqa: F401
-from chainlite import computational_graph, link, link_hook, reporter, sequential  # noqa: F401
-from chainlite.link import Chain, ChainList, Link, Sequential  # noqa: F401
-from chainlite.link_hook import LinkHook, get_link_hooks as _get_link_hooks  # noqa: F401
-from chainlite.reporter import DictSummary, Reporter, Summary, get_current_reporter, report, report_scope  # noqa: F401
+from chainlite import backend, backends, configuration, function, function_hook, function_node, functions, initializers
+from chainlite import link, link_hook, reporter, sequential, utils, variable
+from chainlite._backprop import backward, grad
+from chainlite._version import __version__
+from chainlite.backend import get_array_types, get_cpu_array_types, get_device, is_arrays_compatible, using_device
+from chainlite.backends import cuda
+from chainlite.backends.cuda import should_use_cudnn, should_use_cudnn_tensor_core
+from chainlite.configuration import DebugMode, config, get_compute_mode, get_dtype, global_config, is_debug, mixed16
+from chainlite.configuration import set_debug, using_config
+from chainlite.device_resident import DeviceResident
+from chainlite.function import Function, FunctionAdapter, force_backprop_mode, no_backprop_mode
+from chainlite.function_hook import FunctionHook, get_function_hooks
+from chainlite.function_node import FunctionNode
+from chainlite.initializer import Initializer
+from chainlite.link import Chain, ChainList, Link, Sequential
+from chainlite.link_hook import LinkHook
+from chainlite.link_hook import get_link_hooks as _get_link_hooks
+from chainlite.reporter import DictSummary, Reporter, Summary, get_current_reporter, report, report_scope
+from chainlite.variable import Parameter, Variable, as_array, as_variable
+
+disable_experimental_feature_warning = False
+
+_SUBMODULES = {
+    *('computational_graph', 'dataset', 'datasets', 'device_resident', 'distribution', 'distributions', 'exporters'),
+    *('function_hooks', 'gradient_check', 'graph_optimizations', 'initializer', 'iterators', 'link_hooks', 'links'),
+    *('memory_layouts', 'optimizer', 'optimizer_hooks', 'optimizers', 'serializer', 'serializers', 'testing', 'training'),
+    *('types', 'warnings', 'compat'),
+}
+_LAZY = {
+    'AbstractSerializer': 'serializer',
+    'Deserializer': 'serializer',
+    'Serializer': 'serializer',
+    'Distribution': 'distribution',
+    'cross_entropy': 'distribution',
+    'kl_divergence': 'distribution',
+    'register_kl': 'distribution',
+    'GradientMethod': 'optimizer',
+    'Optimizer': 'optimizer',
+    'UpdateRule': 'optimizer',
+    'print_runtime_info': '_runtime_info',
+    'seed': '_random',
+    'static_code': 'graph_optimizations',
+    'static_graph': 'graph_optimizations',
+}
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module('chainlite.' + name)
+    if name in _LAZY:
+        value = globals()[name] = getattr(importlib.import_module('chainlite.' + _LAZY[name]), name)
+        return value
+    if name in _REMOVED:
+        raise AttributeError(f'{name} was removed in Chainer v2: {_REMOVED[name]}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+    return sorted({*globals(), *_SUBMODULES, *_LAZY})
+
+
+_REMOVED = {'FunctionSet': "make a subclass of chainlite.Chain and assign its links inside `with self.init_scope():`"}

@@ -40,6 +40,9 @@ def grad(outputs, inputs, grad_outputs=None, grad_inputs=None, set_grad=False, r
     for name, value in (('outputs', outputs), ('inputs', inputs), ('grad_outputs', grad_outputs), ('grad_inputs', grad_inputs)):
         if value is not None and not isinstance(value, (tuple, list)):
             raise TypeError(f'{name} must be a tuple or a list, not {type(value)}.')
+    for name, value, others in ('grad_outputs', grad_outputs, outputs), ('grad_inputs', grad_inputs, inputs):
+        if value is not None and len(value) != len(others):
+            raise ValueError(f'{name} must be of the same length as {name[5:]}.\nlen({name[5:]}) = {len(others)}, len({name}) = {len(value)}')
     wanted = [x.node for x in inputs]
     pass_ = Gradients(variable._gradient_variable, enable_double_backprop, retain_grad, _paths(outputs, set(wanted)))
     pass_.kept = set(wanted)
@@ -54,6 +57,7 @@ def grad(outputs, inputs, grad_outputs=None, grad_inputs=None, set_grad=False, r
         pass_.push(y.creator_node)
     pass_.run()
     gxs = [pass_.known.get(node) for node in wanted]
+    set_grad = set_grad or retain_grad
     if not enable_double_backprop:
         with using_config('enable_backprop', False):
             gxs = [None if gx is None else variable._gradient_variable(gx) for gx in gxs]

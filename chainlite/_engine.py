@@ -101,7 +101,7 @@ class Gradients:
             gxs = function.backward_arrays(indexes, gys)
         else:
             gxs = function.checked_backward(indexes, self._wrapped(gys))
-            gxs = [None if g is None else g.array for g in gxs]
+            gxs = self._arrays(function, gxs)
         for hook in hooks:
             hook.backward_postprocess(function, in_data, out_grad)
         self._check(function, indexes, gxs)
@@ -127,7 +127,7 @@ class Gradients:
             known.append(None if x in seen else self.known.get(x))
             seen.add(x)
         gxs = function.backward_accumulate(indexes, self._wrapped(gys), self._wrapped(known))
-        return gxs if self.differentiable else [None if g is None else g.array for g in gxs]
+        return gxs if self.differentiable else self._arrays(function, gxs)
 
     def _load(self, node):
         """The first time that a leaf is met, what it already has comes in."""
@@ -139,17 +139,28 @@ class Gradients:
 
     def _check(self, function, indexes, gxs):
         for i, gx in zip(indexes, gxs):
-            if gx is not None:
-                x = function.inputs[i]
-                if gx.shape != x.shape or gx.dtype != x.dtype:
-                    why = 'Shape' if gx.shape != x.shape else 'Dtype'
-                    error = ValueError if why == 'Shape' else TypeError
-                    raise error(f'Function `{function._impl_name}` ({function.label}) has a bug.\n{_made_at(function)}'
-                                f'{why} of data and grad mismatch\ngrad: {getattr(gx, why.lower())} != data: {getattr(x, why.lower())}')
-                if config.debug:
-                    array = gx.array if self.differentiable else gx
-                    if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
-                        raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
+            if gx is None:
+                continue
+            x = function.inputs[i]
+            if gx.shape != x.shape:
+                self._fail(function, 'shape', gx.shape, x.shape)
+            if config.debug:
+                if gx.dtype != x.dtype:
+                    self._fail(function, 'dtype', gx.dtype, x.dtype)
+                array = gx.array if self.differentiable else gx
+                if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
+                    raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
+
+    def _fail(self, function, what, actual, expected):
+        raise ValueError(f'{what} of gradients returned from backward is incorrect: {actual} != expected {expected}\n'
+                         f'{function.describe()}\n{_made_at(function)}')
+
+    def _arrays(self, function, gradients):
+        """The arrays of the Variables that a node's backward returned."""
+        try:
+            return [None if g is None else g.array for g in gradients]
+        except AttributeError:
+            self._fail(function, 'type', tuple(type(g) for g in gradients), 'Variable or None')
 
 
 def _made_at(function):

@@ -199,3 +199,25 @@ class using_config:
             self._config.__dict__.pop(self._name, None)
         else:
             self._config.__dict__[self._name] = self._before
+
+
+def get_compute_mode():
+    """`config.compute_mode`."""
+    return config.compute_mode
+
+
+def is_debug():
+    """Whether debug mode is on in this thread."""
+    return bool(config.debug)
+
+
+def set_debug(debug):
+    """Turns debug mode on or off in this thread."""
+    config.debug = debug
+
+
+class DebugMode(using_config):
+    """Context manager: debug mode on or off inside."""
+
+    def __init__(self, debug):
+        super().__init__('debug', debug)

@@ -138,6 +138,9 @@ class FunctionNode:
         arrays = self.forward(in_data)
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
+        for y in arrays:
+            if y is not None and type(y) is not np.ndarray and not isinstance(y, backend.get_array_types()):
+                raise TypeError(f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}')
         for hook in hooks:
             hook.forward_postprocess(self, in_data)
         if config.debug:

@@ -133,6 +133,7 @@ class Variable:
     _node = None
     _name = None
     _loss_scale = None
+    _has_chainerx_array = False
     requires_grad = True
 
     def __init__(self, data=None, **kwargs):
@@ -341,7 +342,10 @@ class Variable:
         source = var.grad_var
         if source is None:
             return
-        if source.array is not None and self.array is not None and source.device != self.device:
+        if self.array is None:
+            self.initialize(var.shape)
+            self.cleargrad()
+        if source.device != self.device:
             source = operations.copy(source, self.device)
         self.grad_var = source if self.grad_var is None else self.grad_var + source
 
@@ -471,12 +475,14 @@ class Variable:
     def debug_print(self):
         """A table of what is known about the array and its gradient, with mean and deviation."""
         array, xp = self.array, None if self.array is None else self.xp
-        lines = [f'<variable {self.name}>' if self.name else f'<variable at 0x{id(self):x}>']
-        lines += [f'- device: {_device_text(array)}', f'- backend: {type(array)}']
-        if array is not None:
-            lines += [f'- shape: {array.shape}', f'- dtype: {array.dtype}', f'- statistics: {_statistics(xp, array)}']
-        lines.append(f'- grad: {"None" if self.grad is None else _statistics(xp, self.grad)}')
-        return '\n'.join(lines)
+        if array is None:
+            known = dict.fromkeys(['device', 'backend', 'shape', 'dtype', 'statistics', 'grad'])
+        else:
+            grad = self.grad
+            known = dict(device=_device_text(array), backend=type(array), shape=array.shape, dtype=array.dtype,
+                         statistics=_statistics(xp, array),
+                         grad=None if grad is None else 0 if not grad.any() else _statistics(xp, grad))
+        return '\n'.join([self.summary(), *(f'- {key}: {value}' for key, value in known.items())])
 
 
 def _unsupported(symbol):
@@ -504,6 +510,7 @@ class Parameter(Variable):
     update_rule = None
     _grad_initializer = None
     _initial_device = None
+    _copies = None           # the copies of an uninitialized parameter share the array once it is made
 
     def __init__(self, initializer=None, shape=None, name=None, *, layout=None):
         if initializer is None:
@@ -531,8 +538,22 @@ class Parameter(Variable):
 
     @property
     def dtype(self):
-        """Dtype, known from the initializer before there is an array; None if it will be `config.dtype`."""
-        return self.array.dtype if self.array is not None else getattr(self.initializer, 'dtype', None)
+        """Dtype, also before there is an array if the initializer says it."""
+        if self.array is not None:
+            return self.array.dtype
+        dtype = getattr(self.initializer, 'dtype', None)
+        if dtype is None:
+            raise RuntimeError('Dtype of the parameter is not determined yet because it\'s uninitialized and dtype was not explicitly given.')
+        return np.dtype(dtype)
+
+    @property
+    def grad(self):
+        """Gradient array, or None."""
+        if self._array is None and self._grad_initializer is not None:
+            raise RuntimeError('The gradient of an uninitialized parameter is not known: initialize it or clear its gradient first.')
+        return Variable.grad.fget(self)
+
+    grad = grad.setter(Variable.grad.fset)
 
     @property
     def device(self):
@@ -547,7 +568,9 @@ class Parameter(Variable):
             array = initializers.generate_array(self.initializer, shape, xp, device=device)
             gradient = None if self._grad_initializer is None else initializers.generate_array(
                 initializers.NaN(array.dtype), shape, xp, device=device)
-        self.array = array
+        for p in self._copies or (self,):
+            if p.array is None:
+                p.array = array
         self.grad = gradient
 
     def cleargrad(self):
@@ -573,7 +596,13 @@ class Parameter(Variable):
             super().to_device(device)
 
     def __copy__(self):
-        return self._copy_to(Parameter())
+        new = self._copy_to(Parameter())
+        if self.array is None:
+            if self._copies is None:
+                self._copies = weakref.WeakSet([self])
+            self._copies.add(new)
+            new._copies = self._copies
+        return new
 
     def __reduce__(self):
         array, device = _portable(self)
@@ -663,7 +692,7 @@ def _text(variable, form):
         return f'{name}(None)'
     array = _host(variable.array)
     if array.ndim == 0 or array.size == 0:
-        body = form(array.item()) if array.ndim == 0 else f'[], shape={array.shape}'
+        body = str(array) if array.ndim == 0 else '[]' if form is str or array.ndim == 1 else f'[], shape={array.shape}'
     else:
         prefix = ' ' * (len(name) + 1)
         body = np.array2string(array, prefix=prefix, separator=', ' if form is repr else ' ')

@@ -1,9 +1,48 @@
 """Differentiable functions: `import chainlite.functions as F`."""
-from chainlite.functions.activation.relu import relu  # noqa: F401
-from chainlite.functions.array.broadcast import broadcast_to  # noqa: F401
-from chainlite.functions.array.cast import cast  # noqa: F401
-from chainlite.functions.array.get_item import get_item  # noqa: F401
-from chainlite.functions.array.reshape import reshape  # noqa: F401
-from chainlite.functions.array.transpose import transpose  # noqa: F401
-from chainlite.functions.math.basic_math import absolute, add  # noqa: F401
-from chainlite.functions.math.sum import sum, sum_to  # noqa: F401
+
+from chainlite.functions.activation.clipped_relu import clipped_relu, relu6
+from chainlite.functions.activation.elu import elu
+from chainlite.functions.activation.leaky_relu import leaky_relu
+from chainlite.functions.activation.log_softmax import log_softmax
+from chainlite.functions.activation.relu import relu
+from chainlite.functions.activation.sigmoid import sigmoid
+from chainlite.functions.activation.softmax import softmax
+from chainlite.functions.activation.softplus import softplus
+from chainlite.functions.activation.tanh import tanh
+from chainlite.functions.array.broadcast import broadcast, broadcast_to
+from chainlite.functions.array.cast import cast
+from chainlite.functions.array.concat import concat
+from chainlite.functions.array.copy import copy
+from chainlite.functions.array.expand_dims import expand_dims
+from chainlite.functions.array.flatten import flatten
+from chainlite.functions.array.get_item import get_item
+from chainlite.functions.array.reshape import reshape
+from chainlite.functions.array.split_axis import split_axis
+from chainlite.functions.array.squeeze import squeeze
+from chainlite.functions.array.stack import stack
+from chainlite.functions.array.swapaxes import swapaxes
+from chainlite.functions.array.transpose import transpose
+from chainlite.functions.array.where import where
+from chainlite.functions.evaluation.accuracy import accuracy
+from chainlite.functions.loss.hinge import hinge
+from chainlite.functions.loss.mean_squared_error import mean_squared_error
+from chainlite.functions.loss.sigmoid_cross_entropy import sigmoid_cross_entropy
+from chainlite.functions.loss.softmax_cross_entropy import softmax_cross_entropy
+from chainlite.functions.math.average import average, mean
+from chainlite.functions.math.basic_math import absolute, add
+from chainlite.functions.math.clip import clip
+from chainlite.functions.math.exponential import exp, log, log2, log10
+from chainlite.functions.math.exponential_m1 import expm1
+from chainlite.functions.math.hyperbolic import arctanh, cosh, sinh
+from chainlite.functions.math.identity import identity
+from chainlite.functions.math.logarithm_1p import log1p
+from chainlite.functions.math.logsumexp import logsumexp
+from chainlite.functions.math.matmul import batch_matmul, matmul
+from chainlite.functions.math.maximum import maximum
+from chainlite.functions.math.minimum import minimum
+from chainlite.functions.math.minmax import argmax, argmin, max, min
+from chainlite.functions.math.sqrt import rsqrt, sqrt
+from chainlite.functions.math.square import square
+from chainlite.functions.math.sum import sum, sum_to
+from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
+from chainlite.functions.noise.dropout import dropout

@@ -1,4 +1,6 @@
 """Broadcasting."""
+import numpy as np
+
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
 from chainlite.functions.math.sum import _sum_to
@@ -22,3 +24,10 @@ def broadcast_to(x, shape):
     if x.shape == shape:
         return x
     return BroadcastTo(x.shape, shape).apply((x,))[0]
+
+
+def broadcast(*args):
+    """Broadcasts arrays together; a tuple of Variables unless there is one."""
+    shape = np.broadcast_shapes(*[as_variable(x).shape for x in args])
+    ys = tuple([broadcast_to(x, shape) for x in args])
+    return ys[0] if len(ys) == 1 else ys

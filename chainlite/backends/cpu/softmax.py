@@ -1,0 +1,98 @@
+"""Softmax and its logarithm, forward and backward.
+
+Sixteen-bit input is computed in 32 bits. The maximum is taken off first, so that nothing overflows.
+"""
+
+from chainlite import backend
+from chainlite.backends._kernel import Kernel
+
+
+def _wide(x):
+    """float32 for sixteen bits, the array itself otherwise."""
+    return x.astype('f') if x.dtype.itemsize == 2 else x
+
+
+@Kernel
+def softmax(x, axis):
+    """exp(x - max) / sum(exp(x - max)) along `axis`."""
+    xp = backend.get_array_module(x)
+    y = _wide(x)
+    y = y - y.max(axis=axis, keepdims=True)
+    xp.exp(y, out=y)
+    y /= y.sum(axis=axis, keepdims=True)
+    return y.astype(x.dtype, copy=False)
+
+
+@Kernel
+def softmax_grad(y, gy, axis):
+    """y * (gy - sum(y * gy))."""
+    w = _wide(y)
+    gx = w * _wide(gy)
+    gx -= w * gx.sum(axis=axis, keepdims=True)
+    return gx.astype(y.dtype, copy=False)
+
+
+@Kernel
+def log_softmax(x, axis):
+    """x - max - log(sum(exp(x - max))) along `axis`."""
+    xp = backend.get_array_module(x)
+    y = _wide(x)
+    y = y - y.max(axis=axis, keepdims=True)
+    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
+    return y.astype(x.dtype, copy=False)
+
+
+@Kernel
+def log_softmax_grad(y, gy, axis):
+    """gy - exp(y) * sum(gy)."""
+    xp = backend.get_array_module(y)
+    g = _wide(gy)
+    gx = xp.exp(_wide(y))
+    gx *= -g.sum(axis=axis, keepdims=True)
+    gx += g
+    return gx.astype(y.dtype, copy=False)
+
+
+def _chosen(log_y, t, ignore_label):
+    """Index of the label of each position, in an array (n, k, d); and which positions count (None: all)."""
+    xp = backend.get_array_module(log_y)
+    t = t.reshape(len(t), -1)
+    counts = None
+    if ignore_label is not None:
+        counts = t != ignore_label
+        if counts.all():
+            counts = None
+        else:
+            t = xp.where(counts, t, 0)
+    n, d = t.shape
+    return (xp.arange(n)[:, None], t, xp.arange(d)[None]), counts
+
+
+@Kernel
+def cross_entropy(x, t, class_weight, ignore_label):
+    """(-log softmax(x)[t] times the class's weight, log softmax(x) in at least 32 bits); 0 where the label is ignored."""
+    log_y = log_softmax(_wide(x), 1)
+    index, counts = _chosen(log_y, t, ignore_label)
+    loss = -log_y.reshape(len(x), x.shape[1], -1)[index]
+    if class_weight is not None:
+        loss *= class_weight[index[1]]
+    if counts is not None:
+        loss *= counts
+    return loss.reshape(t.shape).astype(x.dtype, copy=False), log_y
+
+
+@Kernel
+def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
+    """The gradient of x: (softmax(x) - one-hot(t)) * gloss; `gloss` is a scalar or has the shape of t."""
+    xp = backend.get_array_module(log_y)
+    gx = xp.exp(log_y)
+    index, counts = _chosen(log_y, t, ignore_label)
+    g3 = gx.reshape(len(t), gx.shape[1], -1)
+    g3[index] -= 1
+    scale = gloss.reshape(len(t), -1) if gloss.ndim else gloss
+    if class_weight is not None:
+        scale = scale * class_weight[index[1]]
+    if counts is not None:
+        scale = scale * counts
+    g3 *= scale[:, None] if scale.ndim else scale
+    return gx

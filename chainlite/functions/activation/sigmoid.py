@@ -1,0 +1,23 @@
+"""Logistic sigmoid."""
+
+from chainlite._elementwise import elementwise
+from chainlite.backends import _equations as eq
+
+
+@elementwise
+def Sigmoid(x):
+    return eq.sigmoid(x)
+
+
+@Sigmoid.gradient
+def _(y, gy):
+    return gy * y * (1 - y)
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), elementwise.
+
+    Args:
+        x: float array of any shape.
+    """
+    return Sigmoid().apply((x,))[0]

@@ -1,0 +1,23 @@
+"""A new axis of length one."""
+
+import numpy as np
+
+from chainlite._adjoint import adjoint_pair
+from chainlite.functions.array.reshape import _reshape_back
+from chainlite.utils import type_check
+from chainlite.variable import as_variable
+
+
+def _expand_dims(x, in_shape, axis):
+    return np.expand_dims(x, axis) if isinstance(x, np.ndarray) else x.reshape((*in_shape[:axis], 1, *in_shape[axis:]))
+
+
+ExpandDims, ExpandDimsGrad = adjoint_pair('ExpandDims', _expand_dims, 'ExpandDimsGrad', _reshape_back, __name__)
+
+
+def expand_dims(x, axis):
+    """Puts a new axis of length 1 at `axis` (from -ndim - 1 to ndim)."""
+    x = as_variable(x)
+    if not -x.ndim - 1 <= axis <= x.ndim:
+        raise type_check.InvalidType(f'x.ndim >= {axis if axis >= 0 else -axis - 1}', f'{x.ndim} < {axis if axis >= 0 else -axis - 1}')
+    return ExpandDims(x.shape, axis).apply((x,))[0]

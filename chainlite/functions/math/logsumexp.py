@@ -1,0 +1,21 @@
+"""Logarithm of a sum of exponentials."""
+
+from chainlite.functions.math.exponential import exp, log
+from chainlite.functions.math.sum import _check_axis, sum
+from chainlite.variable import Variable, as_variable
+
+
+def logsumexp(x, axis=None):
+    """log(sum(exp(x))) over axes, without overflow.
+
+    Args:
+        x: float array.
+        axis: int or tuple of ints; all axes if None.
+    """
+    x = as_variable(x)
+    _check_axis(axis, x.ndim)
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    top = x.array.max(axis=axis, keepdims=True)
+    top[~(abs(top) < float('inf'))] = 0                       # an infinite maximum would give NaN
+    y = log(sum(exp(x - Variable(top, requires_grad=False)), axis))
+    return y + Variable(top.reshape(y.shape), requires_grad=False)
