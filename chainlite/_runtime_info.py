@@ -1,61 +1,53 @@
-"""Versions of what chainlite runs on."""
+"""What this runs on."""
 
-import importlib.metadata
 import platform
 import sys
-from typing import TextIO
 
 import numpy
 
-from chainlite._version import __version__, chainer_version
-from chainlite.backends import cuda
-
-
-def _installed(*distributions: str) -> str:
-    """The version of the first distribution that is installed."""
-    for name in distributions:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    return 'Not Available'
-
-
-def _cupy() -> str:
-    if cuda.available:
-        import cupyx
-
-        return '\n  '.join(['', *str(cupyx.get_runtime_info()).splitlines()])
-    return _installed('cupy-cuda13x', 'cupy-cuda12x', 'cupy')
+from chainlite._version import __version__
+from chainlite.backends import cuda, intel64
 
 
 class _RuntimeInfo:
-    def __init__(self) -> None:
-        self.lines = {
+    """The versions of all that matters, as lines of text."""
+
+    def __init__(self):
+        self.versions = {
             'Platform': platform.platform(),
             'Python': platform.python_version(),
-            'chainlite': f'{__version__} (the interface of Chainer: {chainer_version})',
-            'ChainerX': 'Not Available',
+            'Chainlite': __version__,
             'NumPy': numpy.__version__,
-            'CuPy': _cupy(),
-            'cuDNN frontend': _installed('nvidia-cudnn-frontend'),
-            'oneDNN': _installed('onednn-cpu-gomp'),
-            'iDeep': 'Not Available',
+            **_cuda_versions(),
+            'iDeep': 'Available' if intel64.is_ideep_available() else 'Not Available',
         }
 
-    def __str__(self) -> str:
-        return ''.join(f'{name}: {value}\n' for name, value in self.lines.items())
+    def __str__(self):
+        return ''.join(f'{name}: {version}\n' for name, version in self.versions.items())
 
 
-def _get_runtime_info() -> _RuntimeInfo:
+def _cuda_versions():
+    if not cuda.available:
+        return {'CuPy': f'Not Available ({cuda._unavailable_because})'}
+    runtime = cuda.cupy.cuda.runtime
+    devices = [runtime.getDeviceProperties(i)['name'].decode() for i in range(runtime.getDeviceCount())]
+    return {
+        'CuPy': cuda.cupy.__version__,
+        'CUDA runtime': runtime.runtimeGetVersion(),
+        'CUDA driver': runtime.driverGetVersion(),
+        'GPUs': ', '.join(devices),
+        'cuDNN': cuda._cudnn_version() if cuda.cudnn_enabled else 'Not Available',
+    }
+
+
+def _get_runtime_info():
     return _RuntimeInfo()
 
 
-def print_runtime_info(out: TextIO | None = None) -> None:
-    """Prints the versions of chainlite, Python, NumPy and, where they are installed, CuPy, cuDNN and oneDNN.
+def print_runtime_info(out=None):
+    """Prints the versions of this package and of what it runs on, as reports of errors should have them.
 
     Args:
-        out: Where to; standard output by default.
-
+        out: file to print to; None is standard output.
     """
-    (sys.stdout if out is None else out).write(str(_get_runtime_info()))
+    print(_get_runtime_info(), end='', file=sys.stdout if out is None else out)

@@ -22,8 +22,8 @@ FLOORS = [
             'cuda',
             'types',
             'device_resident',
-            'memory_layouts',
             'warnings',
+            '_random',
             '_runtime_info',
         ),
         *('initializer', 'initializers'),
@@ -43,6 +43,7 @@ FLOORS = [
             '_adjoint',
             '_trilinear',
             '_fused',
+            'memory_layouts',
         ),
         *('utils.sparse', 'graph_optimizations'),  # and these on variables
     },

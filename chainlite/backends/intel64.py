@@ -3,8 +3,6 @@
 Chainer called this iDeep, after the library that it used, and so do the names and the messages here.
 """
 
-from __future__ import absolute_import  # noqa: UP010 (the name is part of the module's interface)
-
 import numpy
 
 from chainlite import _backend
