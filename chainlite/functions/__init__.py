@@ -1,5 +1,7 @@
 """Differentiable functions: `import chainlite.functions as F`."""
 
+from chainlite.functions._v1 import NAMES as _V1_NAMES
+from chainlite.functions._v1 import v1_class as _v1_class
 from chainlite.functions.activation.clipped_relu import clipped_relu, relu6
 from chainlite.functions.activation.elu import elu
 from chainlite.functions.activation.leaky_relu import leaky_relu
@@ -46,3 +48,11 @@ from chainlite.functions.math.square import square
 from chainlite.functions.math.sum import sum, sum_to
 from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
 from chainlite.functions.noise.dropout import dropout
+
+
+def __getattr__(name):
+    function = globals().get(_V1_NAMES.get(name))
+    if function is None:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    globals()[name] = value = _v1_class(name, function)
+    return value
