@@ -99,52 +99,78 @@ class Elementwise(FunctionNode):
             raise
 
     # -- backward: the same for the function and for its derivatives ---------------------------------------------------
+    def _plan(self, indexes, given):
+        key = indexes, given
+        plans = self._equations.__dict__.setdefault('plans', {})
+        plan = plans.get(key)
+        if plan is None:
+            plan = plans[key] = _Plan(self._equations, indexes, given)
+        return plan
+
     def select_retained(self, needs_grad):
-        if not needs_grad:
-            return
-        eqs = self._equations
-        wanted = self._gradient(needs_grad, (True,) * len(eqs.outputs)).inputs
-        self.retain_inputs([i for i, n in enumerate(eqs.inputs) if n in wanted])
-        outputs = [k for k, n in enumerate(eqs.outputs) if n in wanted]
-        if outputs:
-            self.retain_outputs(outputs)
-
-    def _gradient(self, indexes, given):
-        eqs = self._equations
-        return eqs.gradient(tuple([eqs.inputs[i] for i in indexes]), tuple([y for y, known in zip(eqs.outputs, given) if known]))
-
-    def _arguments(self, back, inputs, outputs, gys):
-        """What the gradient's equations name, out of the inputs, outputs (by index) and output gradients."""
-        eqs = self._equations
-        table = {'g' + y: g for y, g in zip(eqs.outputs, gys)}
-        for n in back.inputs:
-            if n not in table:
-                table[n] = inputs(eqs.inputs.index(n)) if n in eqs.inputs else outputs(list(eqs.outputs).index(n))
-        return table
+        if needs_grad:
+            plan = self._plan(needs_grad, (True,) * len(self._equations.outputs))
+            self._input_indexes_to_retain = plan.retained_inputs
+            self._output_indexes_to_retain = plan.retained_outputs
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        back = self._gradient(target_input_indexes, [g is not None for g in grad_outputs])
-        kept = self._retained_output_data and dict(zip(self._output_indexes_to_retain, self._retained_output_data))
-        table = self._arguments(back, lambda i: self.inputs[i].data, lambda k: kept[k], grad_outputs)
-        gxs = _run(back, table, lambda names: back.run([table[n] for n in names], self._values()))
-        return tuple([None if g is None else _sum_to(g, self.inputs[i]) for i, g in zip(target_input_indexes, gxs)])
+        plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
+        inputs = self.inputs
+        outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self._retained_output_data))
+        arguments = [inputs[i].data if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
+                     for kind, i in plan.arguments]
+        gxs = plan.passed(arguments) if plan.passes else plan.equations.run(arguments, self._values() if self.scalars else ())
+        return tuple([None if zero else _sum_to(g, inputs[i]) for i, g, zero in zip(target_input_indexes, gxs, plan.zeros)])
 
     def backward(self, target_input_indexes, grad_outputs):
-        back = self._gradient(target_input_indexes, [g is not None for g in grad_outputs])
-        table = self._arguments(back, lambda i: self.inputs[i].get_variable(), self._output, grad_outputs)
-        gxs = _run(back, table, lambda names: self._derived(back).apply([table[n] for n in names]))
+        plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
+        outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self.get_retained_outputs()))
+        arguments = [self.inputs[i].get_variable() if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
+                     for kind, i in plan.arguments]
+        gxs = plan.passed(arguments) if plan.passes else self._derived(plan.equations).apply(arguments)
         xs = [self.inputs[i] for i in target_input_indexes]
-        gxs = [g if g is None or g.shape == x.shape else operations.sum_to(g, x.shape) for g, x in zip(gxs, xs)]
+        gxs = [None if zero else g if g.shape == x.shape else operations.sum_to(g, x.shape) for g, x, zero in zip(gxs, xs, plan.zeros)]
         return tuple([g if g is None or g.dtype == x.dtype else operations.cast(g, x.dtype) for g, x in zip(gxs, xs)])
-
-    def _output(self, index):
-        return dict(zip(self._output_indexes_to_retain, self.get_retained_outputs()))[index]
 
     def _derived(self, equations):
         node = ElementwiseGrad.__new__(ElementwiseGrad)
         node._equations, node.scalars = equations, self.scalars
-        node.__dict__.update({n: getattr(self, n) for n in self.scalars})
+        for name in self.scalars:
+            setattr(node, name, getattr(self, name))
         return node
+
+
+_INPUT, _OUTPUT, _GRADIENT = range(3)
+
+
+class _Plan:
+    """How the gradients of some inputs come from those of some outputs: the equations, and where their arguments are found.
+
+    Attributes:
+        equations: of the gradients.
+        arguments: for each input of the equations, its kind (input, output, output gradient of the function) and its index.
+        retained_inputs, retained_outputs: the indexes among these that must be retained (None: no output).
+        passes: whether every gradient is one of the arguments as it is, or zero: there is nothing to compute.
+        zeros: for each gradient, whether it is zero.
+    """
+
+    def __init__(self, eqs, indexes, given):
+        outputs = list(eqs.outputs)
+        back = eqs.gradient(tuple([eqs.inputs[i] for i in indexes]), tuple([y for y, known in zip(outputs, given) if known]))
+        places = {'g' + y: (_GRADIENT, k) for k, y in enumerate(outputs)}
+        places.update({y: (_OUTPUT, k) for k, y in enumerate(outputs)}, **{x: (_INPUT, i) for i, x in enumerate(eqs.inputs)})
+        exprs = back.outputs.values()
+        self.equations = back
+        self.arguments = [places[n] for n in back.inputs]
+        self.retained_inputs = tuple([i for kind, i in self.arguments if kind == _INPUT])
+        self.retained_outputs = tuple([i for kind, i in self.arguments if kind == _OUTPUT]) or None
+        self.zeros = [e.op == 'const' and e.args[0] == 0 for e in exprs]
+        self.passes = all([leaf(e) for e in exprs])
+        self._sources = [None if e.op != 'name' else back.inputs.index(e.args[0]) for e in exprs] if self.passes else ()
+
+    def passed(self, arguments):
+        """The arguments that are the gradients."""
+        return [None if i is None else arguments[i] for i in self._sources]
 
 
 class ElementwiseGrad(Elementwise):
@@ -153,14 +179,6 @@ class ElementwiseGrad(Elementwise):
     @property
     def label(self):
         return self._equations.label
-
-
-def _run(back, table, compute):
-    """The gradients: computed, passed through where the formula is a bare name, None where it is zero."""
-    exprs = back.outputs.values()
-    if all([leaf(e) for e in exprs]):
-        return [table[e.args[0]] if e.op == 'name' else None for e in exprs]
-    return [None if e.op == 'const' and e.args[0] == 0 else g for e, g in zip(exprs, compute(back.inputs))]
 
 
 def _sum_to(gradient, x):

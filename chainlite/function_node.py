@@ -16,7 +16,7 @@ from chainlite import backend
 from chainlite.configuration import config
 from chainlite.function_hook import _hooks
 from chainlite.utils import type_check
-from chainlite.variable import Variable, as_variable
+from chainlite.variable import Variable, VariableNode, as_variable
 
 
 class FunctionNode:
@@ -120,14 +120,14 @@ class FunctionNode:
             tuple of Variables, one for each array that `forward` returns.
         """
         xs = [x if isinstance(x, Variable) else as_variable(x) for x in inputs]
-        in_data = tuple([x.array for x in xs])
+        in_data = tuple([x._array for x in xs])
         for x in in_data:
             if type(x) is not np.ndarray:
                 self._check_arrays(in_data)
                 break
         if config.type_check:
             if self._checker is not None:
-                self._checker(self.label, in_data)
+                self._checker(self, in_data)
             else:
                 self._check_data_type_forward(in_data)
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
@@ -155,16 +155,13 @@ class FunctionNode:
         return ys
 
     def _record(self, xs, arrays, ys, needs_grad):
-        self.inputs = nodes = tuple([x.node for x in xs])
-        self.rank = max([n.rank for n in nodes], default=0)
+        self.inputs = inputs = tuple([x._node or x.node for x in xs])
+        self.rank = max([n.rank for n in inputs]) if inputs else 0
         self.select_retained(needs_grad)
-        outputs = [y.node for y in ys]
-        for node in outputs:
-            node.creator_node = self
-        self.outputs = tuple(map(weakref.ref, outputs))
+        self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
         if self._input_indexes_to_retain is not None:
             for i in self._input_indexes_to_retain:
-                xs[i].retain_data()
+                inputs[i].data = xs[i]._array
         if self._output_indexes_to_retain is not None:
             self._retained_output_data = tuple([arrays[i] for i in self._output_indexes_to_retain])
 

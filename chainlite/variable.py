@@ -36,14 +36,30 @@ class VariableNode:
     """
     __slots__ = ('_variable', '_creator_node', 'data', 'grad_var', 'rank', 'requires_grad', 'dtype', 'shape', 'name', 'old_style', '__weakref__')
 
-    def __init__(self, variable, name, **kwargs):
-        grad, = argument.parse_kwargs(kwargs, ('grad', None))
+    def __init__(self, variable, name, grad=None):
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
         self.rank, self.requires_grad, self.name = 0, variable.requires_grad, name
         self._update_data_info(variable.array)
         if grad is not None:
-            self.grad = grad
+            self.grad_var = Variable(grad)
+
+    @staticmethod
+    def _made_by(function, variable):
+        """The node of a new output of `function`; what `__init__` and `creator_node` do, in fewer steps."""
+        node = VariableNode.__new__(VariableNode)
+        array = variable._array
+        node._variable = weakref.ref(variable)
+        node._creator_node = function
+        node.data = node.grad_var = node.old_style = node.name = None
+        node.rank = function.rank + 1
+        node.requires_grad = variable.requires_grad
+        if array is not None:
+            node.dtype, node.shape = array.dtype, array.shape
+        else:
+            node.dtype = node.shape = None
+        variable._node = node
+        return node
 
     def _update_data_info(self, array):
         if array is None:

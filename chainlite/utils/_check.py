@@ -35,13 +35,14 @@ class _Argument(typing.NamedTuple):
 
 @functools.cache
 def compile_check(spec):
-    """A function `check(label, arrays)` that raises `InvalidType`, naming `label`, unless the arrays fit `spec`."""
+    """A function `check(function, arrays)` that raises `InvalidType`, naming `function` (a label, or something that has one),
+    unless the arrays fit `spec`."""
     arguments = _parse(spec)
     fits = _FitsByCount(arguments)
 
-    def check(label, arrays):
+    def check(function, arrays):
         if not fits[len(arrays)](*arrays):
-            _explain(label, arguments, arrays)
+            _explain(getattr(function, 'label', function), arguments, arrays)
 
     return check
 
