@@ -11,7 +11,7 @@ from chainlite.backends import cuda, intel64
 from chainlite.utils.meta import enable_final, final
 
 
-class DeviceResident(enable_final()):
+class DeviceResident(enable_final()):  # type: ignore[misc]
     """Something that lives on a device."""
 
     _device = backend.CpuDevice()

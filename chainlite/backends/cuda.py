@@ -144,7 +144,7 @@ class DummyDeviceType:
     def __ne__(self, other):
         return not self == other
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def use(self):
         """Does nothing."""
@@ -362,7 +362,7 @@ def copy(array, out=None, out_device=None, stream=None):
 
 # ---- kernels --------------------------------------------------------------------------------------------------------
 
-_memos = []
+_memos: list[dict] = []
 
 
 def memoize(for_each_device=False):

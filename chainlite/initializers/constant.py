@@ -1,5 +1,7 @@
 """Initializers that are not random."""
 
+from typing import Any
+
 import numpy
 
 from chainlite import backend
@@ -24,7 +26,7 @@ class Identity(Initializer):
 
 
 class _Constant(Initializer):
-    fill_value = None
+    fill_value: Any
 
     def __call__(self, array):
         self._check_dtype(array)

@@ -9,7 +9,7 @@ from chainlite.initializer import Initializer
 
 
 class _SamplingFilter(Initializer):
-    _upsampling = None
+    _upsampling: bool
 
     def __init__(self, interpolation='linear', dtype=None):
         if interpolation != 'linear':

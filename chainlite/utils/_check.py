@@ -35,8 +35,10 @@ class _Argument(typing.NamedTuple):
 
 @functools.cache
 def compile_check(spec):
-    """A function `check(function, arrays)` that raises `InvalidType`, naming `function` (a label, or something that has one),
-    unless the arrays fit `spec`."""
+    """A function `check(function, arrays)` that raises `InvalidType` unless the arrays fit `spec`.
+
+    The error names `function`, which is a label or something that has one.
+    """
     arguments = _parse(spec)
     fits = _FitsByCount(arguments)
 

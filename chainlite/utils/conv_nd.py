@@ -7,6 +7,8 @@ import numpy
 from chainlite.backends import cuda
 from chainlite.utils import conv_nd_kernel
 
+_ALL_IMAGES = (slice(None), slice(None))
+
 
 def get_conv_outsize(size, k, s, p, cover_all=False, d=1):
     """Size of the output of a convolution.
@@ -69,9 +71,9 @@ def col2im_nd_cpu(col, stride, pad, dims, dilate=1):
     padded = [max(size + 2 * p, r) for size, p, r in zip(dims, pad, reach)]
     img = numpy.zeros(col.shape[:2] + tuple(padded), col.dtype)
     for offset in itertools.product(*map(range, ksize)):
-        places = [slice(i * d, i * d + s * out, s) for i, d, s, out in zip(offset, dilate, stride, outs)]
-        img[(..., *places)] += col[(slice(None), slice(None), *offset)]
-    return img[(..., *(slice(p, p + size) for p, size in zip(pad, dims)))]
+        places = tuple(slice(i * d, i * d + s * out, s) for i, d, s, out in zip(offset, dilate, stride, outs))
+        img[_ALL_IMAGES + places] += col[_ALL_IMAGES + offset]
+    return img[_inside(pad, dims)]
 
 
 def col2im_nd_gpu(col, stride, pad, dims, dilate=1):
@@ -140,11 +142,14 @@ def _padded(img, pad, reach, pval):
     if not any(pad) and all(r <= size for r, size in zip(reach, dims)):
         return img
     sizes = tuple(max(p + size, r) for p, size, r in zip(pad, dims, reach))
-    padded = (
-        numpy.full(img.shape[:2] + sizes, pval, img.dtype) if pval else numpy.zeros(img.shape[:2] + sizes, img.dtype)
-    )
-    padded[(..., *(slice(p, p + size) for p, size in zip(pad, dims)))] = img
+    padded = numpy.full(img.shape[:2] + sizes, pval, img.dtype)
+    padded[_inside(pad, dims)] = img
     return padded
+
+
+def _inside(pad, dims):
+    """Where the image is in its padded form."""
+    return _ALL_IMAGES + tuple(slice(p, p + size) for p, size in zip(pad, dims))
 
 
 def _im2col_gpu(img, ksize, stride, pad, cover_all, dilate, outs=None):

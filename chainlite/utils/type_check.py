@@ -136,7 +136,7 @@ class Expr:
         )
 
     __nonzero__ = __bool__
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self):  # keeps copy and pickle from taking an attribute expression for a method
         return self.__dict__
@@ -145,45 +145,43 @@ class Expr:
         self.__dict__.update(state)
 
 
-def _binary(priority, symbol, function, right_associative=False):
-    def make(x, y):
-        return BinaryOperator(priority, x, y, symbol, function, right_associative)
+def _give_operators(cls):
+    """Defines the operators of `Expr`: they build trees."""
 
-    def make_reflected(x, y):
-        return BinaryOperator(priority, y, x, symbol, function, right_associative)
+    def binary(priority, symbol, function, right_associative=False):
+        def make(x, y):
+            return BinaryOperator(priority, x, y, symbol, function, right_associative)
 
-    return make, make_reflected
+        return make
+
+    def comparison(symbol, inverse, function):
+        return lambda x, y: BoolBinaryOperator(x, y, symbol, inverse, function)
+
+    def unary(symbol, function):
+        return lambda x: UnaryOperator(6, x, symbol, function)
+
+    for name, symbol, priority in _BINARY:
+        make = binary(priority, symbol, getattr(operator, f'__{name}__'), right_associative=name == 'pow')
+        setattr(cls, f'__{name}__', make)
+        if name != 'pow':
+            setattr(cls, f'__r{name}__', lambda x, y, make=make: make(y, x))
+    for name, symbol, inverse in _COMPARISONS:
+        setattr(cls, f'__{name}__', comparison(symbol, inverse, getattr(operator, name)))
+    for name, symbol in _UNARY:
+        setattr(cls, f'__{name}__', unary(symbol, getattr(operator, name)))
 
 
-def _comparison(symbol, inverse, function):
-    return lambda x, y: BoolBinaryOperator(x, y, symbol, inverse, function)
-
-
-def _unary(symbol, function):
-    return lambda x: UnaryOperator(6, x, symbol, function)
-
-
-Expr.__or__, Expr.__ror__ = _binary(0, '|', operator.or_)
-Expr.__xor__, Expr.__rxor__ = _binary(1, '^', operator.xor)
-Expr.__and__, Expr.__rand__ = _binary(2, '&', operator.and_)
-Expr.__lshift__, Expr.__rlshift__ = _binary(3, '<<', operator.lshift)
-Expr.__rshift__, Expr.__rrshift__ = _binary(3, '>>', operator.rshift)
-Expr.__add__, Expr.__radd__ = _binary(4, '+', operator.add)
-Expr.__sub__, Expr.__rsub__ = _binary(4, '-', operator.sub)
-Expr.__mul__, Expr.__rmul__ = _binary(5, '*', operator.mul)
-Expr.__truediv__, Expr.__rtruediv__ = _binary(5, '/', operator.truediv)
-Expr.__floordiv__, Expr.__rfloordiv__ = _binary(5, '//', operator.floordiv)
-Expr.__mod__, Expr.__rmod__ = _binary(5, '%', operator.mod)
-Expr.__pow__, _ = _binary(7, '**', operator.pow, right_associative=True)
-Expr.__neg__ = _unary('-', operator.neg)
-Expr.__pos__ = _unary('+', operator.pos)
-Expr.__invert__ = _unary('~', operator.invert)
-Expr.__eq__ = _comparison('==', '!=', operator.eq)
-Expr.__ne__ = _comparison('!=', '==', operator.ne)
-Expr.__lt__ = _comparison('<', '>=', operator.lt)
-Expr.__le__ = _comparison('<=', '>', operator.le)
-Expr.__gt__ = _comparison('>', '<=', operator.gt)
-Expr.__ge__ = _comparison('>=', '<', operator.ge)
+_BINARY = [
+    *[('or', '|', 0), ('xor', '^', 1), ('and', '&', 2), ('lshift', '<<', 3), ('rshift', '>>', 3)],
+    *[('add', '+', 4), ('sub', '-', 4), ('mul', '*', 5), ('truediv', '/', 5), ('floordiv', '//', 5), ('mod', '%', 5)],
+    ('pow', '**', 7),
+]
+_COMPARISONS = [
+    *[('eq', '==', '!='), ('ne', '!=', '==')],
+    *[('lt', '<', '>='), ('le', '<=', '>'), ('gt', '>', '<='), ('ge', '>=', '<')],
+]
+_UNARY = [('neg', '-'), ('pos', '+'), ('invert', '~')]
+_give_operators(Expr)
 
 
 class Atom(Expr):
