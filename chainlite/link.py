@@ -370,7 +370,9 @@ class Link(DeviceResident):
             param.initialize(data.shape)
             param.array[...] = param.device.send(data)
         for name in sorted(self._persistent):
-            d[name] = serializer(name, d[name])
+            value = serializer(name, d[name])
+            # What had no value yet comes as it is in the file, on the host.
+            d[name] = self.device.send(value) if d[name] is None and isinstance(value, numpy.ndarray) else value
         for name, child in self._named_children():
             child.serialize(serializer[name])
 
