@@ -23,14 +23,14 @@ class Bilinear(FunctionNode):
         place: 0, 1 or 2: where the result stands among the three.
         nodes: the three classes by place, set by `tie`.
         parameters: names of the attributes that the three nodes share.
-        shape: of the result where the node was made as a gradient, else None.
+        shape, dtype: of the result where the node was made as a gradient, else None.
 
     An optional third input is a bias, added along `bias_axis` of the result.
     """
     place = None
     nodes = ()
     parameters = ()
-    shape = None
+    shape = dtype = None
     bias_axis = 1
 
     @staticmethod
@@ -59,18 +59,22 @@ class Bilinear(FunctionNode):
         node = cls.__new__(cls)
         for name in self.parameters:
             setattr(node, name, getattr(self, name))
-        node.shape = self.inputs[i].shape
+        node.shape, node.dtype = self.inputs[i].shape, self.inputs[i].dtype
         return node, (gy, other) if self.place < places[1 - i] else (other, gy)
 
     def _bias_axes(self, gy):
         return tuple([i for i in range(gy.ndim) if i != self.bias_axis % gy.ndim])
+
+    def bias_gradient(self, gy):
+        """The sum of an array over all axes but that of the bias."""
+        return gy.sum(self._bias_axes(gy), dtype='f' if gy.dtype.itemsize == 2 else None)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         gy, = grad_outputs
         gxs = []
         for i in target_input_indexes:
             if i == 2:
-                gxs.append(gy.sum(self._bias_axes(gy)))
+                gxs.append(self.bias_gradient(gy).astype(self.inputs[2].dtype, copy=False))
             else:
                 node, inputs = self._gradient_node(i, gy, self.inputs[1 - i].data)
                 gxs.append(node.run(*inputs))
@@ -81,7 +85,7 @@ class Bilinear(FunctionNode):
         gxs = []
         for i in target_input_indexes:
             if i == 2:
-                gxs.append(operations.sum(gy, self._bias_axes(gy)))
+                gxs.append(operations.cast(operations.sum(gy, self._bias_axes(gy)), self.inputs[2].dtype))
             else:
                 node, inputs = self._gradient_node(i, gy, self.inputs[1 - i].get_variable())
                 gxs += node.apply(inputs)

@@ -25,6 +25,11 @@ from chainlite.functions.array.stack import stack
 from chainlite.functions.array.swapaxes import swapaxes
 from chainlite.functions.array.transpose import transpose
 from chainlite.functions.array.where import where
+from chainlite.functions.connection.convolution_2d import convolution_2d
+from chainlite.functions.connection.convolution_nd import convolution_1d, convolution_3d, convolution_nd
+from chainlite.functions.connection.deconvolution_2d import deconvolution_2d
+from chainlite.functions.connection.deconvolution_nd import deconvolution_1d, deconvolution_3d, deconvolution_nd
+from chainlite.functions.connection.linear import linear
 from chainlite.functions.evaluation.accuracy import accuracy
 from chainlite.functions.loss.hinge import hinge
 from chainlite.functions.loss.mean_squared_error import mean_squared_error

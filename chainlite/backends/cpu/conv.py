@@ -1,0 +1,168 @@
+"""Convolutions in any number of dimensions: the convolution itself, its transpose, and the gradient of the filter.
+
+Shapes: images x (n, c, *dims), filters W (m, c / groups, *ksize), results y (n, m, *outs), bias b (m). The three kernels compute in the
+wider dtype of their arguments, in at least 32 bits, and give back the dtype `dtype`.
+
+The columns are the elements that the windows see, (n, c, *ksize, *outs); a convolution is their product with the filters. NumPy makes
+columns of a few images at a time, as many as stay in the cache.
+"""
+
+from math import prod
+
+import numpy as np
+
+from chainlite import backend
+from chainlite.backends._kernel import Kernel
+from chainlite.backends.cpu import numpy_backend
+from chainlite.backends.cpu.windows import col2im, im2col, offsets
+
+BLOCK = 1 << 18      # elements of the columns that are made at a time: a megabyte of float32
+
+
+def compute_dtype(*arrays):
+    """The dtype to compute in: the wider of the arrays', at least float32."""
+    return np.result_type(*[a.dtype for a in arrays], np.float32)
+
+
+def _split(a, groups, axis=0):
+    """Splits the axis of the channels in two, and joins those after it."""
+    shape = a.shape
+    return a.reshape(*shape[:axis], groups, shape[axis] // groups, prod(shape[axis + 1 :]))
+
+
+# ---- references -----------------------------------------------------------------------------------------------------
+
+
+def _columns(x, ksize, stride, pad, dilate, groups, outs):
+    """The columns of all images, (n, groups, c / groups * k, o)."""
+    xp = backend.get_array_module(x)
+    col = xp.zeros((*x.shape[:2], *ksize, *outs), x.dtype)
+    im2col(x, ksize, stride, pad, dilate, outs, col)
+    return col.reshape(len(x), groups, x.shape[1] // groups * prod(ksize), prod(outs))
+
+
+@Kernel
+def convolve(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    """Convolution: y (n, m, *outs) with y[:, m] = sum of the windows of x times W[m], plus b[m] unless b is None."""
+    xp = backend.get_array_module(x)
+    x, W = x.astype(compute_dtype(x, W)), W.astype(compute_dtype(x, W))
+    col = _columns(x, W.shape[2:], stride, pad, dilate, groups, outs)
+    y = xp.matmul(_split(W, groups).reshape(groups, len(W) // groups, -1), col).reshape(len(x), len(W), *outs)
+    if b is not None:
+        y += b.reshape(-1, *[1] * len(outs))
+    return y.astype(dtype)
+
+
+@Kernel
+def deconvolve(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    """Transposed convolution: x (n, c, *dims), to which each y[:, m] adds itself times W[m], window by window; plus b[c]."""
+    xp = backend.get_array_module(y)
+    y, W = y.astype(compute_dtype(y, W)), W.astype(compute_dtype(y, W))
+    w = W.reshape(groups, len(W) // groups, -1)
+    col = xp.matmul(w.swapaxes(1, 2), _split(y, groups, 1))
+    c = W.shape[1] * groups
+    x = xp.zeros((len(y), c, *dims), y.dtype)
+    col2im(col.reshape(len(y), c, *W.shape[2:], *y.shape[2:]), stride, pad, dilate, x)
+    if b is not None:
+        x += b.reshape(-1, *[1] * len(dims))
+    return x.astype(dtype)
+
+
+@Kernel
+def filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    """Gradient of the filter: W (m, c / groups, *ksize), the sum over images and windows of gy times what the window sees."""
+    xp = backend.get_array_module(x)
+    x, gy = x.astype(compute_dtype(x, gy)), gy.astype(compute_dtype(x, gy))
+    col = _columns(x, ksize, stride, pad, dilate, groups, gy.shape[2:])
+    gW = xp.matmul(_split(gy, groups, 1), col.swapaxes(2, 3)).sum(0)
+    return gW.reshape(gy.shape[1], x.shape[1] // groups, *ksize).astype(dtype)
+
+
+# ---- NumPy, block by block ------------------------------------------------------------------------------------------
+
+
+def _blocks(n, size):
+    """Slices of a few images each: those with about BLOCK elements, `size` for an image."""
+    step = min(max(1, (BLOCK + size // 2) // max(size, 1)), n)
+    return [slice(i, min(i + step, n)) for i in range(0, n, step)] if n else []
+
+
+def _is_pointwise(ksize, stride, pad):
+    return all(k == 1 for k in ksize) and all(s == 1 for s in stride) and not any(pad)
+
+
+def _correlate(x, W, b, y, stride, pad, dilate):
+    """Convolution into y, for W (groups, m / groups, c / groups, *ksize)."""
+    groups, outs, ksize = len(W), y.shape[2:], W.shape[3:]
+    y = _split(y, groups, 1)
+    w = W.reshape(*W.shape[:2], -1)
+    b = None if b is None else b.reshape(groups, -1, 1)
+    if _is_pointwise(ksize, stride, pad):
+        np.matmul(w, _split(x, groups, 1), out=y)
+        if b is not None:
+            y += b
+        return
+    size = x.shape[1] * prod(ksize) * prod(outs)
+    col = None
+    for part in _blocks(len(x), size):
+        image = x[part]
+        if col is None or len(col) > len(image):                 # the padding keeps its zeros from block to block
+            col = np.zeros((*image.shape[:2], *ksize, *outs), y.dtype)
+        im2col(image, ksize, stride, pad, dilate, outs, col)
+        out = y[part]
+        np.matmul(w, col.reshape(len(image), groups, -1, out.shape[-1]), out=out)
+        if b is not None:
+            out += b
+
+
+@convolve.when(numpy_backend)
+def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    y = np.empty((len(x), len(W), *outs), compute_dtype(x, W))
+    W = W.astype(y.dtype, copy=False).reshape(groups, -1, *W.shape[1:])
+    _correlate(x.astype(y.dtype, copy=False), W, b, y, stride, pad, dilate)
+    return y.astype(dtype, copy=False)
+
+
+@deconvolve.when(numpy_backend)
+def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    n, m, *outs = y.shape
+    ksize, c = W.shape[2:], W.shape[1] * groups
+    wide = compute_dtype(y, W)
+    y, W = y.astype(wide, copy=False), W.astype(wide, copy=False).reshape(groups, -1, *W.shape[1:])
+    if all(s == 1 for s in stride) and 2 * m * prod(dims) <= 3 * c * prod(outs):
+        # as the convolution with the filter turned around: for each element there are as many windows that it is in
+        flipped = W[(..., *[slice(None, None, -1)] * len(ksize))].swapaxes(1, 2)
+        x = np.empty((n, c, *dims), wide)
+        _correlate(y, flipped, b, x, stride, tuple([d * (k - 1) - p for d, k, p in zip(dilate, ksize, pad)]), dilate)
+        return x.astype(dtype, copy=False)
+    w = W.reshape(groups, m // groups, -1).swapaxes(1, 2)
+    y = _split(y, groups, 1)
+    if _is_pointwise(ksize, stride, pad):
+        x = np.matmul(w, y).reshape(n, c, *dims)
+    else:
+        x = np.zeros((n, c, *dims), wide)
+        for part in _blocks(n, c * prod(ksize) * prod(outs)):
+            col = np.matmul(w, y[part])
+            col2im(col.reshape(len(col), c, *ksize, *outs), stride, pad, dilate, x[part])
+    if b is not None:
+        x += b.reshape(-1, *[1] * len(dims))
+    return x.astype(dtype, copy=False)
+
+
+@filter_grad.when(numpy_backend)
+def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    n, c = x.shape[:2]
+    m, outs = gy.shape[1], gy.shape[2:]
+    wide = compute_dtype(x, gy)
+    x, gy = x.astype(wide, copy=False), gy.astype(wide, copy=False)
+    gW = np.zeros((groups, m // groups, c // groups * prod(ksize)), wide)
+    images_inside = (c, *ksize), outs
+    col = None
+    for part in _blocks(n, c * prod(ksize) * prod(outs)):
+        image = x[part]
+        if col is None or col.shape[len(ksize) + 1] > len(image):
+            col = np.zeros((*images_inside[0], len(image), *outs), wide)
+        im2col(image, ksize, stride, pad, dilate, outs, np.moveaxis(col, len(ksize) + 1, 0))
+        g = gy[part].reshape(len(image), m, -1).swapaxes(0, 1).reshape(groups, m // groups, -1)
+        gW += np.matmul(g, col.reshape(groups, -1, g.shape[-1]).swapaxes(1, 2))
+    return gW.reshape(m, c // groups, *ksize).astype(dtype, copy=False)

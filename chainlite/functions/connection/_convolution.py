@@ -1,0 +1,147 @@
+"""The nodes of convolutions of any number of dimensions.
+
+The form <conv(x, W), y> has three arrays, x (n, c, *dims), y (n, m, *outs) and W (m, c / groups, *ksize). Convolution yields y from x
+and W, transposed convolution x from y and W, and the third node W, the gradient of the filter, from x and y. Results have the dtype of
+the first input, gradients that of what they are the gradient of.
+"""
+from math import prod
+
+import numpy as np
+
+from chainlite._trilinear import Bilinear
+from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
+from chainlite.utils import type_check
+from chainlite.utils.conv_nd import as_tuple, get_conv_outsize, get_deconv_outsize
+
+
+class ConvolutionNode(Bilinear):
+    """Base of the three.
+
+    Attributes:
+        ndim: the number N of spatial dimensions.
+        stride, pad, dilate: tuples of N ints.
+        groups: number of groups that the channels are split into.
+        cover_all: whether the windows cover every element of x.
+    """
+    parameters = ('ndim', 'stride', 'pad', 'dilate', 'groups', 'cover_all')
+    cover_all = False
+
+    def __init__(self, ndim, stride=1, pad=0, dilate=1, groups=1):
+        self.ndim = ndim
+        self.stride, self.pad, self.dilate = as_tuple(stride, ndim), as_tuple(pad, ndim), as_tuple(dilate, ndim)
+        self.groups = groups
+
+    def forward(self, inputs):
+        return self.run(*inputs),
+
+    def bias_gradient(self, gy):
+        if gy.dtype.itemsize == 2:
+            return super().bias_gradient(gy)
+        n, m, *outs = gy.shape                                # by matrix products: the fastest way to sum rows
+        return (gy.reshape(n * m, prod(outs)) @ np.ones_like(gy, shape=prod(outs))).reshape(n, m).sum(0)
+
+    def _check_data_type_forward(self, in_data):
+        if not self._fits(*in_data):                          # then see in detail what is wrong, if anything is
+            super()._check_data_type_forward(in_data)
+
+    def _fits(self, *in_data):
+        return False
+
+    def _check_two_or_three(self, in_types):
+        n_in = in_types.size()
+        type_check.expect(2 <= n_in, n_in <= 3)
+        x, W = in_types[:2]
+        type_check.expect(x.dtype.kind == 'f', W.dtype.kind == 'f', x.ndim == self.ndim + 2, W.ndim == self.ndim + 2)
+        return x, W, in_types[2] if type_check.eval(n_in) == 3 else None
+
+    def _check_bias(self, b, x, size):
+        if b is not None:
+            if self.ndim == 2:
+                type_check.expect(b.dtype == x.dtype)
+            type_check.expect(b.ndim == 1, b.shape[0] == size)
+
+
+class Convolution(ConvolutionNode):
+    """y from x, W and perhaps a bias (m)."""
+    place = 1
+
+    def __init__(self, ndim, stride=1, pad=0, cover_all=False, dilate=1, groups=1):
+        super().__init__(ndim, stride, pad, dilate, groups)
+        self.cover_all = cover_all
+
+    def _fits(self, x, W, b=None):
+        return (x.ndim == W.ndim == self.ndim + 2 and x.shape[1] == W.shape[1] * self.groups and len(W) % self.groups == 0
+                and x.dtype.kind == W.dtype.kind == 'f' and (b is None or b.dtype == x.dtype and b.shape == W.shape[:1]))
+
+    def check_type_forward(self, in_types):
+        x, W, b = self._check_two_or_three(in_types)
+        type_check.expect(x.shape[1] == W.shape[1] * self.groups, W.shape[0] % self.groups == 0)
+        self._check_bias(b, x, W.shape[0])
+
+    def run(self, x, W, b=None):
+        outs = self._windows(x.shape[2:], W.shape[2:]) if self.shape is None else self.shape[2:]
+        return convolve(x, W, b, self.stride, self.pad, self.dilate, self.groups, outs, self.dtype or x.dtype)
+
+    def _windows(self, dims, ksize):
+        outs = tuple([get_conv_outsize(size, k, s, p, self.cover_all, d)
+                      for size, k, s, p, d in zip(dims, ksize, self.stride, self.pad, self.dilate)])
+        if len(dims) == 2:
+            assert outs[0] > 0, 'Height in the output should be positive.'
+            assert outs[1] > 0, 'Width in the output should be positive.'
+        assert all([out > 0 for out in outs]), 'Output sizes should be positive.'
+        return outs
+
+
+class Deconvolution(ConvolutionNode):
+    """x from y, W and perhaps a bias (c).
+
+    Attributes:
+        outs: sizes of the result.
+    """
+    place = 0
+    outs = None
+
+    def __init__(self, ndim, stride=1, pad=0, outsize=None, dilate=1, groups=1):
+        super().__init__(ndim, stride, pad, dilate, groups)
+        if outsize is not None:
+            assert len(outsize) == ndim
+            self.outs = tuple(outsize)
+
+    def _fits(self, y, W, b=None):
+        return self.shape is not None                         # a gradient
+
+    def check_type_forward(self, in_types):
+        y, W, b = self._check_two_or_three(in_types)
+        type_check.expect(y.shape[1] == W.shape[0], y.shape[1] % self.groups == 0)
+        if self.outs is not None:
+            for i, (out, s, p, d) in enumerate(zip(self.outs, self.stride, self.pad, self.dilate), 2):
+                type_check.expect(get_conv_outsize(out, W.shape[i], s, p, d=d) <= y.shape[i],
+                                  y.shape[i] <= get_conv_outsize(out, W.shape[i], s, p, cover_all=True, d=d))
+        self._check_bias(b, y, W.shape[1] * self.groups)
+
+    def run(self, y, W, b=None):
+        if self.shape is not None:
+            self.outs = self.shape[2:]
+        elif self.outs is None:
+            sizes = zip(y.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate)
+            self.outs = tuple([get_deconv_outsize(size, k, s, p, d=d) for size, k, s, p, d in sizes])
+        self._check_positive(self.outs)
+        return deconvolve(y, W, b, self.stride, self.pad, self.dilate, self.groups, self.outs, self.dtype or y.dtype)
+
+    def _check_positive(self, outs):
+        assert all([out > 0 for out in outs]), 'Output sizes should be positive.'
+
+
+class GradW(ConvolutionNode):
+    """W from x and y."""
+    place = 2
+
+    def run(self, x, y):
+        return filter_grad(x, y, self.shape[2:], self.stride, self.pad, self.dilate, self.groups, self.dtype)
+
+
+def check_ndim(x, ndim):
+    """For the functions of a fixed number of dimensions."""
+    if x.ndim != ndim + 2:
+        raise ValueError("The number of dimensions under channel dimension of the input 'x' should be "
+                         f'{ndim}. But the actual ndim was {x.ndim - 2}.')

@@ -1,0 +1,44 @@
+"""Two-dimensional transposed convolution."""
+from chainlite.functions.connection._convolution import Deconvolution
+from chainlite.functions.connection.convolution_2d import REMOVED, Convolution2DFunction, Convolution2DGradW, TwoDimensional
+from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+
+
+class Deconvolution2DFunction(TwoDimensional, Deconvolution):
+    outh = property(lambda self: self.outs and self.outs[0])
+    outw = property(lambda self: self.outs and self.outs[1])
+
+    def __init__(self, stride=1, pad=0, outsize=None, **kwargs):
+        check_unexpected_kwargs(kwargs, **REMOVED)
+        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+        super().__init__(2, stride, pad, outsize, dilate, groups)
+
+    def _check_positive(self, outs):
+        if outs[0] <= 0:
+            raise RuntimeError('Height in the output must be positive.')
+        if outs[1] <= 0:
+            raise RuntimeError('Width in the output must be positive.')
+
+
+Deconvolution2DFunction.tie(Deconvolution2DFunction, Convolution2DFunction, Convolution2DGradW)
+
+
+def deconvolution_2d(x, W, b=None, stride=1, pad=0, outsize=None, **kwargs):
+    """Two-dimensional transposed convolution: every element of x puts the filter, times itself, into its window of the result.
+
+    Args:
+        x: float array (n, c, h, w).
+        W: float array (c, m / groups, kh, kw), the filters.
+        b: float array (m), the bias, or None.
+        stride, pad: int or pair of ints, those of the convolution that this is the transpose of.
+        outsize: pair of ints, height and width of the result; by default stride (h - 1) + dilate (kh - 1) + 1 - 2 pad.
+        dilate: int or pair of ints (1): distance of the elements in the window.
+        groups: int (1): the channels of x and of the result are split into this many groups.
+
+    Returns:
+        Variable (n, m, *outsize), of x's dtype.
+    """
+    check_unexpected_kwargs(kwargs, **REMOVED)
+    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+    function = Deconvolution2DFunction(stride, pad, outsize, dilate=dilate, groups=groups)
+    return function.apply((x, W) if b is None else (x, W, b))[0]
