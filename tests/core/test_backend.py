@@ -1,0 +1,216 @@
+"""Devices, on a machine without a GPU."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from chainlite import backend
+from chainlite.backends import cuda, intel64
+from chainlite.configuration import using_config
+
+without_cuda = pytest.mark.skipif(cuda.available, reason='there is a GPU')
+
+
+@pytest.mark.parametrize('spec', ['@numpy', -1, '-1', np.int32(-1), np, backend.CpuDevice()], ids=repr)
+def test_specifiers_of_the_cpu(spec):
+    device = backend.get_device(spec)
+    assert device == backend.CpuDevice() and hash(device) == hash(backend.CpuDevice())
+    assert (str(device), repr(device), device.xp) == ('@numpy', '<CpuDevice (numpy)>', np)
+    with backend.using_device(spec):
+        pass
+
+
+@pytest.mark.parametrize('spec', ['@foo', '@foo:0', '@cupy', '@numpy:', '@numpy:0', '@:numpy', '@intel64:0'])
+def test_malformed_specifiers_are_refused(spec):
+    with pytest.raises(ValueError, match='must be followed by a module name'):
+        backend.get_device(spec)
+
+
+def test_numbers_of_devices_must_be_numbers():
+    with pytest.raises(ValueError, match='invalid literal'):
+        backend.get_device('@cupy::0')
+
+
+@pytest.mark.parametrize('spec', ['native', 'cuda:0', 'foo', ''])
+def test_specifiers_of_chainerx_say_that_it_is_missing(spec):
+    with pytest.raises(RuntimeError, match='ChainerX is not available'):
+        backend.get_device(spec)
+
+
+@pytest.mark.parametrize('spec', [None, 1.5, ('native', 0), cuda.DummyDevice], ids=repr)
+def test_other_things_are_no_devices(spec):
+    with pytest.raises(TypeError, match='Device specifier must be'):
+        backend.get_device(spec)
+
+
+@without_cuda
+@pytest.mark.parametrize('spec', [0, '1', '@cupy:0', True], ids=repr)
+def test_specifiers_of_gpus_say_what_is_missing(spec):
+    with pytest.raises(RuntimeError, match='CUDA environment is not correctly set up'):
+        backend.get_device(spec)
+
+
+def test_a_device_is_no_context_manager():
+    with pytest.raises(RuntimeError, match='using_device'), backend.get_device('@numpy'):
+        pass
+
+
+def test_numpy_arrays_are_sent_to_the_cpu_as_they_are():
+    device = backend.CpuDevice()
+    a, b = np.ones(2), np.ones(3)
+    assert device.send(a) is a
+    assert device.send(None) is None
+    sent = device.send([a, None, b, a])
+    assert type(sent) is list and sent[0] is sent[3] is a and sent[1] is None and sent[2] is b
+    assert type(device.send((a,))) is tuple
+    assert device.send(np.float32(3)).dtype == np.float32
+    assert device.is_array_supported(a) and not device.is_array_supported(3)
+    with pytest.raises(TypeError, match='cannot be converted into an numpy.ndarray'):
+        device.send({'a': a})
+
+
+def test_the_device_of_arrays():
+    assert backend.get_device_from_array(np.ones(1), None) == backend.CpuDevice()
+    assert backend.get_device_from_array() == backend.CpuDevice()
+    assert backend.CpuDevice.from_array(np.ones(1)) == backend.CpuDevice()
+    for device in (backend.CpuDevice, backend.GpuDevice, backend.Intel64Device, backend.ChainerxDevice):
+        assert device.from_array(1) is None
+
+
+def test_the_module_of_arrays():
+    assert backend.get_array_module(np.ones(1), None, 3) is np
+    assert backend.get_array_module() is np
+
+
+def test_copyto_broadcasts_and_checks():
+    dst = np.zeros((2, 3))
+    backend.copyto(dst, np.arange(3))
+    assert dst.tolist() == [[0, 1, 2]] * 2
+    with pytest.raises(TypeError, match='cannot copy to non-array object'):
+        backend.copyto([1], np.ones(1))
+    with pytest.raises(TypeError, match='Cannot cast'):
+        backend.copyto(np.zeros(2, 'i'), np.ones(2))
+
+
+def test_chainerx_is_not_there():
+    x = np.ones(1)
+    assert backend.from_chx(x) is x and backend.from_chx([x])[0] is x and backend.to_chx(None) is None
+    with pytest.raises(TypeError, match='invalid type'):
+        backend.from_chx(3)
+    for call in (lambda: backend.to_chx(x), lambda: backend.ChainerxDevice('native')):
+        with pytest.raises(RuntimeError, match='ChainerX is not available'):
+            call()
+
+
+@pytest.mark.skipif(intel64.is_ideep_available(), reason='there are accelerated kernels')
+def test_the_accelerated_cpu_says_that_it_is_missing():
+    with pytest.raises(RuntimeError, match='iDeep is not available'):
+        backend.get_device('@intel64')
+    with using_config('use_ideep', 'always'):
+        assert not intel64.should_use_ideep('>=auto')
+    assert not intel64.inputs_all_ready((np.ones((2, 2), 'f'),))
+
+
+# ---- backends.cuda where there is none -------------------------------------------------------------------------------
+
+
+@without_cuda
+@pytest.mark.parametrize(
+    'call',
+    [
+        cuda.check_cuda_available,
+        lambda: cuda.to_gpu(np.ones(1)),
+        lambda: cuda.copy(np.ones(1)),
+        lambda: cuda.get_device_from_id(0),
+        lambda: cuda.elementwise('T x', 'T y', 'y = x', 'f'),
+        lambda: cuda.reduce('T x', 'T y', 'x', 'a + b', 'y = a', '0', 'f'),
+        lambda: cuda.raw('', 'f'),
+        lambda: cuda.Device(0).__enter__(),
+    ],
+)
+def test_what_needs_a_gpu_says_what_is_missing(call):
+    with pytest.raises(RuntimeError, match='CUDA environment is not correctly set up: .*pip install chainlite'):
+        call()
+
+
+@without_cuda
+def test_names_exist_without_a_gpu():
+    assert not cuda.available and not cuda.cudnn_enabled and cuda.cupy is not None
+    assert not isinstance(np.ones(1), cuda.ndarray)
+    assert cuda.get_device_from_id(None) is cuda.get_device_from_id(-1) is cuda.DummyDevice
+    assert cuda.get_device_from_array(np.ones(1)) is cuda.DummyDevice
+    assert not cuda.should_use_cudnn('>=auto')
+    assert not cuda.should_use_cudnn_tensor_core('e')
+    with pytest.raises(AttributeError, match='no_such_name'):
+        cuda.no_such_name  # noqa: B018
+
+
+def test_the_dummy_device_does_nothing():
+    with cuda.DummyDevice as device:
+        assert int(device) == -1 and device == cuda.DummyDeviceType() and device != 0
+        device.use()
+        device.synchronize()
+
+
+def test_get_device_is_deprecated():
+    with pytest.warns(DeprecationWarning, match='get_device is deprecated'):
+        assert cuda.get_device(np.ones(1)) is cuda.DummyDevice
+
+
+def test_memoized_functions_run_once_until_the_memo_is_cleared():
+    calls = []
+
+    @cuda.memoize(for_each_device=True)
+    def f(a, *, b=1):
+        calls.append((a, b))
+        return [a, b]
+
+    assert f(1) is f(1) and f(1, b=2) is f(1, b=2)
+    assert calls == [(1, 1), (1, 2)]
+    cuda.clear_memo()
+    f(1)
+    assert len(calls) == 3
+
+
+def test_fused_functions_take_numpy_arrays():
+    @cuda.fuse()
+    def f(x, y):
+        return x + y
+
+    @cuda.fuse
+    def g(x):
+        return -x
+
+    assert f(np.ones(2), 1).tolist() == [2, 2] and g(np.ones(1)).tolist() == [-1]
+
+
+def test_arrays_go_to_the_cpu():
+    a = np.ones(2)
+    assert cuda.to_cpu(a) is a and cuda.to_cpu(None) is None
+    assert cuda.to_cpu([a, None])[0] is a
+    assert cuda.to_cpu(np.int8(3)).dtype == np.int8
+
+
+def test_the_workspace_size_is_remembered():
+    before = cuda.get_max_workspace_size()
+    cuda.set_max_workspace_size(1024)
+    assert cuda.get_max_workspace_size() == 1024
+    cuda.set_max_workspace_size(before)
+
+
+def test_importing_does_not_look_for_cupy():
+    code = (
+        'import sys; sys.modules["cupy"] = None\n'  # an import of it would fail from here on
+        'from chainlite.backends import cuda; import chainlite.device_resident, numpy\n'
+        'cuda.get_array_module(numpy.ones(1)); assert "available" not in vars(cuda)\n'
+        'assert not cuda.available'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_the_older_name_is_the_same_module():
+    import chainlite.cuda
+
+    assert chainlite.cuda is cuda
