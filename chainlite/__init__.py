@@ -35,7 +35,16 @@ disable_experimental_feature_warning = False
 _SUBMODULES = {
     *('computational_graph', 'dataset', 'datasets', 'device_resident', 'distribution', 'distributions', 'exporters'),
     *('function_hooks', 'gradient_check', 'graph_optimizations', 'initializer', 'iterators', 'link_hooks', 'links'),
-    *('memory_layouts', 'optimizer', 'optimizer_hooks', 'optimizers', 'serializer', 'serializers', 'testing', 'training'),
+    *(
+        'memory_layouts',
+        'optimizer',
+        'optimizer_hooks',
+        'optimizers',
+        'serializer',
+        'serializers',
+        'testing',
+        'training',
+    ),
     *('types', 'warnings', 'compat'),
 }
 _LAZY = {
@@ -71,4 +80,4 @@ def __dir__():
     return sorted({*globals(), *_SUBMODULES, *_LAZY})
 
 
-_REMOVED = {'FunctionSet': "make a subclass of chainlite.Chain and assign its links inside `with self.init_scope():`"}
+_REMOVED = {'FunctionSet': 'make a subclass of chainlite.Chain and assign its links inside `with self.init_scope():`'}

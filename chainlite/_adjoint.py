@@ -3,9 +3,12 @@
     Gather, Scatter = adjoint_pair('Gather', gather, 'Scatter', scatter)
     y, = Gather(x.shape, positions).apply((x,))
 
-A map is given by two array functions, `forward(x, in_shape, *params)` and `transpose(y, in_shape, *params)`, where `in_shape` is the shape that
-`forward` takes and `transpose` returns. Since each node's backward is the other node, derivatives of every order are there.
+A map is given by two array functions, `forward(x, in_shape, *params)` and `transpose(y, in_shape, *params)`, where
+`in_shape` is the shape that
+`forward` takes and `transpose` returns. Since each node's backward is the other node, derivatives of every order are
+there.
 """
+
 from chainlite.function_node import FunctionNode
 
 
@@ -16,25 +19,30 @@ class Adjoint(FunctionNode):
         in_shape: shape of the input of the first map of the pair.
         params: what both maps need to know.
     """
-    run = None              # the array function
+
+    run = None  # the array function
     partner = None
 
     def __init__(self, in_shape, *params):
         self.in_shape, self.params = in_shape, params
 
     def forward(self, inputs):
-        return self.run(inputs[0], self.in_shape, *self.params),
+        return (self.run(inputs[0], self.in_shape, *self.params),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return self.partner(self.in_shape, *self.params).apply(grad_outputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return self.partner.run(grad_outputs[0], self.in_shape, *self.params),
+        return (self.partner.run(grad_outputs[0], self.in_shape, *self.params),)
 
 
 def adjoint_pair(name, forward, transpose_name, transpose, module=None, **attributes):
     """Two node classes for a linear map and its transpose. `attributes` (such as `check`) go to the first."""
-    first = type(name, (Adjoint,), dict(run=staticmethod(forward), __module__=module, __doc__=forward.__doc__, **attributes))
-    second = type(transpose_name, (Adjoint,), dict(run=staticmethod(transpose), __module__=module, __doc__=transpose.__doc__))
+    first = type(
+        name, (Adjoint,), dict(run=staticmethod(forward), __module__=module, __doc__=forward.__doc__, **attributes)
+    )
+    second = type(
+        transpose_name, (Adjoint,), dict(run=staticmethod(transpose), __module__=module, __doc__=transpose.__doc__)
+    )
     first.partner, second.partner = second, first
     return first, second

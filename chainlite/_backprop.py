@@ -1,4 +1,5 @@
 """`backward` and `grad`: the backward pass from several variables, and gradients as return values."""
+
 from chainlite import variable
 from chainlite._engine import Gradients
 from chainlite.configuration import using_config
@@ -18,12 +19,22 @@ def backward(outputs, grad_outputs=None, **kwargs):
         if not isinstance(grad_outputs, (tuple, list)):
             raise TypeError(f'grad_outputs must be a tuple or a list or None, not {type(grad_outputs)}.')
         if len(outputs) != len(grad_outputs):
-            raise ValueError(f'grad_outputs must be of the same length as outputs: {len(outputs)} != {len(grad_outputs)}')
+            raise ValueError(
+                f'grad_outputs must be of the same length as outputs: {len(outputs)} != {len(grad_outputs)}'
+            )
     variable.backward_from(outputs, grad_outputs, **kwargs)
 
 
-def grad(outputs, inputs, grad_outputs=None, grad_inputs=None, set_grad=False, retain_grad=False, enable_double_backprop=False,
-         loss_scale=None):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    grad_inputs=None,
+    set_grad=False,
+    retain_grad=False,
+    enable_double_backprop=False,
+    loss_scale=None,
+):
     """Gradients of `outputs` with respect to `inputs`, without touching the gradients of anything else.
 
     Args:
@@ -37,12 +48,20 @@ def grad(outputs, inputs, grad_outputs=None, grad_inputs=None, set_grad=False, r
     Returns:
         list of Variables, None for an input that no output depends on.
     """
-    for name, value in (('outputs', outputs), ('inputs', inputs), ('grad_outputs', grad_outputs), ('grad_inputs', grad_inputs)):
+    for name, value in (
+        ('outputs', outputs),
+        ('inputs', inputs),
+        ('grad_outputs', grad_outputs),
+        ('grad_inputs', grad_inputs),
+    ):
         if value is not None and not isinstance(value, (tuple, list)):
             raise TypeError(f'{name} must be a tuple or a list, not {type(value)}.')
     for name, value, others in ('grad_outputs', grad_outputs, outputs), ('grad_inputs', grad_inputs, inputs):
         if value is not None and len(value) != len(others):
-            raise ValueError(f'{name} must be of the same length as {name[5:]}.\nlen({name[5:]}) = {len(others)}, len({name}) = {len(value)}')
+            raise ValueError(
+                f'{name} must be of the same length as {name[5:]}.\n'
+                f'len({name[5:]}) = {len(others)}, len({name}) = {len(value)}'
+            )
     wanted = [x.node for x in inputs]
     pass_ = Gradients(variable._gradient_variable, enable_double_backprop, retain_grad, _paths(outputs, set(wanted)))
     pass_.kept = set(wanted)
@@ -71,7 +90,7 @@ def grad(outputs, inputs, grad_outputs=None, grad_inputs=None, set_grad=False, r
 def _paths(outputs, inputs):
     """The functions on a path from an input to an output, each with the indexes of its inputs on such a path."""
     consumers, seen, functions = {}, set(), [y.creator_node for y in outputs]
-    while functions:                                       # all that the outputs depend on
+    while functions:  # all that the outputs depend on
         function = functions.pop()
         if function is None or function in seen or function.inputs is None:
             continue
@@ -81,7 +100,7 @@ def _paths(outputs, inputs):
                 consumers.setdefault(x, []).append(function)
                 functions.append(x.creator_node)
     reached, found, nodes = set(inputs), set(), list(inputs)
-    while nodes:                                           # all that depends on the inputs
+    while nodes:  # all that depends on the inputs
         for function in consumers.get(nodes.pop(), ()):
             if function not in found:
                 found.add(function)

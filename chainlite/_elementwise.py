@@ -6,14 +6,17 @@
         return where(x > 0, x, alpha * expm1(minimum(x, 0)))
 
     @ELU.gradient                                        # optional: a formula that is shorter, or retains less
-    def _(x, y, gy, *, alpha):                           # inputs, outputs ('y'; y0, y1 ... or `outputs=`), their gradients: whatever is needed
+    def _(x, y, gy, *, alpha):                           # inputs, outputs ('y'; y0, y1 ... or `outputs=`), their
+    gradients: whatever is needed
         return where(x > 0, gy, gy * (y + alpha))        # one result for each input (None: derive it)
 
     y, = ELU(alpha=1.0).apply((x,))
 
-From the formula come the NumPy and CUDA code and the derivatives of every order, see backends/_equations. Inputs broadcast. What the gradient's
+From the formula come the NumPy and CUDA code and the derivatives of every order, see backends/_equations. Inputs
+broadcast. What the gradient's
 formula names is what is retained, and only for the inputs that need a gradient.
 """
+
 import functools
 import inspect
 
@@ -41,13 +44,22 @@ def elementwise(formula=None, *, label=None, check=None, outputs=None, base=None
     inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
     if check is None:
         check = ', '.join(f'{x}: f' + ' (*s)' * (len(inputs) == 1) for x in inputs)
-    namespace = dict(formula=staticmethod(formula), outputs_spec=outputs, scalars=scalars, _label=label, check=check,
-                     __doc__=formula.__doc__, __module__=formula.__module__, __qualname__=formula.__name__)
+    namespace = dict(
+        formula=staticmethod(formula),
+        outputs_spec=outputs,
+        scalars=scalars,
+        _label=label,
+        check=check,
+        __doc__=formula.__doc__,
+        __module__=formula.__module__,
+        __qualname__=formula.__name__,
+    )
     return type(formula.__name__, (base,), namespace)
 
 
 class Elementwise(FunctionNode):
     """A node defined by equations. Its scalars are its attributes."""
+
     is_elementwise = True
     scalars = ()
     _label = None
@@ -73,8 +85,10 @@ class Elementwise(FunctionNode):
             eqs = trace(cls.formula, cls.outputs_spec, cls.__name__)
             if cls.gradient_formula is not None:
                 names = inspect.signature(cls.gradient_formula).parameters.values()
-                result = cls.gradient_formula(*[Expr('name', p.name) for p in names if p.kind is not p.KEYWORD_ONLY],
-                                              **{p.name: Expr('scalar', p.name) for p in names if p.kind is p.KEYWORD_ONLY})
+                result = cls.gradient_formula(
+                    *[Expr('name', p.name) for p in names if p.kind is not p.KEYWORD_ONLY],
+                    **{p.name: Expr('scalar', p.name) for p in names if p.kind is p.KEYWORD_ONLY},
+                )
                 result = result if isinstance(result, tuple) else (result,)
                 eqs.explicit = {x: as_expr(g) for x, g in zip(eqs.inputs, result, strict=True) if g is not None}
             cls._equations = eqs
@@ -82,7 +96,13 @@ class Elementwise(FunctionNode):
 
     @property
     def label(self):
-        return type(self).__name__ if self._label is None else self._label.format_map(vars(self)) if '{' in self._label else self._label
+        return (
+            type(self).__name__
+            if self._label is None
+            else self._label.format_map(vars(self))
+            if '{' in self._label
+            else self._label
+        )
 
     def _values(self):
         return [getattr(self, n) for n in self.scalars]
@@ -91,7 +111,7 @@ class Elementwise(FunctionNode):
         eqs = self._equations or self.equations()
         try:
             return eqs.run(inputs, self._values() if self.scalars else ())
-        except ValueError:                                   # raised by NumPy; ours names the arguments
+        except ValueError:  # raised by NumPy; ours names the arguments
             with type_check.get_function_check_context(self):
                 types = type_check.get_types(inputs, 'in_types', False)
                 type_check.argname(types, eqs.inputs)
@@ -117,19 +137,32 @@ class Elementwise(FunctionNode):
         plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
         inputs = self.inputs
         outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self._retained_output_data))
-        arguments = [inputs[i].data if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
-                     for kind, i in plan.arguments]
-        gxs = plan.passed(arguments) if plan.passes else plan.equations.run(arguments, self._values() if self.scalars else ())
-        return tuple([None if zero else _sum_to(g, inputs[i]) for i, g, zero in zip(target_input_indexes, gxs, plan.zeros)])
+        arguments = [
+            inputs[i].data if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
+            for kind, i in plan.arguments
+        ]
+        gxs = (
+            plan.passed(arguments)
+            if plan.passes
+            else plan.equations.run(arguments, self._values() if self.scalars else ())
+        )
+        return tuple(
+            [None if zero else _sum_to(g, inputs[i]) for i, g, zero in zip(target_input_indexes, gxs, plan.zeros)]
+        )
 
     def backward(self, target_input_indexes, grad_outputs):
         plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
         outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self.get_retained_outputs()))
-        arguments = [self.inputs[i].get_variable() if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
-                     for kind, i in plan.arguments]
+        arguments = [
+            self.inputs[i].get_variable() if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
+            for kind, i in plan.arguments
+        ]
         gxs = plan.passed(arguments) if plan.passes else self._derived(plan.equations).apply(arguments)
         xs = [self.inputs[i] for i in target_input_indexes]
-        gxs = [None if zero else g if g.shape == x.shape else operations.sum_to(g, x.shape) for g, x, zero in zip(gxs, xs, plan.zeros)]
+        gxs = [
+            None if zero else g if g.shape == x.shape else operations.sum_to(g, x.shape)
+            for g, x, zero in zip(gxs, xs, plan.zeros)
+        ]
         return tuple([g if g is None or g.dtype == x.dtype else operations.cast(g, x.dtype) for g, x in zip(gxs, xs)])
 
     def _derived(self, equations):
@@ -144,11 +177,13 @@ _INPUT, _OUTPUT, _GRADIENT = range(3)
 
 
 class _Plan:
-    """How the gradients of some inputs come from those of some outputs: the equations, and where their arguments are found.
+    """How the gradients of some inputs come from those of some outputs: the equations, and where their arguments are
+    found.
 
     Attributes:
         equations: of the gradients.
-        arguments: for each input of the equations, its kind (input, output, output gradient of the function) and its index.
+        arguments: for each input of the equations, its kind (input, output, output gradient of the function) and its
+        index.
         retained_inputs, retained_outputs: the indexes among these that must be retained (None: no output).
         passes: whether every gradient is one of the arguments as it is, or zero: there is nothing to compute.
         zeros: for each gradient, whether it is zero.
@@ -156,9 +191,13 @@ class _Plan:
 
     def __init__(self, eqs, indexes, given):
         outputs = list(eqs.outputs)
-        back = eqs.gradient(tuple([eqs.inputs[i] for i in indexes]), tuple([y for y, known in zip(outputs, given) if known]))
+        back = eqs.gradient(
+            tuple([eqs.inputs[i] for i in indexes]), tuple([y for y, known in zip(outputs, given) if known])
+        )
         places = {'g' + y: (_GRADIENT, k) for k, y in enumerate(outputs)}
-        places.update({y: (_OUTPUT, k) for k, y in enumerate(outputs)}, **{x: (_INPUT, i) for i, x in enumerate(eqs.inputs)})
+        places.update(
+            {y: (_OUTPUT, k) for k, y in enumerate(outputs)}, **{x: (_INPUT, i) for i, x in enumerate(eqs.inputs)}
+        )
         exprs = back.outputs.values()
         self.equations = back
         self.arguments = [places[n] for n in back.inputs]

@@ -1,8 +1,11 @@
 """The backward pass: one loop over the graph, for `Variable.backward`, `chainlite.backward` and `chainlite.grad`.
 
-Gradients are kept by variable node. Where the graph of the backward pass itself is wanted (double backprop) they are Variables; where not they
-are plain arrays, nodes that can compute on arrays do so, and sums are made in place as soon as the engine owns the first of them.
+Gradients are kept by variable node. Where the graph of the backward pass itself is wanted (double backprop) they are
+Variables; where not they
+are plain arrays, nodes that can compute on arrays do so, and sums are made in place as soon as the engine owns the
+first of them.
 """
+
 import heapq
 import traceback
 
@@ -20,14 +23,15 @@ class Gradients:
         wrap: makes a Variable of an array.
         differentiable: whether gradients are Variables with a graph of their own.
         retain_grad: whether variables inside the graph keep their gradients.
-        targets: dictionary from function node to the input indexes to follow; every input that requires a gradient if None.
+        targets: dictionary from function node to the input indexes to follow; every input that requires a gradient
+        if None.
     """
 
     def __init__(self, wrap, differentiable, retain_grad, targets=None):
         self.wrap, self.differentiable, self.retain_grad, self.targets = wrap, differentiable, retain_grad, targets
         self.known = {}
-        self.owned = set()             # nodes whose gradient is an array made here, which nobody else can have seen
-        self.kept = ()                 # nodes whose gradient is asked for, and therefore not dropped
+        self.owned = set()  # nodes whose gradient is an array made here, which nobody else can have seen
+        self.kept = ()  # nodes whose gradient is asked for, and therefore not dropped
         self._heap, self._seen = [], set()
 
     def add(self, node, gradient):
@@ -56,7 +60,7 @@ class Gradients:
         with using_config('enable_backprop', self.differentiable):
             while self._heap:
                 function = heapq.heappop(self._heap)[2]
-                if function.inputs is None:                        # unchained meanwhile
+                if function.inputs is None:  # unchained meanwhile
                     continue
                 indexes = self._indexes(function)
                 nodes = [y() for y in function.outputs]
@@ -110,7 +114,7 @@ class Gradients:
             x = function.inputs[i]
             if function._accumulates and x not in first:
                 first.add(x)
-                self.known.pop(x, None)               # already in gx
+                self.known.pop(x, None)  # already in gx
                 self.owned.discard(x)
             if gx is not None:
                 self._load(x)
@@ -149,11 +153,15 @@ class Gradients:
                     self._fail(function, 'dtype', gx.dtype, x.dtype)
                 array = gx.array if self.differentiable else gx
                 if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
-                    raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
+                    raise RuntimeError(
+                        f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}'
+                    )
 
     def _fail(self, function, what, actual, expected):
-        raise ValueError(f'{what} of gradients returned from backward is incorrect: {actual} != expected {expected}\n'
-                         f'{function.describe()}\n{_made_at(function)}')
+        raise ValueError(
+            f'{what} of gradients returned from backward is incorrect: {actual} != expected {expected}\n'
+            f'{function.describe()}\n{_made_at(function)}'
+        )
 
     def _arrays(self, function, gradients):
         """The arrays of the Variables that a node's backward returned."""

@@ -14,8 +14,10 @@
         def backward_kernel(self, saved, gy, x):    # on arrays: the gradients of all inputs (None: no gradient)
             return softmax_grad_kernel(gy, saved, self.axis),
 
-The kernels serve the forward pass and the first derivative; higher derivatives go through the formula, which tests hold the kernels against.
+The kernels serve the forward pass and the first derivative; higher derivatives go through the formula, which tests
+hold the kernels against.
 """
+
 from chainlite._backprop import grad
 from chainlite.configuration import config, using_config
 from chainlite.function_node import FunctionNode
@@ -25,9 +27,11 @@ from chainlite.variable import Variable
 class Fused(FunctionNode):
     """A function with kernels for the forward pass and the first derivative, and a formula for the rest.
 
-    Several outputs are tuples: of `formula`, in `y` of `forward_kernel`, in `gy` of `backward_kernel` (None where there is no gradient).
+    Several outputs are tuples: of `formula`, in `y` of `forward_kernel`, in `gy` of `backward_kernel` (None where
+    there is no gradient).
     The formula must not depend on anything but its arguments and the node's attributes.
     """
+
     saved = None
 
     def formula(self, *xs):
@@ -59,7 +63,8 @@ class Fused(FunctionNode):
 
 
 class FusedGrad(FunctionNode):
-    """The backward kernel of a Fused function as a node: from its inputs and the known output gradients to the gradients `targets`."""
+    """The backward kernel of a Fused function as a node: from its inputs and the known output gradients to the
+    gradients `targets`."""
 
     def __init__(self, fused, targets, given):
         self.fused, self.targets, self.given = fused, targets, given
@@ -71,8 +76,8 @@ class FusedGrad(FunctionNode):
 
     def _split(self, inputs):
         """The inputs of the function, and one gradient (or None) for each of its outputs."""
-        gys = iter(inputs[self.n_inputs:])
-        return inputs[:self.n_inputs], tuple([next(gys) if known else None for known in self.given])
+        gys = iter(inputs[self.n_inputs :])
+        return inputs[: self.n_inputs], tuple([next(gys) if known else None for known in self.given])
 
     def forward(self, inputs):
         xs, gys = self._split(inputs)
@@ -84,7 +89,8 @@ class FusedGrad(FunctionNode):
         self.retain_inputs(tuple(range(len(self.inputs))))
 
     def backward(self, target_input_indexes, grad_outputs):
-        # Derivatives are taken with respect to stand-ins of the inputs: the inputs themselves may depend on one another.
+        # Derivatives are taken with respect to stand-ins of the inputs: the inputs themselves may depend on one
+        # another.
         again = config.enable_backprop
         inputs = self.get_retained_inputs()
         with using_config('enable_backprop', True):
@@ -93,10 +99,19 @@ class FusedGrad(FunctionNode):
             ys = self.fused.formula(*xs)
             ys = ys if isinstance(ys, tuple) else (ys,)
             known = [k for k, g in enumerate(gys) if g is not None]
-            gxs = grad([ys[k] for k in known], [xs[i] for i in self.targets], [gys[k] for k in known], enable_double_backprop=True)
+            gxs = grad(
+                [ys[k] for k in known],
+                [xs[i] for i in self.targets],
+                [gys[k] for k in known],
+                enable_double_backprop=True,
+            )
         pairs = [(gx, ggx) for gx, ggx in zip(gxs, grad_outputs) if gx is not None and ggx is not None]
-        return grad([gx for gx, _ in pairs], [inputs[i] for i in target_input_indexes], [ggx for _, ggx in pairs],
-                    enable_double_backprop=again)
+        return grad(
+            [gx for gx, _ in pairs],
+            [inputs[i] for i in target_input_indexes],
+            [ggx for _, ggx in pairs],
+            enable_double_backprop=again,
+        )
 
 
 class Identity(FunctionNode):

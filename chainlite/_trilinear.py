@@ -1,8 +1,11 @@
 """Bilinear functions, three at a time.
 
-Convolution is linear in the image and in the filter. Paired with a third array its result gives a number, <conv(x, W), y>, that is linear in each
-of three arrays x, W, y. Differentiated by one of them it is a function of the two others: convolution (by y), transposed convolution (by x), the
-filter's gradient (by W); and the gradients of these three functions are these three again. So three kernels give three nodes and every order
+Convolution is linear in the image and in the filter. Paired with a third array its result gives a number, <conv(x,
+W), y>, that is linear in each
+of three arrays x, W, y. Differentiated by one of them it is a function of the two others: convolution (by y),
+transposed convolution (by x), the
+filter's gradient (by W); and the gradients of these three functions are these three again. So three kernels give
+three nodes and every order
 of derivative.
 
     class Convolution(Bilinear):               # place 2, y
@@ -12,6 +15,7 @@ of derivative.
     class ConvolutionGradW(Bilinear): ...      # place 1, W: run(self, x, y)
     Bilinear.tie(Deconvolution, ConvolutionGradW, Convolution)
 """
+
 from chainlite.function_node import FunctionNode
 from chainlite.variable import operations
 
@@ -27,6 +31,7 @@ class Bilinear(FunctionNode):
 
     An optional third input is a bias, added along `bias_axis` of the result.
     """
+
     place = None
     nodes = ()
     parameters = ()
@@ -47,7 +52,7 @@ class Bilinear(FunctionNode):
         y = self.run(*inputs[:2])
         if len(inputs) == 3:
             y += inputs[2].reshape([-1 if i == self.bias_axis else 1 for i in range(y.ndim)])
-        return y,
+        return (y,)
 
     def select_retained(self, needs_grad):
         self.retain_inputs([i for i in (0, 1) if 1 - i in needs_grad])
@@ -70,7 +75,7 @@ class Bilinear(FunctionNode):
         return gy.sum(self._bias_axes(gy), dtype='f' if gy.dtype.itemsize == 2 else None)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        gy, = grad_outputs
+        (gy,) = grad_outputs
         gxs = []
         for i in target_input_indexes:
             if i == 2:
@@ -81,7 +86,7 @@ class Bilinear(FunctionNode):
         return tuple(gxs)
 
     def backward(self, target_input_indexes, grad_outputs):
-        gy, = grad_outputs
+        (gy,) = grad_outputs
         gxs = []
         for i in target_input_indexes:
             if i == 2:

@@ -1,10 +1,11 @@
 """Old-style functions: gradients on plain arrays, once differentiable. New code subclasses FunctionNode."""
+
 import weakref
 
+from chainlite import backend
 from chainlite.configuration import using_config
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable
-from chainlite import backend
 
 
 def no_backprop_mode():
@@ -57,7 +58,7 @@ class FunctionAdapter(FunctionNode):
     def backward_arrays(self, target_input_indexes, grad_outputs):
         in_data = tuple([x.data for x in self.inputs])
         gxs = self.function.backward(in_data, grad_outputs)
-        for x, gx in zip(self.inputs, gxs):
+        for gx in gxs:
             if gx is not None and not isinstance(gx, backend.get_array_types()):
                 raise TypeError(f'gradient of {self.label} must be an array\nActual: {type(gx)}')
         return tuple([gxs[i] for i in target_input_indexes])
@@ -68,7 +69,7 @@ class FunctionAdapter(FunctionNode):
         for array in self.backward_arrays(target_input_indexes, gys):
             gx = None if array is None else Variable(array)
             if gx is not None:
-                gx.node.old_style = self.label             # asking for its derivative is an error
+                gx.node.old_style = self.label  # asking for its derivative is an error
             result.append(gx)
         return tuple(result)
 
@@ -76,15 +77,17 @@ class FunctionAdapter(FunctionNode):
 class Function:
     """Base class of old-style functions: `forward` and `backward` on arrays (tuples in, tuples out).
 
-    An instance may be called many times. All inputs are retained unless `retain_inputs` is called in `forward`; outputs only if
+    An instance may be called many times. All inputs are retained unless `retain_inputs` is called in `forward`;
+    outputs only if
     `retain_outputs` is.
     """
+
     _owned_node = None
     _weak_node = None
 
     def __call__(self, *inputs):
         node = self.node
-        if node.inputs is not None or node._function is not None:           # used already: a new node for a new call
+        if node.inputs is not None or node._function is not None:  # used already: a new node for a new call
             node = FunctionAdapter(self)
         node._input_indexes_to_retain = None
         ys = _apply(self, node, inputs)

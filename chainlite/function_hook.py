@@ -1,9 +1,12 @@
 """Function hooks: callbacks around the forward and the backward pass of functions."""
+
 import threading
 
 
 class _Hooks(threading.local):
-    """The hooks that this thread has entered, by name; None while there are none, which is what every function call looks at."""
+    """The hooks that this thread has entered, by name; None while there are none, which is what every function call
+    looks at."""
+
     table = None
 
 
@@ -20,10 +23,13 @@ def get_function_hooks():
 class FunctionHook:
     """Base class of function hooks.
 
-    Used as a context manager (`with hook:`) a hook sees every function called in the block; `function.add_hook(hook)` shows it one function.
-    Override any of the methods below. `function` is the node, `in_data` the tuple of input arrays, `out_grad` the tuple of output gradients
+    Used as a context manager (`with hook:`) a hook sees every function called in the block;
+    `function.add_hook(hook)` shows it one function.
+    Override any of the methods below. `function` is the node, `in_data` the tuple of input arrays, `out_grad` the
+    tuple of output gradients
     (arrays or None).
     """
+
     name = 'FunctionHook'
 
     def __enter__(self):

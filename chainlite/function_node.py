@@ -4,9 +4,11 @@ A graph alternates between variable nodes and function nodes:
 
     Variable --holds--> VariableNode --creator_node--> FunctionNode --inputs--> VariableNode ...
 
-A function node refers to its outputs weakly and a variable node does not hold the array, so that an array lives only as long as somebody
+A function node refers to its outputs weakly and a variable node does not hold the array, so that an array lives only
+as long as somebody
 uses it: the user through a Variable, or a function that asked for it with `retain_inputs` or `retain_outputs`.
 """
+
 import traceback
 import weakref
 
@@ -22,11 +24,14 @@ from chainlite.variable import Variable, VariableNode, as_variable
 class FunctionNode:
     """Base class of differentiable functions.
 
-    A subclass implements `forward`, on arrays, and `backward`, on Variables (so that the gradients are differentiable in turn); an instance
+    A subclass implements `forward`, on arrays, and `backward`, on Variables (so that the gradients are
+    differentiable in turn); an instance
     is used once: `y, = MyFunction().apply((x,))`.
 
-    A node whose gradients can also be computed on plain arrays may define `backward_arrays(target_input_indexes, grad_outputs)`, which
-    returns what `backward` does, one entry per target, as arrays: a backward pass whose own graph nobody wants takes that shorter way.
+    A node whose gradients can also be computed on plain arrays may define `backward_arrays(target_input_indexes,
+    grad_outputs)`, which
+    returns what `backward` does, one entry per target, as arrays: a backward pass whose own graph nobody wants takes
+    that shorter way.
 
     Attributes:
         inputs: tuple of VariableNodes, once applied with the graph enabled.
@@ -35,6 +40,7 @@ class FunctionNode:
         stack: where the node was made, in debug mode.
         check: one line that says what the inputs must be (see utils.type_check), or None.
     """
+
     inputs = None
     outputs = None
     rank = 0
@@ -42,7 +48,7 @@ class FunctionNode:
     check = None
     backward_arrays = None
     lazy_grad_sum = False
-    _accumulates = False            # whether backward_accumulate is a subclass's own
+    _accumulates = False  # whether backward_accumulate is a subclass's own
     is_elementwise = False
     chainerx_device = None
     _input_indexes_to_retain = None
@@ -57,11 +63,11 @@ class FunctionNode:
         if own.get('check'):
             cls._checker = staticmethod(type_check.compile_check(cls.check))
         elif 'check_type_forward' in own:
-            cls._checker = None                       # a subclass's own checks replace the line that it inherits
+            cls._checker = None  # a subclass's own checks replace the line that it inherits
         if 'backward_accumulate' in own:
             cls._accumulates = True
         if 'backward_arrays' not in own and ('backward' in own or 'backward_accumulate' in own):
-            cls.backward_arrays = None                # and so does its own backward
+            cls.backward_arrays = None  # and so does its own backward
 
     @property
     def label(self):
@@ -103,7 +109,9 @@ class FunctionNode:
 
     def __call__(self, *args, **kwargs):
         if self._old_style_forward():
-            raise RuntimeError(f'{self.label}: chainer.FunctionNode does not support call on its instance. Use `apply` instead.')
+            raise RuntimeError(
+                f'{self.label}: chainer.FunctionNode does not support call on its instance. Use `apply` instead.'
+            )
         return self.apply(args)
 
     def _old_style_forward(self):
@@ -133,14 +141,16 @@ class FunctionNode:
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
         for hook in hooks:
             hook.forward_preprocess(self, in_data)
-        if self._input_indexes_to_retain is not None:        # of an earlier use of this object
+        if self._input_indexes_to_retain is not None:  # of an earlier use of this object
             self._input_indexes_to_retain = self._output_indexes_to_retain = None
         arrays = self.forward(in_data)
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
         for y in arrays:
             if y is not None and type(y) is not np.ndarray and not isinstance(y, backend.get_array_types()):
-                raise TypeError(f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}')
+                raise TypeError(
+                    f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
+                )
         for hook in hooks:
             hook.forward_postprocess(self, in_data)
         if config.debug:
@@ -215,7 +225,7 @@ class FunctionNode:
                     self.check_type_forward(in_light)
                     return
             except type_check.InvalidType:
-                pass                                  # once more with symbols, which can say what was expected
+                pass  # once more with symbols, which can say what was expected
             self.check_type_forward(type_check.get_types(in_data, 'in_types', False))
 
     def _check_arrays(self, in_data):
@@ -240,7 +250,8 @@ class FunctionNode:
         return (None,) * len(target_input_indexes)
 
     def backward_accumulate(self, target_input_indexes, grad_outputs, grad_inputs):
-        """Like `backward`, but adds to the gradients known so far. Override it where adding can be fused into the computation."""
+        """Like `backward`, but adds to the gradients known so far. Override it where adding can be fused into the
+        computation."""
         gxs = self.checked_backward(target_input_indexes, grad_outputs)
         return tuple([gx if g is None else g if gx is None else g + gx for gx, g in zip(gxs, grad_inputs)])
 
@@ -251,15 +262,19 @@ class FunctionNode:
             return gxs
         if len(gxs) == len(self.inputs):
             return tuple([gxs[i] for i in target_input_indexes])
-        raise ValueError(f'number of gradients returned from backward is incorrect: '
-                         f'{len(gxs)} != expected {len(target_input_indexes)}\n{self.describe()}')
+        raise ValueError(
+            f'number of gradients returned from backward is incorrect: '
+            f'{len(gxs)} != expected {len(target_input_indexes)}\n{self.describe()}'
+        )
 
     def describe(self):
         """Function, inputs and outputs in a few lines, for error messages."""
         lines = [f'  function={self._impl_name} ({self.label})']
         for name, nodes in ('input', self.inputs), ('output', [y() for y in self.outputs]):
             for i, x in enumerate(nodes):
-                lines.append(f'    {name} {i}: ' + ('not available' if x is None else f'shape={x.shape} dtype={x.dtype}'))
+                lines.append(
+                    f'    {name} {i}: ' + ('not available' if x is None else f'shape={x.shape} dtype={x.dtype}')
+                )
         return '\n'.join(lines)
 
     def get_retained_inputs(self):
@@ -272,15 +287,19 @@ class FunctionNode:
         """Tuple of the retained outputs as Variables, differentiable."""
         if self._output_indexes_to_retain is None or self.outputs is None:
             return ()
-        return tuple([self._retained_output(i, array)
-                      for i, array in zip(self._output_indexes_to_retain, self._retained_output_data)])
+        return tuple(
+            [
+                self._retained_output(i, array)
+                for i, array in zip(self._output_indexes_to_retain, self._retained_output_data)
+            ]
+        )
 
     def _retained_output(self, index, array):
         node = self.outputs[index]()
-        if node is None:                              # nobody else kept it: make it again
+        if node is None:  # nobody else kept it: make it again
             y = Variable._wrap(array, True)
             y.node.creator_node = self
-            self.outputs = (*self.outputs[:index], weakref.ref(y.node), *self.outputs[index + 1:])
+            self.outputs = (*self.outputs[:index], weakref.ref(y.node), *self.outputs[index + 1 :])
             return y
         y = node.get_variable()
         if y.array is None:

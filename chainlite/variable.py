@@ -1,11 +1,15 @@
 """Variables: arrays that remember how they were computed.
 
-`Variable` is what users hold; it owns the array. `VariableNode` is its place in the graph, which must not keep the array alive, and holds
-the gradient. `Parameter` is a variable that a link registers and an optimizer updates, possibly of a shape not known yet.
+`Variable` is what users hold; it owns the array. `VariableNode` is its place in the graph, which must not keep the
+array alive, and holds
+the gradient. `Parameter` is a variable that a link registers and an optimizer updates, possibly of a shape not known
+yet.
 
-Operators and array methods are written here once. What they do is the business of the functions floor, which fills the table `operations`
+Operators and array methods are written here once. What they do is the business of the functions floor, which fills
+the table `operations`
 when it is imported.
 """
+
 from __future__ import annotations
 
 import types
@@ -16,7 +20,6 @@ import numpy as np
 
 from chainlite import backend, initializers
 from chainlite._engine import Gradients
-from chainlite.configuration import config
 from chainlite.utils import argument
 
 operations = types.SimpleNamespace()
@@ -34,7 +37,20 @@ class VariableNode:
         name: of the variable.
         old_style: label of the old-style Function that made this gradient, which therefore has no graph.
     """
-    __slots__ = ('_variable', '_creator_node', 'data', 'grad_var', 'rank', 'requires_grad', 'dtype', 'shape', 'name', 'old_style', '__weakref__')
+
+    __slots__ = (
+        '_variable',
+        '_creator_node',
+        'data',
+        'grad_var',
+        'rank',
+        'requires_grad',
+        'dtype',
+        'shape',
+        'name',
+        'old_style',
+        '__weakref__',
+    )
 
     def __init__(self, variable, name, grad=None):
         self._variable = weakref.ref(variable)
@@ -143,7 +159,8 @@ class Variable:
         grad: initial gradient, an array like `data`.
         requires_grad: whether backward passes compute its gradient.
     """
-    __array_priority__ = 200                       # array + Variable is ours, not NumPy's
+
+    __array_priority__ = 200  # array + Variable is ours, not NumPy's
 
     _array = None
     _node = None
@@ -154,8 +171,14 @@ class Variable:
 
     def __init__(self, data=None, **kwargs):
         name, grad, requires_grad, grad_valid, layout = argument.parse_kwargs(
-            kwargs, ('name', None), ('grad', None), ('requires_grad', True), ('_grad_valid', True), ('layout', None),
-            volatile='volatile argument is not supported anymore. Use chainer.using_config')
+            kwargs,
+            ('name', None),
+            ('grad', None),
+            ('requires_grad', True),
+            ('_grad_valid', True),
+            ('layout', None),
+            volatile='volatile argument is not supported anymore. Use chainer.using_config',
+        )
         if data is not None and not isinstance(data, backend.get_array_types()):
             raise TypeError(f'{_expected_arrays()} are expected. Actual: {type(data)}')
         self._array, self._name, self.requires_grad = data, name, requires_grad
@@ -315,7 +338,9 @@ class Variable:
 
     def _check_grad(self, gradient):
         if not isinstance(gradient, backend.get_array_types()):
-            raise TypeError(f'Type of grad is invalid:\nExpected: Any of {backend.get_array_types()}\nActual: {type(gradient)}')
+            raise TypeError(
+                f'Type of grad is invalid:\nExpected: Any of {backend.get_array_types()}\nActual: {type(gradient)}'
+            )
         x = self.array
         if x is None or gradient is None:
             return
@@ -412,6 +437,7 @@ class Variable:
         """Moves from ChainerX to the array it is made of: nothing to do."""
 
     # -- operators and array methods ----------------------------------------------------------------------------------
+    # fmt: off
     def __add__(self, rhs): return operations.add(self, rhs)
     def __radd__(self, lhs): return operations.add(self, lhs)
     def __sub__(self, rhs): return operations.sub(self, rhs)
@@ -429,6 +455,7 @@ class Variable:
     def __neg__(self): return operations.neg(self)
     def __pos__(self): return self
     def __abs__(self): return operations.absolute(self)
+    # fmt: on
     __div__, __rdiv__ = __truediv__, __rtruediv__
 
     def __getitem__(self, slices):
@@ -495,15 +522,21 @@ class Variable:
             known = dict.fromkeys(['device', 'backend', 'shape', 'dtype', 'statistics', 'grad'])
         else:
             grad = self.grad
-            known = dict(device=_device_text(array), backend=type(array), shape=array.shape, dtype=array.dtype,
-                         statistics=_statistics(xp, array),
-                         grad=None if grad is None else 0 if not grad.any() else _statistics(xp, grad))
+            known = dict(
+                device=_device_text(array),
+                backend=type(array),
+                shape=array.shape,
+                dtype=array.dtype,
+                statistics=_statistics(xp, array),
+                grad=None if grad is None else 0 if not grad.any() else _statistics(xp, grad),
+            )
         return '\n'.join([self.summary(), *(f'- {key}: {value}' for key, value in known.items())])
 
 
 def _unsupported(symbol):
     def compare(self, other):
         raise TypeError(f'Variables do not support {symbol} operator. You could use `array` attribute instead.')
+
     return compare
 
 
@@ -522,11 +555,13 @@ class Parameter(Variable):
 
     The gradient of an initialized parameter starts as NaN: clear it (`cleargrad`) before the first backward pass.
     """
+
     initializer = None
     update_rule = None
     _grad_initializer = None
     _initial_device = None
-    _copies = None           # the copies of an uninitialized parameter share the array once it is made
+    _grad_known = False  # before there is an array: whether the gradient was set or cleared
+    _copies = None  # by id: the parameters copied from each other, which share their array, also a later one
 
     def __init__(self, initializer=None, shape=None, name=None, *, layout=None):
         if initializer is None:
@@ -539,10 +574,15 @@ class Parameter(Variable):
             self.initializer = initializer
             self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
             self.initialize(shape)
+            self._grad_initializer = None
         elif isinstance(initializer, backend.get_array_types()):
             self.array, self.initializer = initializer, initializers.Constant(initializer)
             self._initial_device = backend.get_device_from_array(initializer)
-            self.grad = backend.get_array_module(initializer).full_like(initializer, np.nan) if initializer.dtype.kind == 'f' else None
+            self.grad = (
+                backend.get_array_module(initializer).full_like(initializer, np.nan)
+                if initializer.dtype.kind == 'f'
+                else None
+            )
         else:
             self.initializer = initializer
             self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
@@ -559,17 +599,35 @@ class Parameter(Variable):
             return self.array.dtype
         dtype = getattr(self.initializer, 'dtype', None)
         if dtype is None:
-            raise RuntimeError('Dtype of the parameter is not determined yet because it\'s uninitialized and dtype was not explicitly given.')
+            raise RuntimeError(
+                "Dtype of the parameter is not determined yet because it's uninitialized and dtype was not "
+                'explicitly given.'
+            )
         return np.dtype(dtype)
+
+    def _set_array(self, array):
+        Variable.array.fset(self, array)
+        if self._copies is not None:
+            for p in self._copies.values():
+                Variable.array.fset(p, array)
+
+    array = property(Variable.array.fget, _set_array, doc=Variable.array.__doc__)
+    data = property(Variable.array.fget, _set_array, doc=Variable.data.__doc__)
 
     @property
     def grad(self):
         """Gradient array, or None."""
-        if self._array is None and self._grad_initializer is not None:
-            raise RuntimeError('The gradient of an uninitialized parameter is not known: initialize it or clear its gradient first.')
+        if self._array is None and not self._grad_known:
+            raise RuntimeError(
+                'Cannot retrieve Variable.grad. Either it must be set manually or Variable.cleargrad() must be called '
+                'beforehand.'
+            )
         return Variable.grad.fget(self)
 
-    grad = grad.setter(Variable.grad.fset)
+    @grad.setter
+    def grad(self, gradient):
+        Variable.grad.fset(self, gradient)
+        self._grad_known = True
 
     @property
     def device(self):
@@ -582,11 +640,12 @@ class Parameter(Variable):
         xp = device.xp
         with device.create_context():
             array = initializers.generate_array(self.initializer, shape, xp, device=device)
-            gradient = None if self._grad_initializer is None else initializers.generate_array(
-                initializers.NaN(array.dtype), shape, xp, device=device)
-        for p in self._copies or (self,):
-            if p.array is None:
-                p.array = array
+            gradient = (
+                None
+                if self._grad_initializer is None
+                else initializers.generate_array(initializers.NaN(array.dtype), shape, xp, device=device)
+            )
+        self.array = array
         self.grad = gradient
 
     def cleargrad(self):
@@ -606,23 +665,32 @@ class Parameter(Variable):
 
     def to_device(self, device):
         device = backend.get_device(device)
+        if self._copies is not None and device != self.device:
+            del self._copies[id(self)]
+            self._copies = None
         if self.array is None:
             self._initial_device = device
         else:
             super().to_device(device)
 
     def __copy__(self):
+        if self._copies is None:
+            self._copies = weakref.WeakValueDictionary({id(self): self})
         new = self._copy_to(Parameter())
-        if self.array is None:
-            if self._copies is None:
-                self._copies = weakref.WeakSet([self])
-            self._copies.add(new)
-            new._copies = self._copies
+        self._copies[id(new)] = new
         return new
 
     def __reduce__(self):
         array, device = _portable(self)
-        return _recover_parameter, (array, self.name, _host(self.grad), self.requires_grad, self.initializer, self.update_rule, device)
+        gradient = None if array is None else _host(self.grad)
+        known = (
+            {'_grad_known': self._grad_known, '_grad_initializer': self._grad_initializer} if array is None else None
+        )
+        return (
+            _recover_parameter,
+            (array, self.name, gradient, self.requires_grad, self.initializer, self.update_rule, device),
+            known,
+        )
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------------
@@ -682,7 +750,9 @@ def _host(array):
 
 
 def _portable(variable):
-    return _host(variable.array), variable.device if variable.array is not None else getattr(variable, '_initial_device', None)
+    return _host(variable.array), variable.device if variable.array is not None else getattr(
+        variable, '_initial_device', None
+    )
 
 
 def _create_variable(data, name, grad, requires_grad, device=None):

@@ -8,24 +8,69 @@
     param, v = momentum(param, grad, v, lr=.1, momentum=.9)              # new arrays
     momentum(param, grad, v, lr=.1, momentum=.9, out=(param, v))         # in place
 
-On NumPy a formula becomes straight-line Python that reuses its temporaries and takes long arrays in blocks that stay in the cache; on CuPy
-it becomes one kernel. Arrays broadcast. The result has the dtype that NumPy gives the arrays together, a scalar takes the arrays' dtype, and
-what is stored in 16 bits is computed in 32. `gradient` gives the equations of the derivatives, which are equations again.
+On NumPy a formula becomes straight-line Python that reuses its temporaries and takes long arrays in blocks that stay
+in the cache; on CuPy
+it becomes one kernel. Arrays broadcast. The result has the dtype that NumPy gives the arrays together, a scalar
+takes the arrays' dtype, and
+what is stored in 16 bits is computed in 32. `gradient` gives the equations of the derivatives, which are equations
+again.
 
-Formulas are traced with symbols (see _symbols), so they must be straight-line: `where(condition, a, b)`, no `if`. Both branches are computed:
+Formulas are traced with symbols (see _symbols), so they must be straight-line: `where(condition, a, b)`, no `if`.
+Both branches are computed:
 keep the one that is not chosen finite (`expm1(minimum(x, 0))`).
 """
+
 import functools
 import inspect
 
 import numpy as np
 
 from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
-    BOOLEAN, CUDA_PREAMBLE, PRIMITIVES, Expr, ZERO, arccos, arcsin, arctan, arctan2, arctanh, as_expr, ceil, cos, cosh, differentiate, equal,
-    exp, expm1, floor, fmod, isnan, leaf, log, log1p, log2, log10, maximum, minimum, names, rsqrt, select, sigmoid, sign, sin, sinh, sqrt,
-    substitute, tan, tanh, topological, trunc, where)
+    BOOLEAN,
+    CUDA_PREAMBLE,
+    PRIMITIVES,
+    ZERO,
+    Expr,
+    arccos,
+    arcsin,
+    arctan,
+    arctan2,
+    arctanh,
+    as_expr,
+    ceil,
+    cos,
+    cosh,
+    differentiate,
+    equal,
+    exp,
+    expm1,
+    floor,
+    fmod,
+    isnan,
+    leaf,
+    log,
+    log1p,
+    log2,
+    log10,
+    maximum,
+    minimum,
+    names,
+    rsqrt,
+    select,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    substitute,
+    tan,
+    tanh,
+    topological,
+    trunc,
+    where,
+)
 
-BLOCK = 1 << 14      # elements: a handful of float32 temporaries of this length stay in the second-level cache
+BLOCK = 1 << 14  # elements: a handful of float32 temporaries of this length stay in the second-level cache
 
 
 def equations(function=None, *, outputs=None):
@@ -43,7 +88,9 @@ def trace(function, outputs=None, label=None):
     results = result if isinstance(result, tuple) else (result,)
     if outputs is None:
         outputs = 'y' if not isinstance(result, tuple) else ' '.join(f'y{k}' for k in range(len(results)))
-    new = Equations(label or function.__name__, inputs, scalars, dict(zip(outputs.split(), map(as_expr, results), strict=True)))
+    new = Equations(
+        label or function.__name__, inputs, scalars, dict(zip(outputs.split(), map(as_expr, results), strict=True))
+    )
     return functools.update_wrapper(new, function)
 
 
@@ -52,8 +99,8 @@ class Equations:
 
     def __init__(self, label, inputs, scalars, outputs, order=0):
         self.label, self.inputs, self.scalars, self.outputs = label, tuple(inputs), tuple(scalars), outputs
-        self.order = order                                      # of differentiation
-        self.explicit = {}                                      # gradients that the author wrote: input name -> expression
+        self.order = order  # of differentiation
+        self.explicit = {}  # gradients that the author wrote: input name -> expression
         self._programs, self._gradients = {}, {}
         self._order = topological(outputs.values())
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
@@ -78,11 +125,16 @@ class Equations:
             derived = dict(zip(wrt, substitute(derived, ys)))
             absent = {Expr('name', 'g' + y): ZERO for y in self.outputs if y not in given}
             exprs = [substitute([self.explicit[x]], absent)[0] if x in self.explicit else derived[x] for x in wrt]
-            prefix = f'g{self.order + 1}' if self.order else 'g'            # gx, then g2x, g3x: never a clash
+            prefix = f'g{self.order + 1}' if self.order else 'g'  # gx, then g2x, g3x: never a clash
             used = names(exprs)
             order = dict.fromkeys([*self.inputs, *self.outputs, *('g' + y for y in self.outputs)])
-            self._gradients[key] = Equations(self.label + 'Grad', [n for n in order if n in used], self.scalars,
-                                             {prefix + x: e for x, e in zip(wrt, exprs)}, self.order + 1)
+            self._gradients[key] = Equations(
+                self.label + 'Grad',
+                [n for n in order if n in used],
+                self.scalars,
+                {prefix + x: e for x, e in zip(wrt, exprs)},
+                self.order + 1,
+            )
         return self._gradients[key]
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -95,7 +147,12 @@ class Equations:
         for a in arrays:
             if a.shape != shape:
                 alike = False
-        if alike and x.size > BLOCK and not self._single and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
+        if (
+            alike
+            and x.size > BLOCK
+            and not self._single
+            and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays])
+        ):
             dtype = np.result_type(*dtypes)
             ys = tuple([np.empty(shape, dtype) for _ in self.outputs])
             self.run_into(arrays, scalars, ys)
@@ -107,11 +164,14 @@ class Equations:
         return program(*arrays, *scalars)
 
     def run_into(self, arrays, scalars, out):
-        """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap otherwise."""
+        """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap
+        otherwise."""
         out = out if isinstance(out, tuple) else (out,)
         y = out[0]
         if type(y) is not np.ndarray:
-            return self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))(*arrays, *scalars, *out)
+            return self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))(
+                *arrays, *scalars, *out
+            )
         everything = (*arrays, *out)
         dtypes = tuple([a.dtype for a in everything])
         if not self._in_place(y.shape, everything, dtypes):
@@ -122,13 +182,13 @@ class Equations:
         key = tuple([places.index(id(y)) if id(y) in places else None for y in out]), dtypes
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._compile_into(key[0], dtypes[:len(arrays)], dtypes[len(arrays):])
+            program = self._programs[key] = self._compile_into(key[0], dtypes[: len(arrays)], dtypes[len(arrays) :])
         if y.size <= BLOCK or not all([a.flags.c_contiguous for a in everything]):
             program(*everything, *scalars)
         else:
             views = [a.reshape(-1) for a in everything]
             for i in range(0, y.size, BLOCK):
-                program(*[v[i:i + BLOCK] for v in views], *scalars)
+                program(*[v[i : i + BLOCK] for v in views], *scalars)
         return out
 
     @staticmethod
@@ -158,7 +218,7 @@ class Equations:
         results = []
         for e in self.outputs.values():
             y = code.text[e]
-            if leaf(e) or y in results:                        # not a new array
+            if leaf(e) or y in results:  # not a new array
                 y = f'full({y}, {code.shape})' if e.op != 'name' else f'{y}.copy()'
             results.append(y)
         if compute != dtype:
@@ -205,6 +265,7 @@ class Equations:
         key = 'cuda', dtypes, out_dtypes
         if key not in self._programs:
             import cupy
+
             ins, outs, operation, name, preamble = self.cuda_source(*key[1:])
             self._programs[key] = cupy.ElementwiseKernel(ins, outs, operation, name, preamble=preamble)
         return self._programs[key]
@@ -234,16 +295,16 @@ class _Code:
                 self.lines.append(f'{x} = {x}.astype(scalar)')
         used = {e.args[0] for e in eqs._order if e.op == 'scalar'}
         self.lines += [f's{i} = scalar(s{i})' for i, n in enumerate(eqs.scalars) if n in used]
-        self.target = {}                              # expression -> (buffer, the step after which it may be written)
+        self.target = {}  # expression -> (buffer, the step after which it may be written)
         self.last_use = {a: i for i, e in enumerate(eqs._order) if not leaf(e) for a in e.args}
         self.last_use |= dict.fromkeys(eqs.outputs.values(), len(eqs._order))
-        self.array = set()                            # the expressions that are arrays
+        self.array = set()  # the expressions that are arrays
         for e in eqs._order:
             if e.op == 'name' or not leaf(e) and any(a in self.array for a in e.args):
                 self.array.add(e)
 
     def body(self):
-        free = {True: [], False: []}                  # temporaries that may be written over: booleans, numbers
+        free = {True: [], False: []}  # temporaries that may be written over: booleans, numbers
         owned = set()
         for step, e in enumerate(self.eqs._order):
             if e.op == 'const':
@@ -252,7 +313,7 @@ class _Code:
             if leaf(e):
                 continue
             boolean = e.op in BOOLEAN
-            for a in set(e.args):                     # an argument read here for the last time can hold the result
+            for a in set(e.args):  # an argument read here for the last time can hold the result
                 if self.last_use[a] == step and self.text[a] in owned:
                     free[a.op in BOOLEAN].append(self.text[a])
             name, arguments = self._operation(e)
@@ -281,8 +342,18 @@ class _Code:
         return name, ', '.join(self.text[a] for a in args)
 
     def compile(self, **names):
-        source = f'def {self.eqs.label.translate(_IDENTIFIER)}({", ".join(self.parameters)}):\n    ' + '\n    '.join(self.lines)
-        scope = dict(self.constants, select=select, logical_not=np.logical_not, full=_full, asarray=np.asarray, copyto=np.copyto, **names)
+        source = f'def {self.eqs.label.translate(_IDENTIFIER)}({", ".join(self.parameters)}):\n    ' + '\n    '.join(
+            self.lines
+        )
+        scope = dict(
+            self.constants,
+            select=select,
+            logical_not=np.logical_not,
+            full=_full,
+            asarray=np.asarray,
+            copyto=np.copyto,
+            **names,
+        )
         exec(compile(source, f'<equations of {self.eqs.label}>', 'exec'), scope)
         return scope[self.eqs.label.translate(_IDENTIFIER)]
 

@@ -1,7 +1,8 @@
 """Kernels: named array functions with a NumPy reference and faster implementations behind it.
 
     @Kernel
-    def max_pool(x, ksize, stride, pad): ...                      # the reference: the definition, the fallback and the tests' oracle
+    def max_pool(x, ksize, stride, pad): ...                      # the reference: the definition, the fallback and
+    the tests' oracle
 
     @max_pool.when(gpu)                                           # for the arrays of that backend
     def _(x, ksize, stride, pad): ...
@@ -9,11 +10,13 @@
     @max_pool.when(onednn, lambda x, *_: x.dtype == 'f')          # and where the guard holds
     def _(x, ksize, stride, pad): ...
 
-A kernel looks at the type of its first array, then tries the implementations registered for that type, in order, while their backend is
+A kernel looks at the type of its first array, then tries the implementations registered for that type, in order,
+while their backend is
 enabled and their guard holds. Kernels know nothing of graphs and gradients.
 """
+
 import functools
-from typing import Callable
+from collections.abc import Callable
 
 
 class Backend:
@@ -35,16 +38,18 @@ class Kernel:
 
     def __init__(self, reference):
         self.reference = reference
-        self.implementations = []             # (backend, guard, function) in the order of registration
-        self._by_type = {}                    # array type -> those of them whose backend takes it
+        self.implementations = []  # (backend, guard, function) in the order of registration
+        self._by_type = {}  # array type -> those of them whose backend takes it
         functools.update_wrapper(self, reference)
 
     def when(self, backend, guard=_always):
         """Registers the decorated function for `backend`; it is used where `guard(*args)` holds."""
+
         def register(function):
             self.implementations.append((backend, guard, function))
             self._by_type.clear()
             return function
+
         return register
 
     def __call__(self, *args, **kwargs):

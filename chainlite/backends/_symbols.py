@@ -1,20 +1,24 @@
 """Symbols: what an elementwise formula is made of, and how it is differentiated.
 
-A formula is an ordinary Python function of symbols. Calling it once with `name` symbols gives an expression per output; `differentiate`
-turns expressions into the expressions of their derivatives. Each primitive is one row of a table: what it is in NumPy, in CUDA, and its
+A formula is an ordinary Python function of symbols. Calling it once with `name` symbols gives an expression per
+output; `differentiate`
+turns expressions into the expressions of their derivatives. Each primitive is one row of a table: what it is in
+NumPy, in CUDA, and its
 vector-Jacobian product, written in primitives again, so that derivatives of every order follow.
 
 The rules select (`where`) and never multiply by a mask: `inf * 0` would be NaN.
 """
-from typing import Callable, NamedTuple
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 
 class Primitive(NamedTuple):
-    numpy: Callable      # an array function; takes `out=` unless it is np.where
-    cuda: str            # an expression in {0}, {1}, ...
-    vjp: Callable        # (g, r, *args) -> the gradient of each argument, given that of the result r; None: no gradient
+    numpy: Callable  # an array function; takes `out=` unless it is np.where
+    cuda: str  # an expression in {0}, {1}, ...
+    vjp: Callable  # (g, r, *args) -> the gradient of each argument, given that of the result r; None: no gradient
 
 
 class Expr:
@@ -35,6 +39,7 @@ class Expr:
     def __bool__(self):
         raise TypeError('a symbol of a formula has no truth value: use where(condition, a, b) instead of if, and, or')
 
+    # fmt: off
     def __add__(self, b): return call('add', self, b)
     def __radd__(self, a): return call('add', a, self)
     def __sub__(self, b): return call('sub', self, b)
@@ -55,6 +60,7 @@ class Expr:
     def __le__(self, b): return call('ge', b, self)
     def __and__(self, b): return call('and', self, b)
     def __invert__(self): return call('not', self)
+    # fmt: on
 
 
 ZERO, ONE = Expr('const', 0), Expr('const', 1)
@@ -93,27 +99,31 @@ def call(op, *args):
 def _function(op):
     def apply(*args):
         return call(op, *args)
+
     apply.__name__ = op
     return apply
 
 
 where, maximum, minimum, sign, equal, isnan, arctan2, fmod = map(
-    _function, ['where', 'maximum', 'minimum', 'sign', 'equal', 'isnan', 'arctan2', 'fmod'])
+    _function, ['where', 'maximum', 'minimum', 'sign', 'equal', 'isnan', 'arctan2', 'fmod']
+)
 exp, expm1, log, log1p, log2, log10, sqrt, rsqrt, sigmoid, tanh = map(
-    _function, ['exp', 'expm1', 'log', 'log1p', 'log2', 'log10', 'sqrt', 'rsqrt', 'sigmoid', 'tanh'])
+    _function, ['exp', 'expm1', 'log', 'log1p', 'log2', 'log10', 'sqrt', 'rsqrt', 'sigmoid', 'tanh']
+)
 sin, cos, tan, arcsin, arccos, arctan, arctanh, sinh, cosh, trunc, floor, ceil = map(
-    _function, ['sin', 'cos', 'tan', 'arcsin', 'arccos', 'arctan', 'arctanh', 'sinh', 'cosh', 'trunc', 'floor', 'ceil'])
+    _function, ['sin', 'cos', 'tan', 'arcsin', 'arccos', 'arctan', 'arctanh', 'sinh', 'cosh', 'trunc', 'floor', 'ceil']
+)
 
 
 def _sigmoid(x, out=None):
-    y = np.multiply(x, x.dtype.type(.5), out=out)
+    y = np.multiply(x, x.dtype.type(0.5), out=out)
     y = np.tanh(y, out=out)
-    half = y.dtype.type(.5)
+    half = y.dtype.type(0.5)
     return np.add(np.multiply(y, half, out=out), half, out=out)
 
 
 def _power(x, exponent, out=None):
-    if not isinstance(exponent, np.ndarray) and exponent == 2:       # an order of magnitude faster
+    if not isinstance(exponent, np.ndarray) and exponent == 2:  # an order of magnitude faster
         return np.square(x, out=out)
     return np.power(x, exponent, out=out)
 
@@ -123,11 +133,17 @@ def _rsqrt(x, out=None):
 
 
 def select(condition, x, out=None):
-    """`x` where the condition holds, 0 elsewhere; three times as fast as np.where on long arrays: bits, not branches."""
-    if (isinstance(x, np.ndarray) and x.shape == condition.shape and x.size >= 256
-            and x.dtype.kind == 'f' and x.itemsize in (4, 8)):
+    """`x` where the condition holds, 0 elsewhere; three times as fast as np.where on long arrays: bits, not
+    branches."""
+    if (
+        isinstance(x, np.ndarray)
+        and x.shape == condition.shape
+        and x.size >= 256
+        and x.dtype.kind == 'f'
+        and x.itemsize in (4, 8)
+    ):
         bits = np.dtype(f'i{x.itemsize}')
-        mask = np.negative(condition.view(np.int8), dtype=bits)        # all ones where the condition holds
+        mask = np.negative(condition.view(np.int8), dtype=bits)  # all ones where the condition holds
         return np.bitwise_and(mask, x.view(bits), out=mask if out is None else out.view(bits)).view(x.dtype)
     y = np.where(condition, x, x.dtype.type(0))
     if out is not None:
@@ -136,6 +152,7 @@ def select(condition, x, out=None):
 
 
 LN2, LN10 = float(np.log(2)), float(np.log(10))
+# fmt: off
 PRIMITIVES = {
     # name         NumPy             CUDA                        vector-Jacobian product
     'neg':         (np.negative,     '(-{0})',                   lambda g, r, a: (-g,)),
@@ -181,16 +198,17 @@ PRIMITIVES = {
     'floor':       (np.floor,        'floor({0})',               lambda g, r, a: (None,)),
     'ceil':        (np.ceil,         'ceil({0})',                lambda g, r, a: (None,)),
 }
+# fmt: on
 PRIMITIVES = {name: Primitive(*row) for name, row in PRIMITIVES.items()}
 BOOLEAN = {'gt', 'ge', 'equal', 'and', 'not', 'isnan'}
 
 # What the CUDA expressions use beyond CUDA's own functions. C is the type that is computed in.
-CUDA_PREAMBLE = '''
+CUDA_PREAMBLE = """
 template <typename C> __device__ inline C nan_max(C a, C b) { return a > b || a != a ? a : b; }
 template <typename C> __device__ inline C nan_min(C a, C b) { return a < b || a != a ? a : b; }
 template <typename C> __device__ inline C sign(C a) { return a != a ? a : C((a > C(0)) - (a < C(0))); }
 template <typename C> __device__ inline C sigmoid(C a) { return tanh(a * C(.5)) * C(.5) + C(.5); }
-'''
+"""
 
 
 def leaf(e):
@@ -208,6 +226,7 @@ def topological(roots):
                 for a in e.args:
                     visit(a)
             order.append(e)
+
     for root in roots:
         visit(root)
     return order

@@ -57,7 +57,9 @@ class V1Function:
 
     def __init__(self, name, function, args, kwargs):
         if 'use_cudnn' in kwargs:
-            raise ValueError("use_cudnn argument is not supported anymore. Use chainer.using_config('use_cudnn', value)")
+            raise ValueError(
+                "use_cudnn argument is not supported anymore. Use chainer.using_config('use_cudnn', value)"
+            )
         self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
 
     def __call__(self, *inputs):

@@ -70,7 +70,8 @@ def _chosen(log_y, t, ignore_label):
 
 @Kernel
 def cross_entropy(x, t, class_weight, ignore_label):
-    """(-log softmax(x)[t] times the class's weight, log softmax(x) in at least 32 bits); 0 where the label is ignored."""
+    """(-log softmax(x)[t] times the class's weight, log softmax(x) in at least 32 bits); 0 where the label is
+    ignored."""
     log_y = log_softmax(_wide(x), 1)
     index, counts = _chosen(log_y, t, ignore_label)
     loss = -log_y.reshape(len(x), x.shape[1], -1)[index]
@@ -85,14 +86,13 @@ def cross_entropy(x, t, class_weight, ignore_label):
 def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
     """The gradient of x: (softmax(x) - one-hot(t)) * gloss; `gloss` is a scalar or has the shape of t."""
     xp = backend.get_array_module(log_y)
-    gx = xp.exp(log_y)
+    gx = xp.exp(log_y).reshape(*log_y.shape[:2], -1)
     index, counts = _chosen(log_y, t, ignore_label)
-    g3 = gx.reshape(len(t), gx.shape[1], -1)
-    g3[index] -= 1
+    gx[index] -= 1
     scale = gloss.reshape(len(t), -1) if gloss.ndim else gloss
     if class_weight is not None:
         scale = scale * class_weight[index[1]]
     if counts is not None:
         scale = scale * counts
-    g3 *= scale[:, None] if scale.ndim else scale
-    return gx
+    gx *= scale[:, None] if scale.ndim else scale
+    return gx.reshape(log_y.shape)

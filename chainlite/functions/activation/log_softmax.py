@@ -3,8 +3,8 @@
 from chainlite._fused import Fused
 from chainlite.backends.cpu.softmax import log_softmax as log_softmax_kernel
 from chainlite.backends.cpu.softmax import log_softmax_grad
-from chainlite.functions.math.logsumexp import logsumexp
 from chainlite.functions.array.expand_dims import expand_dims
+from chainlite.functions.math.logsumexp import logsumexp
 from chainlite.variable import as_variable
 
 
@@ -22,7 +22,7 @@ class LogSoftmax(Fused):
         return y, y
 
     def backward_kernel(self, y, gy, x):
-        return log_softmax_grad(y, gy, self.axis),
+        return (log_softmax_grad(y, gy, self.axis),)
 
 
 def log_softmax(x, axis=1):

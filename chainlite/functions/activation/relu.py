@@ -1,4 +1,5 @@
 """Rectified linear unit."""
+
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import maximum, where
 

@@ -23,7 +23,7 @@ class Softmax(Fused):
         return y, y
 
     def backward_kernel(self, y, gy, x):
-        return softmax_grad(y, gy, self.axis),
+        return (softmax_grad(y, gy, self.axis),)
 
 
 def softmax(x, axis=1):

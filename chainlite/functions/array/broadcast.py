@@ -1,4 +1,5 @@
 """Broadcasting."""
+
 import numpy as np
 
 from chainlite import backend

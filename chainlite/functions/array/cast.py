@@ -1,4 +1,5 @@
 """Change of dtype."""
+
 import numpy as np
 
 from chainlite._adjoint import adjoint_pair

@@ -19,7 +19,9 @@ class Concat(FunctionNode):
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() > 0)
         first = in_types[0]
-        type_check.expect(first.ndim > type_check.make_variable(self.axis, 'axis') if self.axis >= 0 else first.ndim >= -self.axis)
+        type_check.expect(
+            first.ndim > type_check.make_variable(self.axis, 'axis') if self.axis >= 0 else first.ndim >= -self.axis
+        )
         axis = self.axis % type_check.eval(first.ndim)
         for other in in_types[1:]:
             type_check.expect(first.dtype == other.dtype, other.ndim == first.ndim)
@@ -28,7 +30,7 @@ class Concat(FunctionNode):
                     type_check.expect(first.shape[d] == other.shape[d])
 
     def forward(self, inputs):
-        return backend.get_array_module(*inputs).concatenate(inputs, self.axis),
+        return (backend.get_array_module(*inputs).concatenate(inputs, self.axis),)
 
     def _split(self):
         return SplitAxis(np.cumsum([x.shape[self.axis] for x in self.inputs[:-1]]), self.axis)

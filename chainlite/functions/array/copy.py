@@ -12,9 +12,9 @@ class Copy(FunctionNode):
         self._in_device, self.out_device = in_device, out_device
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         y = self.out_device.send(x)
-        return (y.copy() if y is x else y),
+        return ((y.copy() if y is x else y),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return Copy(self.out_device, self._in_device).apply(grad_outputs)
@@ -29,7 +29,7 @@ def copy(x, dst):
     """
     x = as_variable(x)
     dst = backend.get_device(dst)
-    y, = Copy(x.device, dst).apply((x,))
+    (y,) = Copy(x.device, dst).apply((x,))
     return y
 
 

@@ -1,4 +1,5 @@
 """Indexing and its adjoint."""
+
 import numpy as np
 
 from chainlite import backend
@@ -16,13 +17,23 @@ def _put_back(gy, in_shape, slices):
     gx = xp.zeros(in_shape, gy.dtype)
     if all(isinstance(s, (int, slice, type(None), type(Ellipsis))) for s in slices):
         gx[slices] = gy
-    else:                                                     # an index array may name an element more than once
+    else:  # an index array may name an element more than once
         scatter_add = np.add.at if xp is np else xp.add.at
         scatter_add(gx, slices, gy)
     return gx
 
 
 GetItem, GetItemGrad = adjoint_pair('GetItem', _get_item, 'GetItemGrad', _put_back, __name__)
+
+
+def _index(slices):
+    """An index as a tuple. A list of ints is an array of indices; other lists are tuples, as in old NumPy."""
+    if isinstance(slices, list) and any(not isinstance(s, (int, np.integer)) for s in slices):
+        slices = tuple(slices)
+    slices = slices if isinstance(slices, tuple) else (slices,)
+    if sum(s is Ellipsis for s in slices) > 1:
+        raise ValueError('Only one Ellipsis is allowed')
+    return tuple([np.asarray(s, None if s else int) if isinstance(s, list) else getattr(s, 'array', s) for s in slices])
 
 
 def get_item(x, slices):
@@ -33,12 +44,7 @@ def get_item(x, slices):
         slices: an index or a tuple of indices.
     """
     x = as_variable(x)
-    if isinstance(slices, list):
-        slices = [slices] if not slices or not all(isinstance(s, slice) for s in slices) else slices
-    slices = tuple(slices) if isinstance(slices, (list, tuple)) else (slices,)
-    slices = tuple([np.asarray(s) if isinstance(s, list) else getattr(s, 'array', s) for s in slices])
-    if sum(s is Ellipsis for s in slices) > 1:
-        raise ValueError('Only one Ellipsis is allowed')
+    slices = _index(slices)
     return GetItem(x.shape, slices).apply((x,))[0]
 
 

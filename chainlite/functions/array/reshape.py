@@ -1,4 +1,5 @@
 """Change of shape."""
+
 from chainlite._adjoint import adjoint_pair
 from chainlite.utils import type_check
 from chainlite.variable import as_variable, operations

@@ -18,12 +18,16 @@ class SplitAxis(FunctionNode):
             raise TypeError('indices_or_sections must be integer or 1-D array')
         if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim > 1:
             raise TypeError('indices_or_sections must be integer or 1-D array')
-        self.sections = indices_or_sections if isinstance(indices_or_sections, (int, np.integer)) else [int(i) for i in indices_or_sections]
+        self.sections = (
+            indices_or_sections
+            if isinstance(indices_or_sections, (int, np.integer))
+            else [int(i) for i in indices_or_sections]
+        )
         self.axis = axis
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1)
-        x, = in_types
+        (x,) = in_types
         type_check.expect(x.ndim > self.axis)
         if isinstance(self.sections, list):
             if self.sections:
@@ -33,7 +37,7 @@ class SplitAxis(FunctionNode):
             type_check.expect(x.shape[self.axis] % sections == 0)
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         n = x.shape[self.axis]
         self.x_shape, self.x_dtype, self.xp = x.shape, x.dtype, backend.get_array_module(x)
         ends = self.sections
@@ -67,7 +71,7 @@ class SplitAxisGrad(FunctionNode):
         self.sections, self.axis = sections, axis
 
     def forward(self, inputs):
-        return backend.get_array_module(*inputs).concatenate(inputs, self.axis),
+        return (backend.get_array_module(*inputs).concatenate(inputs, self.axis),)
 
     def backward(self, target_input_indexes, grad_outputs):
         gys = SplitAxis(self.sections, self.axis).apply(grad_outputs)

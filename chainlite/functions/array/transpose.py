@@ -1,4 +1,5 @@
 """Permutation of axes."""
+
 import numpy as np
 
 from chainlite._adjoint import adjoint_pair

@@ -16,7 +16,7 @@ class Accuracy(FunctionNode):
         x, t = in_types
         type_check.expect(x.dtype.kind == 'f', t.dtype.kind == 'i')
         t_ndim = type_check.eval(t.ndim)
-        type_check.expect(x.ndim >= t.ndim, x.shape[0] == t.shape[0], x.shape[2:t_ndim + 1] == t.shape[1:])
+        type_check.expect(x.ndim >= t.ndim, x.shape[0] == t.shape[0], x.shape[2 : t_ndim + 1] == t.shape[1:])
         for i in range(t_ndim + 1, type_check.eval(x.ndim)):
             type_check.expect(x.shape[i] == 1)
 
@@ -25,10 +25,10 @@ class Accuracy(FunctionNode):
         xp = backend.get_array_module(y)
         correct = y.argmax(axis=1).reshape(t.shape) == t
         if self.ignore_label is None:
-            return xp.asarray(correct.mean(), y.dtype),
+            return (xp.asarray(correct.mean(), y.dtype),)
         counts = t != self.ignore_label
         total = counts.sum()
-        return xp.asarray((correct & counts).sum() / xp.maximum(total, 1), y.dtype),
+        return (xp.asarray((correct & counts).sum() / xp.maximum(total, 1), y.dtype),)
 
 
 def accuracy(y, t, ignore_label=None):

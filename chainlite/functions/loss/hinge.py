@@ -10,7 +10,8 @@ _check = type_check.compile_check('x: f (n k), t: i (n)')
 
 
 def hinge(x, t, norm='L1', reduce='mean'):
-    """One-versus-all hinge loss: max(0, 1 - s x) with s = 1 for the label and -1 for the other classes, summed over classes.
+    """One-versus-all hinge loss: max(0, 1 - s x) with s = 1 for the label and -1 for the other classes, summed over
+    classes.
 
     Args:
         x: float array (n, k).

@@ -1,5 +1,6 @@
 """Mean squared error."""
 
+from chainlite import backend
 from chainlite.function_node import FunctionNode
 
 
@@ -10,9 +11,10 @@ class MeanSquaredError(FunctionNode):
 
     def forward(self, inputs):
         self.retain_inputs((0, 1))
-        difference = (inputs[0] - inputs[1]).ravel()
-        wide = difference.astype('f') if difference.itemsize == 2 else difference
-        return (wide.dot(wide) / max(difference.size, 1)).astype(difference.dtype).reshape(()),
+        x0, x1 = inputs
+        difference = (x0 - x1).ravel()
+        wide = difference.astype('f') if x0.itemsize == 2 else difference
+        return (backend.get_array_module(x0).asarray(wide.dot(wide) / max(x0.size, 1), x0.dtype),)
 
     def _sign(self, i):
         return 2.0 / max(self.inputs[0].data.size, 1) * (1 if i == 0 else -1)

@@ -1,6 +1,5 @@
 """Cross entropy of softmax and labels."""
 
-
 from chainlite import backend
 from chainlite._fused import Fused
 from chainlite.backends.cpu.softmax import cross_entropy, cross_entropy_grad
@@ -26,7 +25,11 @@ class SoftmaxCrossEntropy(Fused):
         type_check.argname(in_types, ('x', 't'))
         x, t = in_types
         type_check.expect(
-            x.dtype.kind == 'f', t.dtype.kind == 'i', t.ndim == x.ndim - 1, x.shape[0] == t.shape[0], x.shape[2:] == t.shape[1:]
+            x.dtype.kind == 'f',
+            t.dtype.kind == 'i',
+            t.ndim == x.ndim - 1,
+            x.shape[0] == t.shape[0],
+            x.shape[2:] == t.shape[1:],
         )
 
     def forward_kernel(self, x, t):
@@ -44,7 +47,9 @@ class SoftmaxCrossEntropy(Fused):
         log_y, scale = saved
         if log_y is None:
             log_y = cross_entropy(x, t, self.class_weight, self.ignore_label)[1]
-        gx = cross_entropy_grad(gloss if scale is None else gloss * scale, log_y, t, self.class_weight, self.ignore_label)
+        gx = cross_entropy_grad(
+            gloss if scale is None else gloss * scale, log_y, t, self.class_weight, self.ignore_label
+        )
         return gx.astype(x.dtype, copy=False), None
 
     def formula(self, x, t):
@@ -59,8 +64,17 @@ class SoftmaxCrossEntropy(Fused):
         return loss if self.reduce == 'no' else sum(loss) * self.saved[1]
 
 
-def softmax_cross_entropy(x, t, normalize=True, cache_score=True, class_weight=None, ignore_label=-1, reduce='mean',
-                          enable_double_backprop=False, soft_target_loss='cross-entropy'):
+def softmax_cross_entropy(
+    x,
+    t,
+    normalize=True,
+    cache_score=True,
+    class_weight=None,
+    ignore_label=-1,
+    reduce='mean',
+    enable_double_backprop=False,
+    soft_target_loss='cross-entropy',
+):
     """Cross entropy of softmax(x) and labels, without overflow.
 
     Args:
@@ -84,6 +98,7 @@ def _soft_target(x, t, reduce, kind):
     _check_reduce(reduce)
     if kind not in ('cross-entropy', 'kl-divergence'):
         raise ValueError(f"soft_target_loss must be 'cross-entropy' or 'kl-divergence', not {kind!r}")
+    t = Variable(t.array, requires_grad=False)  # no gradient: the distributions are given
     loss = -sum(t * log_softmax(x), 1)
     if kind == 'kl-divergence':
         xp = backend.get_array_module(t.array)
@@ -110,5 +125,3 @@ def _check_class_weight(class_weight):
 def _check_labels(x, t, ignore_label):
     if not (((0 <= t) & (t < x.shape[1])) | (t == ignore_label)).all():
         raise ValueError(f'Each label `t` need to satisfy `0 <= t < x.shape[1] or t == {ignore_label}`')
-
-

@@ -19,12 +19,19 @@ def average(x, axis=None, weights=None, keepdims=False):
     """
     x = as_variable(x)
     _check_axis(axis, x.ndim)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    axes = (
+        tuple(range(x.ndim))
+        if axis is None
+        else tuple(a % x.ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    )
     if weights is None:
         return sum(x, axes, keepdims) * (1.0 / max(1, math.prod([x.shape[a] for a in axes])))
     weights = as_variable(weights)
     if weights.shape != x.shape and weights.ndim != len(axes):
-        raise ValueError(f'weights must have the shape of x, {x.shape}, or one axis for each in axis={axis}; its shape is {weights.shape}')
+        raise ValueError(
+            f'weights must have the shape of x, {x.shape}, or one axis for each in axis={axis}; '
+            f'its shape is {weights.shape}'
+        )
     if weights.shape != x.shape:
         weights = reshape(weights, tuple([x.shape[a] if a in axes else 1 for a in range(x.ndim)]))
         weights = broadcast_to(weights, x.shape)

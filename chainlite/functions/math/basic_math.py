@@ -2,11 +2,11 @@
 
 Arrays broadcast. A scalar takes the dtype of the array beside it. Floor division is not differentiable.
 """
+
 import numpy as np
 
 from chainlite import backend
 from chainlite._elementwise import elementwise
-from chainlite.backends._equations import where
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable, operations
 
@@ -62,17 +62,17 @@ def DivFromConstant(x, *, value):
 
 @elementwise(label='_ ** _', check=_ANY)
 def PowVarVar(lhs, rhs):
-    return lhs ** rhs
+    return lhs**rhs
 
 
 @elementwise(label='_ ** {value}', check='x: *')
 def PowVarConst(x, *, value):
-    return x ** value
+    return x**value
 
 
 @elementwise(label='{value} ** _', check='x: f')
 def PowConstVar(x, *, value):
-    return value ** x
+    return value**x
 
 
 @elementwise(label='__neg__', check='x: *')
@@ -99,7 +99,7 @@ class MultiAdd(FunctionNode):
         y = inputs[0] + inputs[1]
         for x in inputs[2:]:
             y += x
-        return y if isinstance(y, type(inputs[0])) else np.asarray(y),
+        return (y if isinstance(y, type(inputs[0])) else np.asarray(y),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return grad_outputs * len(target_input_indexes)
@@ -141,7 +141,7 @@ def mul(self, rhs):
 def div(self, rhs):
     """`self / rhs`."""
     if np.isscalar(rhs):
-        return MulConstant(value=1. / rhs).apply((self,))[0]
+        return MulConstant(value=1.0 / rhs).apply((self,))[0]
     return Div().apply((self, _operand(rhs)))[0]
 
 
@@ -186,5 +186,17 @@ def absolute(self):
     return Absolute().apply((self,))[0]
 
 
-operations.__dict__.update(add=add, sub=sub, rsub=rsub, mul=mul, div=div, rdiv=rdiv, floordiv=floordiv, rfloordiv=rfloordiv,
-                           pow=pow, rpow=rpow, neg=neg, absolute=absolute)
+operations.__dict__.update(
+    add=add,
+    sub=sub,
+    rsub=rsub,
+    mul=mul,
+    div=div,
+    rdiv=rdiv,
+    floordiv=floordiv,
+    rfloordiv=rfloordiv,
+    pow=pow,
+    rpow=rpow,
+    neg=neg,
+    absolute=absolute,
+)

@@ -16,6 +16,6 @@ def logsumexp(x, axis=None):
     _check_axis(axis, x.ndim)
     axis = tuple(axis) if isinstance(axis, list) else axis
     top = x.array.max(axis=axis, keepdims=True)
-    top[~(abs(top) < float('inf'))] = 0                       # an infinite maximum would give NaN
+    top[~(abs(top) < float('inf'))] = 0  # an infinite maximum would give NaN
     y = log(sum(exp(x - Variable(top, requires_grad=False)), axis))
     return y + Variable(top.reshape(y.shape), requires_grad=False)

@@ -28,7 +28,8 @@ def _product(a, b, shape):
 
 
 class _MatMul(Bilinear):
-    """op(a) @ op(b) with the batch axes broadcast, where op may transpose. The form's arrays are a, b and the product."""
+    """op(a) @ op(b) with the batch axes broadcast, where op may transpose. The form's arrays are a, b and the
+    product."""
 
     parameters = ('transa', 'transb', 'transc')
     transa = transb = transc = False
@@ -50,14 +51,20 @@ class MatMul(_MatMul):
         type_check.expect(a.shape[j] == b.shape[i])
 
     def run(self, a, b):
-        return _t(_product(_t(a, self.transa), _t(b, self.transb), None if self.shape is None else _swapped(self.shape, self.transc)),
-                  self.transc)
+        return _t(
+            _product(
+                _t(a, self.transa),
+                _t(b, self.transb),
+                None if self.shape is None else _swapped(self.shape, self.transc),
+            ),
+            self.transc,
+        )
 
 
 class MatMulGradA(_MatMul):
     place = 0
 
-    def run(self, b, c):                            # a = c b^T
+    def run(self, b, c):  # a = c b^T
         a = _product(_t(c, self.transc), _t(b, not self.transb), _swapped(self.shape, self.transa))
         return _t(a, self.transa)
 
@@ -65,7 +72,7 @@ class MatMulGradA(_MatMul):
 class MatMulGradB(_MatMul):
     place = 1
 
-    def run(self, a, c):                            # b = a^T c
+    def run(self, a, c):  # b = a^T c
         b = _product(_t(a, not self.transa), _t(c, self.transc), _swapped(self.shape, self.transb))
         return _t(b, self.transb)
 

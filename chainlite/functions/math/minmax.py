@@ -21,8 +21,8 @@ class Selector(FunctionNode):
     def forward(self, inputs):
         self.retain_inputs((0,))
         self.retain_outputs((0,))
-        x, = inputs
-        return np.asarray(self.select(x)) if isinstance(x, np.ndarray) else self.select(x),
+        (x,) = inputs
+        return (np.asarray(self.select(x)) if isinstance(x, np.ndarray) else self.select(x),)
 
     def backward(self, target_input_indexes, grad_outputs):
         x, y = self.get_retained_inputs()[0].array, self.get_retained_outputs()[0].array
@@ -53,11 +53,11 @@ class IndexSelector(FunctionNode):
         self.axis = axis
 
     def forward(self, inputs):
-        x, = inputs
-        return backend.get_array_module(x).asarray(self.select(x)).astype(np.int32),
+        (x,) = inputs
+        return (backend.get_array_module(x).asarray(self.select(x)).astype(np.int32),)
 
     def backward(self, target_input_indexes, grad_outputs):
-        return None,
+        return (None,)
 
 
 class ArgMax(IndexSelector):

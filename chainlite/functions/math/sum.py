@@ -1,4 +1,5 @@
 """Sums over axes."""
+
 import numpy as np
 
 from chainlite import backend
@@ -21,7 +22,11 @@ def _sum(x, in_shape, axis, keepdims):
 
 def _spread(gy, in_shape, axis, keepdims):
     if not keepdims and gy.ndim != len(in_shape):
-        axes = range(len(in_shape)) if axis is None else [a % len(in_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+        axes = (
+            range(len(in_shape))
+            if axis is None
+            else [a % len(in_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+        )
         gy = gy.reshape([1 if i in axes else n for i, n in enumerate(in_shape)])
     return backend.get_array_module(gy).broadcast_to(gy, in_shape)
 
@@ -68,7 +73,11 @@ def _check_axis(axis, ndim):
         return
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     if not all(isinstance(a, (int, np.integer)) for a in axes):
-        raise TypeError('axis must be int, tuple of ints or None' if not isinstance(axis, (tuple, list)) else 'tuple elements must be int')
+        raise TypeError(
+            'axis must be int, tuple of ints or None'
+            if not isinstance(axis, (tuple, list))
+            else 'tuple elements must be int'
+        )
     if len({a % ndim if ndim else a for a in axes}) != len(axes):
         raise ValueError('duplicate value in axis: ({})'.format(', '.join(map(str, axes))))
 

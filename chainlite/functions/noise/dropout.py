@@ -10,7 +10,8 @@ from chainlite.variable import as_variable
 
 
 class Dropout(FunctionNode):
-    """Multiplies by a mask of zeros and 1 / (1 - ratio). Once made, the mask is kept, so that a second run is the same."""
+    """Multiplies by a mask of zeros and 1 / (1 - ratio). Once made, the mask is kept, so that a second run is the
+    same."""
 
     check = 'x: f (*s)'
 
@@ -20,19 +21,19 @@ class Dropout(FunctionNode):
         self.dropout_ratio, self.mask, self.return_mask = dropout_ratio, mask, return_mask
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         if self.mask is None:
             self.mask = make_mask(x, self.dropout_ratio)
         elif self.mask.shape != x.shape:
             raise ValueError(f'mask.shape is {self.mask.shape}, it must be the shape of x, {x.shape}')
         y = x * self.mask
-        return y if isinstance(y, type(x)) else np.asarray(y),
+        return (y if isinstance(y, type(x)) else np.asarray(y),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return DropoutGrad(self.dropout_ratio, self.mask).apply(grad_outputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return grad_outputs[0] * self.mask,
+        return (grad_outputs[0] * self.mask,)
 
 
 class DropoutGrad(Dropout):
@@ -67,7 +68,7 @@ def dropout(x, ratio=0.5, **kwargs):
     )
     if config.train:
         node = Dropout(ratio, mask, return_mask)
-        y, = node.apply((x,))
+        (y,) = node.apply((x,))
         return (y, node.mask) if return_mask else y
     y = as_variable(x)
     return (y, None) if return_mask else y

@@ -1,0 +1,52 @@
+"""Padding."""
+
+import numpy as np
+
+from chainlite import backend
+from chainlite._adjoint import adjoint_pair
+from chainlite.variable import as_variable
+
+_GATHERING = ('edge', 'reflect', 'symmetric', 'wrap')
+
+
+def _pad(x, in_shape, pad_width, mode, keywords):
+    return backend.get_array_module(x).pad(x, pad_width, mode=mode, **keywords)
+
+
+def _pad_back(y, in_shape, pad_width, mode, keywords):
+    xp = backend.get_array_module(y)
+    widths = np.broadcast_to(np.asarray(pad_width), (len(in_shape), 2)).tolist() if in_shape else []
+    if mode == 'constant':
+        return y[tuple([slice(before, before + n) for (before, _), n in zip(widths, in_shape)])]
+    if mode not in _GATHERING:
+        raise RuntimeError(f'pad has no gradient in mode {mode!r}, only in constant, {", ".join(_GATHERING)}')
+    for axis, (n, width) in enumerate(zip(in_shape, widths)):
+        source = np.pad(np.arange(n), width, mode=mode, **keywords)  # where each element along the axis came from
+        matrix = xp.asarray(source == np.arange(n)[:, None]).astype(y.dtype)
+        y = xp.moveaxis(xp.tensordot(matrix, y, (1, axis)), 0, axis).astype(y.dtype, copy=False)
+    return y
+
+
+Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, check='x: f')
+
+
+def _pad_again(self, target_input_indexes, grad_outputs):
+    """Padding with constants is not linear but affine: the derivative pads with zeros."""
+    pad_width, mode, keywords = self.params
+    return Pad(self.in_shape, pad_width, mode, {} if mode == 'constant' else keywords).apply(grad_outputs)
+
+
+PadGrad.backward, PadGrad.backward_arrays = _pad_again, None
+
+
+def pad(x, pad_width, mode, **keywords):
+    """Pads an array at both ends of each axis.
+
+    Args:
+        x: float array.
+        pad_width: int; (before, after); or one such pair for each axis.
+        mode: what `numpy.pad` takes. Gradients are there for 'constant', 'edge', 'reflect', 'symmetric' and 'wrap'.
+        keywords: those of `numpy.pad`: `constant_values` and so on.
+    """
+    x = as_variable(x)
+    return Pad(x.shape, pad_width, mode, keywords).apply((x,))[0]

@@ -1,0 +1,46 @@
+"""Permutation along an axis."""
+
+import numpy as np
+
+from chainlite import backend
+from chainlite._adjoint import adjoint_pair
+from chainlite.functions.array._axes import check_axis
+from chainlite.variable import as_array, as_variable
+
+
+def _at(axis, indices):
+    return *[slice(None)] * axis, indices
+
+
+def _permutate(x, in_shape, indices, axis):
+    return x.take(indices, axis)
+
+
+def _permutate_back(y, in_shape, indices, axis):
+    xp = backend.get_array_module(y)
+    x = xp.zeros(in_shape, y.dtype)
+    (np if xp is np else xp).add.at(x, _at(axis % len(in_shape), indices), y)
+    return x
+
+
+Permutate, PermutateGrad = adjoint_pair('Permutate', _permutate, 'PermutateGrad', _permutate_back, __name__)
+
+
+def permutate(x, indices, axis=0, inv=False):
+    """Reorders the elements along an axis: `y[i] = x[indices[i]]`.
+
+    Args:
+        x: array.
+        indices: 1-D int array.
+        axis: int.
+        inv: whether to apply the inverse permutation instead: `y[indices[i]] = x[i]`.
+    """
+    x, indices = as_variable(x), as_array(indices)
+    if indices.ndim != 1 or indices.dtype.kind not in 'iu':
+        raise ValueError('indices should be a one-dimensional int array')
+    check_axis('Permutate', axis, x.ndim)
+    if inv:
+        xp, order = backend.get_array_module(indices), indices
+        indices = xp.empty_like(order)
+        indices[order] = xp.arange(len(order), dtype=order.dtype)
+    return Permutate(x.shape, indices, axis).apply((x,))[0]
