@@ -21,7 +21,7 @@ def _gather(y, in_shape, r):
 Depth2Space, Space2Depth = adjoint_pair(
     'Depth2Space', _spread, 'Space2Depth', _gather, __name__, check='x: f (n c h w)'
 )
-Space2Depth._checker = Depth2Space._checker
+Space2Depth._checker = staticmethod(Depth2Space._checker)
 
 
 def depth2space(X, r):

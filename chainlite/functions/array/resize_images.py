@@ -17,7 +17,7 @@ def compute_indices_and_weights(out_size, in_size, mode, align_corners, xp):
     Args:
         out_size, in_size: pairs (h, w).
         mode: 'bilinear' or 'nearest'.
-        align_corners: whether the centers of the corner pixels keep their place, or the edges of the images.
+        align_corners: see `resize_images`.
         xp: the array module.
 
     Returns:
@@ -28,19 +28,14 @@ def compute_indices_and_weights(out_size, in_size, mode, align_corners, xp):
 
 
 def _axis(out, n, mode, align_corners, xp):
-    i = xp.arange(out, dtype=xp.float64)
-    if align_corners:
-        place = i * ((n - 1) / (out - 1)) if out > 1 else i * 0
-    else:
-        place = (i + 0.5) * (n / out) - 0.5
-    place = xp.clip(place, 0, n - 1)
+    i = xp.arange(out)
     if mode == 'nearest':
-        near = xp.floor(place + 0.5) if not align_corners else xp.rint(place)
-        near = xp.clip(near, 0, n - 1).astype(xp.intp)
+        near = i * n // out
         return xp.stack([near, near]), xp.stack([xp.ones(out), xp.zeros(out)])
+    place = i * ((n - 1) / max(out - 1, 1)) if align_corners else (i + 0.5) * (n / out) - 0.5
+    place = xp.clip(place, 0, n - 1)
     low = xp.clip(xp.floor(place), 0, max(n - 2, 0)).astype(xp.intp)
-    high = xp.minimum(low + 1, n - 1)
-    return xp.stack([low, high]), xp.stack([1 - (place - low), place - low])
+    return xp.stack([low, xp.minimum(low + 1, n - 1)]), xp.stack([1 - (place - low), place - low])
 
 
 def _matrix(pixels, weights, n, dtype):
@@ -82,8 +77,8 @@ def resize_images(x, output_shape, *, mode='bilinear', align_corners=True):
     Args:
         x: float array (n, c, h, w).
         output_shape: pair (h, w) of the result.
-        mode: 'bilinear' or 'nearest'.
-        align_corners: whether the centers of the corner pixels keep their place (True), or the edges of the images.
+        mode: 'bilinear', or 'nearest': the pixel at the same fraction of the size, rounded down.
+        align_corners: whether 'bilinear' keeps the centers of the corner pixels in place (True), or the images' edges.
 
     Returns:
         Variable of shape (n, c, *output_shape).
