@@ -572,7 +572,7 @@ class Parameter(Variable):
         self._initial_device = backend.CpuDevice()
         if shape is not None:
             self.initializer = initializer
-            self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
+            self._grad_initializer = initializers.NaN()
             self.initialize(shape)
             self._grad_initializer = None
         elif isinstance(initializer, backend.get_array_types()):
@@ -585,7 +585,7 @@ class Parameter(Variable):
             )
         else:
             self.initializer = initializer
-            self._grad_initializer = initializers.NaN(getattr(initializer, 'dtype', None))
+            self._grad_initializer = initializers.NaN()
 
     @property
     def is_initialized(self):
@@ -643,7 +643,7 @@ class Parameter(Variable):
             gradient = (
                 None
                 if self._grad_initializer is None
-                else initializers.generate_array(initializers.NaN(array.dtype), shape, xp, device=device)
+                else initializers.generate_array(self._grad_initializer, shape, xp, array.dtype, device)
             )
         self.array = array
         self.grad = gradient
@@ -656,7 +656,7 @@ class Parameter(Variable):
     def zerograd(self):
         super().zerograd()
         if not self.is_initialized:
-            self._grad_initializer = initializers.Zero(self.dtype)
+            self._grad_initializer = initializers.Zero()
 
     def update(self):
         """Applies the update rule, if an optimizer has set one."""
