@@ -1,0 +1,118 @@
+"""Objects that move between devices, and the visitors that move them."""
+
+import random
+
+import numpy as np
+import pytest
+
+from chainlite import _random, _runtime_info, backend
+from chainlite._version import __version__
+from chainlite.backends import cuda
+from chainlite.device_resident import DeviceResident, DeviceResidentsVisitor
+
+
+class Box(DeviceResident):
+    """Holds an array and other boxes."""
+
+    def __init__(self, *children):
+        super().__init__()
+        self.array = np.ones(2)
+        self.children = children
+
+    def device_resident_accept(self, visitor):
+        super().device_resident_accept(visitor)
+        self.array = visitor.visit_array(self.array)
+        for child in self.children:
+            child.device_resident_accept(visitor)
+
+
+class Recorder(DeviceResidentsVisitor):
+    def __init__(self):
+        self.seen = []
+
+    def visit_device_resident(self, device_resident):
+        self.seen.append(device_resident)
+
+    def visit_array(self, arr):
+        self.seen.append('array')
+        return arr * 2
+
+
+def test_a_visitor_sees_all_that_an_object_holds():
+    inner = Box()
+    outer = Box(inner)
+    recorder = Recorder()
+    outer.device_resident_accept(recorder)
+    assert recorder.seen == [outer, 'array', inner, 'array']
+    assert inner.array.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize('method', ['visit_device_resident', 'visit_array', 'visit_variable'])
+def test_a_visitor_has_to_say_what_it_does(method):
+    with pytest.raises(NotImplementedError):
+        getattr(DeviceResidentsVisitor(), method)(None)
+
+
+def test_objects_start_on_the_cpu_and_return_themselves():
+    box = Box(Box())
+    array = box.array
+    assert box.device == backend.CpuDevice() and box.xp is np
+    assert box.to_device('@numpy') is box and box.from_chx() is box and box.array is array
+    with pytest.warns(DeprecationWarning, match=r"to_cpu is deprecated. Please use to_device\('@numpy'\)"):
+        assert box.to_cpu() is box
+
+
+def test_devices_that_are_not_there_say_so_before_anything_moves():
+    box = Box()
+    with pytest.raises(RuntimeError, match='ChainerX is not available'):
+        box.to_chx()
+    with pytest.raises(TypeError, match='Device specifier'):
+        box.to_device(None)
+    if not cuda.available:
+        with pytest.raises(RuntimeError, match='CUDA environment'):
+            box.to_gpu()
+    assert box.device == backend.CpuDevice()
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
+@pytest.mark.parametrize('move', [lambda box: box.to_device('@numpy'), lambda box: box.to_cpu()])
+def test_an_overriding_method_is_called_however_the_object_moves(move):
+    class Old(Box):
+        moved = 0
+
+        def to_cpu(self):
+            super().to_cpu()
+            self.moved += 1
+
+    old = Old()
+    move(Box(old))
+    assert old.moved == 1
+    old.to_cpu()
+    assert old.moved == 2
+    old.to_device('@numpy')
+    assert old.moved == 3
+
+
+def test_overriding_is_deprecated_or_refused():
+    with pytest.warns(DeprecationWarning, match="Overriding method 'to_gpu'"):
+        type('Old', (Box,), {'to_gpu': lambda self: self})
+    for name in ('to_device', 'to_chx', 'from_chx'):
+        with pytest.raises(TypeError, match=f'method {name!r} is final'):
+            type('Old', (Box,), {name: lambda self: self})
+
+
+def test_seed_sets_pythons_and_numpys_generators():
+    def draw():
+        return random.random(), np.random.rand(), np.random.permutation(5).tolist()
+
+    _random.seed(3)
+    first = draw()
+    assert draw() != first
+    _random.seed(3)
+    assert draw() == first
+
+
+def test_runtime_info_tells_versions(capsys):
+    _runtime_info.print_runtime_info()
+    lines = dict(line.split(': ', 1) for line in capsys.readouterr().out.splitlines())
+    assert lines['NumPy'] == np.__version__ and lines['Chainlite'] == __version__ and 'CuPy' in lines
