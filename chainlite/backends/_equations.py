@@ -221,10 +221,10 @@ class Equations:
             if leaf(e) or y in results:  # not a new array
                 y = f'full({y}, {code.shape})' if e.op != 'name' else f'{y}.copy()'
             results.append(y)
-        if compute != dtype:
+        if not alike:  # an operation on arrays of no axes gives a scalar
+            results = [f'asarray({y}, dtype)' if compute != dtype else f'asarray({y})' for y in results]
+        elif compute != dtype:
             results = [f'{y}.astype(dtype, copy=False)' for y in results]
-        elif not alike:
-            results = [f'asarray({y})' for y in results]
         code.lines.append('return ' + ''.join(y + ', ' for y in results))
         return code.compile(dtype=dtype)
 
@@ -236,10 +236,14 @@ class Equations:
         for k, (i, d, e) in enumerate(zip(alias, out_dtypes, self.outputs.values())):
             if d == compute and not leaf(e) and e.op not in BOOLEAN and list(self.outputs.values()).count(e) == 1:
                 code.target[e] = f'o{k}', code.last_use.get(Expr('name', self.inputs[i]), -1) if i is not None else -1
+        for name, e in self.outputs.items():
+            if e.op == 'name':  # its buffer may be written over before it is copied
+                code.lines.append(f'copy_{name} = {code.text[e]}.copy()')
         code.body()
-        for k, e in enumerate(self.outputs.values()):
+        for k, (name, e) in enumerate(self.outputs.items()):
             if code.text[e] != f'o{k}':
-                code.lines.append(f'copyto(o{k}, {code.text[e]}, casting="same_kind")')
+                value = f'copy_{name}' if e.op == 'name' else code.text[e]
+                code.lines.append(f'copyto(o{k}, {value}, casting="same_kind")')
         return code.compile()
 
     # -- CUDA --------------------------------------------------------------------------------------------------------
