@@ -78,6 +78,9 @@ from chainlite.functions.math.square import square
 from chainlite.functions.math.sum import sum, sum_to
 from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
 from chainlite.functions.noise.dropout import dropout
+from chainlite.functions.pooling.average_pooling_2d import average_pooling_2d
+from chainlite.functions.pooling.average_pooling_nd import average_pooling_1d, average_pooling_3d, average_pooling_nd
+from chainlite.functions.pooling.max_pooling_nd import max_pooling_1d, max_pooling_2d, max_pooling_3d, max_pooling_nd
 
 
 def __getattr__(name):

@@ -1,0 +1,51 @@
+"""What the nodes of pooling share."""
+from chainlite.function_node import FunctionNode
+from chainlite.utils import type_check
+from chainlite.utils.conv_nd import as_tuple, get_conv_outsize
+
+
+class _PoolingND(FunctionNode):
+    """A window slides over x (n, c, d_1, ..., d_N) and gives one element for each place.
+
+    Attributes:
+        ndim: the number N of spatial dimensions.
+        ksize, stride, pad: tuples of N ints.
+        cover_all: whether there are windows for all elements.
+    """
+
+    def __init__(self, ndim, ksize, stride=None, pad=0, cover_all=True, return_indices=False):
+        self.ndim = ndim
+        self.ksize = as_tuple(ksize, ndim)
+        self.stride = as_tuple(ksize if stride is None else stride, ndim)
+        self.pad = as_tuple(pad, ndim)
+        self.cover_all = cover_all
+        self.return_indices = return_indices
+
+    def _check_data_type_forward(self, in_data):
+        x = in_data[0]
+        if len(in_data) != 1 or x.dtype.kind != 'f' or x.ndim != self.ndim + 2:
+            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+
+    def check_type_forward(self, in_types):
+        type_check.expect(in_types.size() == 1, in_types[0].dtype.kind == 'f', in_types[0].ndim == self.ndim + 2)
+
+    def _outs(self, dims):
+        """Number of windows along each axis."""
+        outs = tuple([get_conv_outsize(size, k, s, p, self.cover_all)
+                      for size, k, s, p in zip(dims, self.ksize, self.stride, self.pad)])
+        self._check_positive(outs)
+        return outs
+
+    def _check_positive(self, outs):
+        assert all([out > 0 for out in outs]), 'Output sizes should be positive.'
+
+    @property
+    def _window(self):
+        return self.ksize, self.stride, self.pad
+
+
+def check_ndim(x, ndim):
+    """For the functions of a fixed number of dimensions."""
+    if x.ndim != ndim + 2:
+        raise ValueError("The number of dimensions under channel dimension of the input 'x' should be "
+                         f'{ndim}. But the actual ndim was {x.ndim - 2}.')
