@@ -512,8 +512,8 @@ class Variable:
         return _text(self, str)
 
     def summary(self):
-        """Name (or address), shape and dtype in one line."""
-        return f'<variable {self.name}>' if self.name else f'<variable at 0x{id(self):x}> {self.label}'
+        """Name, or address, in one line."""
+        return f'<variable {self.name}>' if self.name else f'<variable at 0x{id(self):x}>'
 
     def debug_print(self):
         """A table of what is known about the array and its gradient, with mean and deviation."""
