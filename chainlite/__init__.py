@@ -23,6 +23,7 @@ from chainlite.device_resident import DeviceResident
 from chainlite.function import Function, FunctionAdapter, force_backprop_mode, no_backprop_mode
 from chainlite.function_hook import FunctionHook, get_function_hooks
 from chainlite.function_node import FunctionNode
+from chainlite.functions.math import basic_math
 from chainlite.initializer import Initializer
 from chainlite.link import Chain, ChainList, Link, Sequential
 from chainlite.link_hook import LinkHook

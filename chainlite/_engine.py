@@ -101,7 +101,7 @@ class Gradients:
             gxs = self._accumulating(function, indexes, gys)
         elif self.differentiable:
             gxs = function.checked_backward(indexes, gys)
-        elif function.backward_arrays is not None:
+        elif function.backward_arrays is not None and not hooks:
             gxs = function.backward_arrays(indexes, gys)
         else:
             gxs = function.checked_backward(indexes, self._wrapped(gys))
@@ -148,17 +148,17 @@ class Gradients:
             x = function.inputs[i]
             if gx.shape != x.shape:
                 self._fail(function, 'shape', gx.shape, x.shape)
+            if gx.dtype != x.dtype:
+                self._fail(function, 'dtype', gx.dtype, x.dtype, ValueError if config.debug else TypeError)
             if config.debug:
-                if gx.dtype != x.dtype:
-                    self._fail(function, 'dtype', gx.dtype, x.dtype)
                 array = gx.array if self.differentiable else gx
                 if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
                     raise RuntimeError(
                         f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}'
                     )
 
-    def _fail(self, function, what, actual, expected):
-        raise ValueError(
+    def _fail(self, function, what, actual, expected, error=ValueError):
+        raise error(
             f'{what} of gradients returned from backward is incorrect: {actual} != expected {expected}\n'
             f'{function.describe()}\n{_made_at(function)}'
         )

@@ -15,6 +15,7 @@ import weakref
 import numpy as np
 
 from chainlite import backend
+from chainlite._backprop import grad  # noqa: F401  (part of this module's interface)
 from chainlite.configuration import config
 from chainlite.function_hook import _hooks
 from chainlite.utils import type_check

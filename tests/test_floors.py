@@ -38,6 +38,7 @@ FLOORS = [
             'function',
             'function_hook',
             '_backprop',
+            '_backprop_utils',
             '_engine',
             '_elementwise',
             '_adjoint',

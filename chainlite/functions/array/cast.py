@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainlite._adjoint import adjoint_pair
+from chainlite.configuration import config
 from chainlite.variable import as_variable, operations
 
 
@@ -18,9 +19,14 @@ Cast, CastGrad = adjoint_pair('Cast', _cast, 'CastGrad', _cast_back, __name__)
 
 
 def cast(x, typ):
-    """`x` as dtype `typ`; `x` itself if it has that dtype."""
+    """`x` as dtype `typ`.
+
+    Args:
+        x: array of any shape and dtype.
+        typ: dtype. If it is that of `x` and no graph is made, `x` itself is returned.
+    """
     x = as_variable(x)
-    if x.dtype == typ:
+    if x.dtype == typ and not config.enable_backprop:
         return x
     return Cast(x.shape, x.dtype, np.dtype(typ)).apply((x,))[0]
 

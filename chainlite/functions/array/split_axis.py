@@ -5,6 +5,7 @@ import collections.abc
 import numpy as np
 
 from chainlite import backend
+from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
 from chainlite.variable import Variable
@@ -30,6 +31,8 @@ class SplitAxis(FunctionNode):
         (x,) = in_types
         type_check.expect(x.ndim > self.axis)
         if isinstance(self.sections, list):
+            if config.debug and self.sections != sorted(self.sections):
+                raise ValueError(f'indices_or_sections must be in ascending order, not {self.sections}')
             if self.sections:
                 type_check.expect(x.shape[self.axis] >= max(self.sections))
         else:

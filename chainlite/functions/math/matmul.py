@@ -49,6 +49,7 @@ class MatMul(_MatMul):
         i = -1 if self.transb and b_ndim > 1 or b_ndim == 1 else -2
         j = -2 if self.transa and a_ndim > 1 else -1
         type_check.expect(a.shape[j] == b.shape[i])
+        type_check.expect_broadcast_shapes(a.shape[:-2], b.shape[:-2])
 
     def run(self, a, b):
         return _t(
