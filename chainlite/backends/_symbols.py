@@ -116,10 +116,11 @@ sin, cos, tan, arcsin, arccos, arctan, arctanh, sinh, cosh, trunc, floor, ceil =
 
 
 def _sigmoid(x, out=None):
-    y = np.multiply(x, x.dtype.type(0.5), out=out)
-    y = np.tanh(y, out=out)
-    half = y.dtype.type(0.5)
-    return np.add(np.multiply(y, half, out=out), half, out=out)
+    half = x.dtype.type(0.5)
+    y = np.multiply(x, half, out=np.empty_like(x) if out is None else out)
+    np.tanh(y, out=y)
+    np.multiply(y, half, out=y)
+    return np.add(y, half, out=y)
 
 
 def _power(x, exponent, out=None):
@@ -132,23 +133,52 @@ def _rsqrt(x, out=None):
     return np.reciprocal(np.sqrt(x, out=out), out=out)
 
 
+def _beside_constant(ufunc):
+    """maximum or minimum; NumPy vectorizes them between arrays alone, so on long arrays a constant becomes one."""
+
+    def apply(a, b, out=None):
+        if isinstance(a, np.ndarray) and not isinstance(b, np.ndarray) and a.size >= 1024:
+            constant = np.empty_like(a)
+            constant.fill(b)
+            return ufunc(a, constant, out=constant if out is None else out)
+        return ufunc(a, b, out=out)
+
+    return apply
+
+
+_maximum, _minimum = _beside_constant(np.maximum), _beside_constant(np.minimum)
+
+
+def _mask(condition, x):
+    """All ones where the condition holds, as integers of x's size; None where it does not pay or x is no such array."""
+    long = isinstance(x, np.ndarray) and x.size >= 256 and x.shape == condition.shape
+    if long and x.dtype.kind == 'f' and x.itemsize in (4, 8):
+        return np.negative(condition.view(np.int8)).astype(f'i{x.itemsize}')
+    return None
+
+
 def select(condition, x, out=None):
-    """`x` where the condition holds, 0 elsewhere; three times as fast as np.where on long arrays: bits, not
-    branches."""
-    if (
-        isinstance(x, np.ndarray)
-        and x.shape == condition.shape
-        and x.size >= 256
-        and x.dtype.kind == 'f'
-        and x.itemsize in (4, 8)
-    ):
-        bits = np.dtype(f'i{x.itemsize}')
-        mask = np.negative(condition.view(np.int8), dtype=bits)  # all ones where the condition holds
+    """`x` where the condition holds, 0 elsewhere; many times as fast as np.where on long arrays: bits, not branches."""
+    mask = _mask(condition, x)
+    if mask is not None:
+        bits = mask.dtype
         return np.bitwise_and(mask, x.view(bits), out=mask if out is None else out.view(bits)).view(x.dtype)
     y = np.where(condition, x, x.dtype.type(0))
     if out is not None:
         out[...] = y
     return y
+
+
+def _where(condition, a, b):
+    """np.where, with bits instead of branches where `a` and `b` are long arrays."""
+    if isinstance(b, np.ndarray) and isinstance(a, np.ndarray) and a.dtype == b.dtype and a.shape == b.shape:
+        mask = _mask(condition, a)
+        if mask is not None:
+            bits = mask.dtype
+            mask &= a.view(bits) ^ b.view(bits)
+            mask ^= b.view(bits)
+            return mask.view(a.dtype)
+    return np.where(condition, a, b)
 
 
 LN2, LN10 = float(np.log(2)), float(np.log(10))
@@ -169,9 +199,9 @@ PRIMITIVES = {
     'and':         (np.logical_and,  '({0} && {1})',             lambda g, r, a, b: (None, None)),
     'not':         (np.logical_not,  '(!{0})',                   lambda g, r, a: (None,)),
     'isnan':       (np.isnan,        '({0} != {0})',             lambda g, r, a: (None,)),
-    'where':       (np.where,        '({0} ? {1} : {2})',        lambda g, r, c, a, b: (None, where(c, g, 0), where(c, 0, g))),
-    'maximum':     (np.maximum,      'nan_max({0}, {1})',        lambda g, r, a, b: (where(a >= b, g, 0), where(a >= b, 0, g))),
-    'minimum':     (np.minimum,      'nan_min({0}, {1})',        lambda g, r, a, b: (where(b >= a, g, 0), where(b >= a, 0, g))),
+    'where':       (_where,          '({0} ? {1} : {2})',        lambda g, r, c, a, b: (None, where(c, g, 0), where(c, 0, g))),
+    'maximum':     (_maximum,       'nan_max({0}, {1})',        lambda g, r, a, b: (where(a >= b, g, 0), where(a >= b, 0, g))),
+    'minimum':     (_minimum,       'nan_min({0}, {1})',        lambda g, r, a, b: (where(b >= a, g, 0), where(b >= a, 0, g))),
     'sign':        (np.sign,         'sign({0})',                lambda g, r, a: (None,)),
     'abs':         (np.absolute,     'abs({0})',                 lambda g, r, a: (g * sign(a),)),
     'exp':         (np.exp,          'exp({0})',                 lambda g, r, a: (g * r,)),
