@@ -82,9 +82,8 @@ class Deserializer(AbstractSerializer):
         target = numpy.dtype(numpy.float32) if extension_dtype(array) else array.dtype
         source = numpy.dtype(numpy.float32) if extension_dtype(data) else data.dtype
         if not numpy.can_cast(source, target, 'same_kind'):
-            raise TypeError(
-                f"{entry}: Cannot cast array data from {data.dtype!r} to {array.dtype!r} according to the rule 'same_kind'"
-            )
+            cast = f'{data.dtype!r} to {array.dtype!r}'
+            raise TypeError(f"{entry}: Cannot cast array data from {cast} according to the rule 'same_kind'")
         if self._overwritten is not None:
             self._overwritten.append((array, array.copy()))
         data = data.reshape(array.shape).astype(array.dtype, copy=False)

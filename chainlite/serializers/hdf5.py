@@ -1,7 +1,7 @@
 """Saving to and loading from HDF5 files, with h5py: one group per part, one dataset per value.
 
-None is an empty dataset and a string a variable-length one; the arrays of a dtype that NumPy lacks (bfloat16) are stored
-as float32, with the attribute ``dtype``. h5py is imported when it is used.
+None is an empty dataset and a string a variable-length one; the arrays of a dtype that NumPy lacks (bfloat16) are
+stored as float32, with the attribute ``dtype``. h5py is imported when it is used.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class HDF5Serializer(Serializer):
         self.compression = compression
 
     def __getitem__(self, key):
-        return HDF5Serializer(self.group.require_group(key), self.compression)
+        return HDF5Serializer(self.group.require_group(key.strip('/')), self.compression)
 
     def __call__(self, key, value):
         h5py = self._h5py
@@ -76,23 +76,24 @@ class HDF5Deserializer(Deserializer):
         self._h5py = _import_h5py()
         self.group = group
         self.strict = strict
-        self._file, self._path = (group.file.filename, group.name.rstrip('/')) if group is not None else ('the file', '')
+        self._file = 'the file' if group is None else group.file.filename
+        self._path = '' if group is None else group.name.strip('/')
 
     def __getitem__(self, key):
-        group = None if self.group is None else self.group.get(key)
+        group = None if self.group is None else self.group.get(key.strip('/'))
         child = HDF5Deserializer(group if isinstance(group, self._h5py.Group) else None, self.strict)
-        child._file, child._path = self._file, f'{self._path}/{key.strip("/")}'
+        child._file, child._path = self._file, f'{self._path}/{key.strip("/")}'.lstrip('/')
         child._overwritten = self._overwritten
         return child
 
     def __call__(self, key, value):
         key = key.lstrip('/')
-        where = f"{self._file}: entry '{self._path.lstrip('/')}/{key}'" if self._path else f'{self._file}: entry {key!r}'
+        where = f"{self._file}: entry '{self._path}/{key}'" if self._path else f'{self._file}: entry {key!r}'
         dataset = None if self.group is None else self.group.get(key)
         if not isinstance(dataset, self._h5py.Dataset):
             if not self.strict:
                 return value
-            raise KeyError(f'{where} is not in the file (strict=False leaves values without an entry as they are)')
+            raise KeyError(f'{where} is not in the file (strict=False leaves values without entry as they are)')
         if dataset.shape is None:
             return None
         is_array = isinstance(value, backend.get_array_types())

@@ -2,10 +2,10 @@
 
 An npz file is a zip archive with one npy file per value, named by the value's path (``l1/W.npy``). Beyond plain NumPy:
 
-- None is an object array that holds None, as in Chainer. Such an entry is a pickle: it is written and recognised here byte
-  by byte, nothing is ever pickled or unpickled.
-- A dtype that NumPy lacks (bfloat16) is stored as float32, which holds the same values and which Chainer reads; a second
-  entry, ``l1/W@dtype``, says what it was.
+- None is an object array that holds None, as in Chainer. Such an entry is a pickle: it is written and recognised here
+  byte by byte, nothing is ever pickled or unpickled.
+- A dtype that NumPy lacks (bfloat16) is stored as float32, which holds the same values and which Chainer reads; a
+  second entry, ``l1/W@dtype``, says what it was.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from chainlite.serializer import Deserializer, Serializer, extension_dtype, to_e
 from chainlite.utils.atomic import replacing
 
 _DTYPE = '@dtype'
-_PICKLED = object()     # stands for an entry that only unpickling could read
+_PICKLED = object()  # stands for an entry that only unpickling could read
 
 # np.array(None, dtype=object) as NumPy 1 pickles it: NumPy 2 writes numpy._core, which NumPy 1 cannot import.
 _NONE_PICKLE = (
@@ -37,7 +37,7 @@ class DictionarySerializer(Serializer):
     """Saves into a dictionary from paths to NumPy arrays.
 
     Args:
-        target (dict): Where the arrays go; a new dictionary if None. An array on the CPU is stored as it is, not copied.
+        target (dict): Where the arrays go; a new dictionary if None. NumPy arrays are stored as they are, not copied.
         path (str): What the paths begin with; ``'child/'`` saves below ``child``.
 
     Attributes:
@@ -96,7 +96,7 @@ class NpzDeserializer(Deserializer):
         if key not in self.npz:
             if not self.strict:
                 return value
-            raise KeyError(f'{self._file} has no entry {key!r} (strict=False leaves values without an entry as they are)')
+            raise KeyError(f'{self._file} has no entry {key!r} (strict=False leaves values without entry as they are)')
         where = f'{self._file}: entry {key!r}'
         data = self._stored(key, where)
         if data is None:
@@ -117,7 +117,7 @@ class NpzDeserializer(Deserializer):
         """The array of one entry in the dtype that it was saved with, or None where None was saved."""
         data = self._entry(key)
         if data is _PICKLED:
-            raise ValueError(f'{where} is a pickled Python object; it is not loaded, because unpickling can run any code')
+            raise ValueError(f'{where} is a pickled object, which is not loaded: unpickling can run any code')
         if data.dtype == object and data.shape == () and data[()] is None:
             return None
         if key + _DTYPE in self.npz:
@@ -228,7 +228,7 @@ def _write_entries(file, entries, compression):
         for key, value in entries.items():
             array = numpy.asarray(value, order='C')
             if array.dtype.hasobject and not (array.shape == () and array[()] is None):
-                raise TypeError(f'{key!r} is an array of Python objects, which is not saved: it would have to be pickled')
+                raise TypeError(f'{key!r} is an array of objects, which is not saved: it would have to be pickled')
             with archive.open(key + '.npy', 'w', force_zip64=True) as f:
                 npy.write_array_header_1_0(f, npy.header_data_from_array_1_0(array))
                 f.write(_NONE_PICKLE if array.dtype.hasobject else array.reshape(-1).view(numpy.uint8))
@@ -262,7 +262,7 @@ def _read_entry(archive, key, name):
         if not dtype.hasobject:
             order = 'F' if fortran_order else 'C'
             return numpy.ndarray(shape, dtype, content, stream.tell(), order=order)
-    except Exception as e:     # zlib, zipfile and NumPy raise a dozen types on bytes that make no sense
+    except Exception as e:  # zlib, zipfile and NumPy raise a dozen types on bytes that make no sense
         raise zipfile.BadZipFile(f'{name}: entry {key!r} is damaged: {e}') from e
     if shape == () and _ENDS_IN_NONE.search(content):
         return numpy.array(None, dtype=object)
