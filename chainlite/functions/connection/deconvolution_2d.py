@@ -11,7 +11,7 @@ class Deconvolution2DFunction(TwoDimensional, Deconvolution):
     def __init__(self, stride=1, pad=0, outsize=None, **kwargs):
         check_unexpected_kwargs(kwargs, **REMOVED)
         dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
-        super().__init__(2, stride, pad, outsize, dilate, groups)
+        super().__init__(2, stride, pad, None if outsize == (None, None) else outsize, dilate, groups)
 
     def _check_positive(self, outs):
         if outs[0] <= 0:
