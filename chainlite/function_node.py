@@ -279,10 +279,11 @@ class FunctionNode:
         return '\n'.join(lines)
 
     def get_retained_inputs(self):
-        """Tuple of the retained inputs as Variables, differentiable."""
+        """Tuple of the retained inputs as differentiable Variables, None for an input that was None."""
         if self._input_indexes_to_retain is None or self.inputs is None:
             return ()
-        return tuple([self.inputs[i].get_variable() for i in self._input_indexes_to_retain])
+        nodes = [self.inputs[i] for i in self._input_indexes_to_retain]
+        return tuple([None if node.data is None else node.get_variable() for node in nodes])
 
     def get_retained_outputs(self):
         """Tuple of the retained outputs as Variables, differentiable."""
