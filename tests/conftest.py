@@ -20,8 +20,8 @@ def pytest_terminal_summary(terminalreporter):
         if column not in ('passed', 'failed', 'skipped'):
             continue
         for report in reports:
-            nodeid = getattr(report, 'nodeid', None)
-            if nodeid:
+            nodeid = getattr(report, 'nodeid', '')
+            if '.py' in nodeid:  # not an error of a worker process
                 counts.setdefault(part_of(nodeid), Counter())[column] += 1
     if not counts:
         return

@@ -66,7 +66,7 @@ def test_threads_have_values_of_their_own(configs):
     assert (local.x, local.y) == ('set in thread', 'main')
 
 
-@pytest.mark.parametrize('value', [len, lambda: 3, property(), type, None, [1]], ids=repr)
+@pytest.mark.parametrize('value', [len, lambda: 3, property(), type, None, [1]])
 def test_a_value_of_any_kind_comes_back_as_it_is(configs, value):
     base, local = configs
     base.x = value
