@@ -96,13 +96,11 @@ class Elementwise(FunctionNode):
 
     @property
     def label(self):
-        return (
-            type(self).__name__
-            if self._label is None
-            else self._label.format_map(vars(self))
-            if '{' in self._label
-            else self._label
-        )
+        if self._label is None:
+            return type(self).__name__
+        if '{' not in self._label:
+            return self._label
+        return self._label.format_map({n: constant_text(getattr(self, n)) for n in self.scalars})
 
     def _values(self):
         return [getattr(self, n) for n in self.scalars]
@@ -171,6 +169,11 @@ class Elementwise(FunctionNode):
         for name in self.scalars:
             setattr(node, name, getattr(self, name))
         return node
+
+
+def constant_text(value):
+    """A scalar as it stands in a label: negative ones in parentheses."""
+    return f'({value})' if value < 0 else str(value)
 
 
 _INPUT, _OUTPUT, _GRADIENT = range(3)

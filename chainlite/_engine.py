@@ -117,7 +117,8 @@ class Gradients:
                 self.known.pop(x, None)  # already in gx
                 self.owned.discard(x)
             if gx is not None:
-                self._load(x)
+                if not function._accumulates:
+                    self._load(x)
                 self.add(x, gx)
 
     def _wrapped(self, gradients):

@@ -166,8 +166,8 @@ class FunctionNode:
         return ys
 
     def _record(self, xs, arrays, ys, needs_grad):
-        self.inputs = inputs = tuple([x._node or x.node for x in xs])
-        self.rank = max([n.rank for n in inputs]) if inputs else 0
+        self.inputs = inputs = tuple([x._own_node or x.node for x in xs])
+        self.rank = max([n._rank for n in inputs]) if inputs else 0
         self.select_retained(needs_grad)
         self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
         if self._input_indexes_to_retain is not None:

@@ -31,7 +31,6 @@ class VariableNode:
     Attributes:
         creator_node: the FunctionNode that made it, or None.
         data: the array, if a function retained it.
-        rank: length of the longest path from a leaf.
         requires_grad: whether a backward pass computes its gradient.
         dtype, shape: of the array.
         name: of the variable.
@@ -43,7 +42,7 @@ class VariableNode:
         '_creator_node',
         'data',
         'grad_var',
-        'rank',
+        '_rank',
         'requires_grad',
         'dtype',
         'shape',
@@ -55,7 +54,7 @@ class VariableNode:
     def __init__(self, variable, name, grad=None):
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
-        self.rank, self.requires_grad, self.name = 0, variable.requires_grad, name
+        self._rank, self.requires_grad, self.name = 0, variable.requires_grad, name
         self._update_data_info(variable.array)
         if grad is not None:
             self.grad_var = Variable(grad)
@@ -68,13 +67,13 @@ class VariableNode:
         node._variable = weakref.ref(variable)
         node._creator_node = function
         node.data = node.grad_var = node.old_style = node.name = None
-        node.rank = function.rank + 1
+        node._rank = function.rank + 1
         node.requires_grad = variable.requires_grad
         if array is not None:
             node.dtype, node.shape = array.dtype, array.shape
         else:
             node.dtype = node.shape = None
-        variable._node = node
+        variable._own_node = node
         return node
 
     def _update_data_info(self, array):
@@ -85,6 +84,8 @@ class VariableNode:
             if self.data is not None:
                 self.data = array
 
+    rank = property(lambda self: self._rank, doc='Length of the longest path from a leaf.')
+
     @property
     def creator_node(self):
         return self._creator_node
@@ -93,7 +94,7 @@ class VariableNode:
     def creator_node(self, function):
         self._creator_node = function
         if function is not None:
-            self.rank = function.rank + 1
+            self._rank = function.rank + 1
 
     @property
     def creator(self):
@@ -124,7 +125,7 @@ class VariableNode:
         variable = self._variable()
         if variable is None:
             variable = Variable._wrap(self.data, self.requires_grad)
-            variable._name, variable._node = self.name, self
+            variable._name, variable._own_node = self.name, self
             self._variable = weakref.ref(variable)
         return variable
 
@@ -163,7 +164,7 @@ class Variable:
     __array_priority__ = 200  # array + Variable is ours, not NumPy's
 
     _array = None
-    _node = None
+    _own_node = None  # made when it is first asked for
     _name = None
     _loss_scale = None
     _has_chainerx_array = False
@@ -201,8 +202,8 @@ class Variable:
     @array.setter
     def array(self, array):
         self._array = array
-        if self._node is not None:
-            self._node._update_data_info(array)
+        if self._own_node is not None:
+            self._own_node._update_data_info(array)
 
     data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')
 
@@ -243,10 +244,12 @@ class Variable:
     @property
     def node(self):
         """The VariableNode."""
-        node = self._node
+        node = self._own_node
         if node is None:
-            node = self._node = VariableNode(self, self._name)
+            node = self._own_node = VariableNode(self, self._name)
         return node
+
+    _node = node
 
     @property
     def name(self):
@@ -255,13 +258,13 @@ class Variable:
     @name.setter
     def name(self, name):
         self._name = name
-        if self._node is not None:
-            self._node.name = name
+        if self._own_node is not None:
+            self._own_node.name = name
 
     @property
     def creator_node(self):
         """The FunctionNode that made the variable, or None."""
-        return None if self._node is None else self._node.creator_node
+        return None if self._own_node is None else self._own_node.creator_node
 
     @creator_node.setter
     def creator_node(self, function):
@@ -270,7 +273,7 @@ class Variable:
     @property
     def creator(self):
         """The function that made the variable: an old-style Function itself, not its adapter."""
-        return None if self._node is None else self._node.creator
+        return None if self._own_node is None else self._own_node.creator
 
     @creator.setter
     def creator(self, function):
@@ -278,7 +281,7 @@ class Variable:
 
     @property
     def rank(self):
-        return 0 if self._node is None else self._node.rank
+        return 0 if self._own_node is None else self._own_node._rank
 
     @property
     def label(self):
@@ -314,7 +317,7 @@ class Variable:
     @property
     def grad_var(self):
         """Gradient as a Variable, or None."""
-        return None if self._node is None else self._node.grad_var
+        return None if self._own_node is None else self._own_node.grad_var
 
     @grad_var.setter
     def grad_var(self, gradient):
@@ -325,13 +328,13 @@ class Variable:
     @property
     def grad(self):
         """Gradient array, or None."""
-        return None if self._node is None or self._node.grad_var is None else self._node.grad_var.array
+        return None if self._own_node is None or self._own_node.grad_var is None else self._own_node.grad_var.array
 
     @grad.setter
     def grad(self, gradient):
         if gradient is None:
-            if self._node is not None:
-                self._node.grad_var = None
+            if self._own_node is not None:
+                self._own_node.grad_var = None
         else:
             self._check_grad(gradient)
             self.node.grad_var = Variable._wrap(gradient, True)
@@ -497,8 +500,8 @@ class Variable:
 
     def _copy_to(self, target):
         target.__dict__.update(self.__dict__)
-        if target._node is not None:
-            target._node = _copy_node(target, self._node)
+        if target._own_node is not None:
+            target._own_node = _copy_node(target, self._own_node)
         return target
 
     def __reduce__(self):
@@ -737,7 +740,7 @@ def _like(array, value):
 def _copy_node(variable, node):
     new = VariableNode(variable, node.name)
     new._creator_node, new.data, new.grad_var = node._creator_node, node.data, node.grad_var
-    new.rank, new.requires_grad, new.old_style = node.rank, node.requires_grad, node.old_style
+    new._rank, new.requires_grad, new.old_style = node._rank, node.requires_grad, node.old_style
     return new
 
 
@@ -778,7 +781,8 @@ def _text(variable, form):
         return f'{name}(None)'
     array = _host(variable.array)
     if array.ndim == 0 or array.size == 0:
-        body = str(array) if array.ndim == 0 else '[]' if form is str or array.ndim == 1 else f'[], shape={array.shape}'
+        empty = '[]' if form is str or array.ndim == 1 else f'[], shape={array.shape}'
+        body = np.array2string(array) if array.ndim == 0 else empty
     else:
         prefix = ' ' * (len(name) + 1)
         body = np.array2string(array, prefix=prefix, separator=', ' if form is repr else ' ')

@@ -5,6 +5,7 @@ import numpy as np
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
 from chainlite.functions.math.sum import _sum_to
+from chainlite.utils import type_check
 from chainlite.variable import as_variable
 
 
@@ -24,7 +25,17 @@ def broadcast_to(x, shape):
     x = as_variable(x)
     if x.shape == shape:
         return x
-    return BroadcastTo(x.shape, shape).apply((x,))[0]
+    try:
+        return BroadcastTo(x.shape, shape).apply((x,))[0]
+    except ValueError:
+        with type_check.get_function_check_context(BroadcastTo(x.shape, shape)):
+            x_type = type_check.make_variable(x.array, 'x')
+            type_check.expect(x_type.ndim <= type_check.make_variable(len(shape), 'len(shape)'))
+            for i, n in enumerate(shape[len(shape) - x.ndim :]):
+                if x.shape[i] != 1:
+                    name = f'shape[{len(shape) - x.ndim + i}]'
+                    type_check.expect(x_type.shape[i] == type_check.make_variable(n, name))
+        raise
 
 
 def broadcast(*args):

@@ -6,7 +6,7 @@ Arrays broadcast. A scalar takes the dtype of the array beside it. Floor divisio
 import numpy as np
 
 from chainlite import backend
-from chainlite._elementwise import elementwise
+from chainlite._elementwise import constant_text, elementwise
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable, operations
 
@@ -18,6 +18,11 @@ def _operand(value):
     if isinstance(value, (Variable, *backend.get_array_types())):
         return value
     raise TypeError(f'Value must be a scalar, `numpy.ndarray`, `cupy.ndarray` or a `Variable`.\nActual: {type(value)}')
+
+
+def _convert_value_to_string(value):
+    """An operand as it stands in a label."""
+    return constant_text(value) if np.isscalar(value) else 'constant array'
 
 
 @elementwise(label='_ + _', check=_ANY)

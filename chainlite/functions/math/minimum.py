@@ -4,7 +4,7 @@ from chainlite._elementwise import elementwise
 from chainlite.backends import _equations as eq
 
 
-@elementwise
+@elementwise(check='x1: f, x2: =x1')
 def Minimum(x1, x2):
     return eq.minimum(x1, x2)
 
