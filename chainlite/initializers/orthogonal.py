@@ -52,7 +52,7 @@ class Orthogonal(RandomInitializer):
             )
         device = backend.get_device_from_array(array)
         with backend.using_device(device):
-            normal = device.xp.empty((rows, columns), numpy.promote_types(array.dtype, 'f'))
+            normal = device.xp.empty((rows, columns), numpy.float64)
             self._draw(normal, 'normal')
             q = _orthonormal_columns(normal) if rows >= columns else _orthonormal_columns(normal.T).T
             array[...] = (self.scale * q).reshape(array.shape)

@@ -3,6 +3,7 @@
 import math
 
 from chainlite import backend
+from chainlite.utils._check import kind_of
 
 
 def as_vec(x):
@@ -28,7 +29,7 @@ def size_of_shape(shape):
 def sum_to(x, shape):
     """Sums `x` over the dimensions along which an array of `shape` is broadcast to give `x.shape`.
 
-    It is the transpose of broadcasting.  float16 is added up in float32.
+    It is the transpose of broadcasting.  float16 and bfloat16 are added up in float32.
     """
     if x.shape == shape:
         return x
@@ -36,8 +37,8 @@ def sum_to(x, shape):
     if lead < 0:
         raise ValueError(f'cannot sum an array of shape {x.shape} to the shape {shape}')
     axes = tuple(range(lead)) + tuple(lead + i for i, size in enumerate(shape) if size == 1)
-    if x.dtype == 'e':
-        y = x.sum(axes, keepdims=True, dtype='f').astype('e')
+    if x.dtype.itemsize == 2 and kind_of(x.dtype) == 'f':
+        y = x.sum(axes, keepdims=True, dtype='f').astype(x.dtype)
     else:
         y = x.sum(axes, keepdims=True)
     if y.shape[lead:] != tuple(shape):

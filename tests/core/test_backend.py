@@ -127,12 +127,23 @@ def test_the_accelerated_cpu_says_that_it_is_missing():
         lambda: cuda.elementwise('T x', 'T y', 'y = x', 'f'),
         lambda: cuda.reduce('T x', 'T y', 'x', 'a + b', 'y = a', '0', 'f'),
         lambda: cuda.raw('', 'f'),
-        lambda: cuda.Device(0).__enter__(),
     ],
 )
 def test_what_needs_a_gpu_says_what_is_missing(call):
-    with pytest.raises(RuntimeError, match='CUDA environment is not correctly set up: .*pip install chainlite'):
+    with pytest.raises(RuntimeError, match='CUDA environment is not correctly set up: .+'):
         call()
+
+
+def test_a_missing_cupy_says_how_to_get_it():
+    code = (
+        'import sys; sys.modules["cupy"] = None\n'
+        'from chainlite.backends import cuda\n'
+        'for call in (cuda.check_cuda_available, cuda.Device(0).__enter__):\n'
+        '    try: call()\n'
+        '    except RuntimeError as e: print(e)'
+    )
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
+    assert out.count('pip install chainlite[cuda12] or chainlite[cuda13]') == 2
 
 
 @without_cuda

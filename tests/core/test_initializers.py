@@ -166,3 +166,14 @@ def test_links_arguments_become_initializers():
     assert I._get_initializer(3).fill_value == 3
     assert isinstance(I._get_initializer(np.ones(2)), I.Constant)
     assert I._get_initializer(len) is len
+
+
+@pytest.mark.parametrize('name', ['Normal', 'HeUniform', 'Orthogonal', 'One', 'UpsamplingDeconvFilter'])
+def test_bfloat16_arrays_are_filled(name):
+    pytest.importorskip('ml_dtypes')
+    values = []
+    for dtype in ('bfloat16', 'float32'):
+        np.random.seed(0)
+        values.append(I.generate_array(getattr(I, name)(dtype=dtype), (2, 2, 4, 4), np))
+    assert values[0].dtype.name == 'bfloat16'
+    np.testing.assert_allclose(values[0].astype('f'), values[1], rtol=2**-8)

@@ -188,8 +188,13 @@ def test_sum_to_is_the_transpose_of_broadcasting(shape, target, dtype):
     )
 
 
-def test_sum_to_adds_float16_up_in_float32():
+def test_sum_to_adds_16_bit_floats_up_in_float32():
     assert array.sum_to(np.ones((4097, 2), 'e'), (2,))[0] == 4096  # in float16 it would stop at 2048
+    ml_dtypes = pytest.importorskip('ml_dtypes')
+    assert array.sum_to(np.ones((600, 2), ml_dtypes.bfloat16), (2,))[0] == 600  # in bfloat16 it would stop at 256
+
+
+def test_sum_to_refuses_shapes_that_do_not_broadcast():
     with pytest.raises(ValueError, match='cannot sum'):
         array.sum_to(np.ones((2, 3)), (2,))
     with pytest.raises(ValueError, match='cannot sum'):
