@@ -60,24 +60,57 @@ from chainlite.functions.loss.hinge import hinge
 from chainlite.functions.loss.mean_squared_error import mean_squared_error
 from chainlite.functions.loss.sigmoid_cross_entropy import sigmoid_cross_entropy
 from chainlite.functions.loss.softmax_cross_entropy import softmax_cross_entropy
+from chainlite.functions.math.arctanh import arctanh
 from chainlite.functions.math.average import average, mean
 from chainlite.functions.math.basic_math import absolute, add
+from chainlite.functions.math.batch_l2_norm_squared import batch_l2_norm_squared
+from chainlite.functions.math.bias import bias
+from chainlite.functions.math.ceil import ceil
+from chainlite.functions.math.cholesky import cholesky
 from chainlite.functions.math.clip import clip
+from chainlite.functions.math.cumprod import cumprod
+from chainlite.functions.math.cumsum import cumsum
+from chainlite.functions.math.det import batch_det, det
+from chainlite.functions.math.digamma import digamma
+from chainlite.functions.math.einsum import einsum
+from chainlite.functions.math.erf import erf
+from chainlite.functions.math.erfc import erfc
+from chainlite.functions.math.erfcinv import erfcinv
+from chainlite.functions.math.erfcx import erfcx
+from chainlite.functions.math.erfinv import erfinv
 from chainlite.functions.math.exponential import exp, log, log2, log10
 from chainlite.functions.math.exponential_m1 import expm1
-from chainlite.functions.math.hyperbolic import arctanh, cosh, sinh
+from chainlite.functions.math.fft import fft, ifft
+from chainlite.functions.math.fix import fix
+from chainlite.functions.math.floor import floor
+from chainlite.functions.math.fmod import fmod
+from chainlite.functions.math.hyperbolic import cosh, sinh
 from chainlite.functions.math.identity import identity
+from chainlite.functions.math.inv import batch_inv, inv
+from chainlite.functions.math.lgamma import lgamma
+from chainlite.functions.math.linear_interpolate import linear_interpolate
+from chainlite.functions.math.log_ndtr import log_ndtr
 from chainlite.functions.math.logarithm_1p import log1p
 from chainlite.functions.math.logsumexp import logsumexp
 from chainlite.functions.math.matmul import batch_matmul, matmul
 from chainlite.functions.math.maximum import maximum
 from chainlite.functions.math.minimum import minimum
 from chainlite.functions.math.minmax import argmax, argmin, max, min
+from chainlite.functions.math.ndtr import ndtr
+from chainlite.functions.math.ndtri import ndtri
+from chainlite.functions.math.polygamma import polygamma
+from chainlite.functions.math.prod import prod
+from chainlite.functions.math.scale import scale
+from chainlite.functions.math.sign import sign
+from chainlite.functions.math.sparse_matmul import sparse_matmul
 from chainlite.functions.math.sqrt import rsqrt, sqrt
 from chainlite.functions.math.square import square
 from chainlite.functions.math.sum import sum, sum_to
+from chainlite.functions.math.tensordot import tensordot
 from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
+from chainlite.functions.math.zeta import zeta
 from chainlite.functions.noise.dropout import dropout
+from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
 from chainlite.functions.pooling.average_pooling_2d import average_pooling_2d
 from chainlite.functions.pooling.average_pooling_nd import average_pooling_1d, average_pooling_3d, average_pooling_nd
 from chainlite.functions.pooling.max_pooling_nd import max_pooling_1d, max_pooling_2d, max_pooling_3d, max_pooling_nd

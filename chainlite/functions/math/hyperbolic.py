@@ -14,11 +14,6 @@ def Sinh(x):
     return eq.sinh(x)
 
 
-@elementwise(label='arctanh')
-def Arctanh(x):
-    return eq.arctanh(x)
-
-
 def cosh(x):
     """Hyperbolic cosine, elementwise."""
     return Cosh().apply((x,))[0]
@@ -27,8 +22,3 @@ def cosh(x):
 def sinh(x):
     """Hyperbolic sine, elementwise."""
     return Sinh().apply((x,))[0]
-
-
-def arctanh(x):
-    """Inverse hyperbolic tangent, elementwise."""
-    return Arctanh().apply((x,))[0]
