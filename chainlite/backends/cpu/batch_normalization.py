@@ -1,0 +1,195 @@
+"""Batch normalization: y = gamma (x - mean) / sqrt(var + eps) + beta, with the mean and variance of x over the axes `axis`.
+
+gamma, beta, mean and var have the shape of the other axes, the keys. Sixteen-bit arrays are computed in 32 bits; what has the shape of
+the keys is given back in the dtype of the computation.
+"""
+
+from math import prod
+
+import numpy as np
+
+from chainlite import backend
+from chainlite.backends._kernel import Kernel
+from chainlite.backends.cpu import numpy_backend
+
+CHUNK = 1 << 15      # elements of one sample, and
+BLOCK = 1 << 16      # of some samples, that are worked on at a time: they stay in the cache
+
+
+def _wide(*arrays):
+    """The arrays in the widest of their dtypes, at least float32."""
+    dtype = np.result_type(*[a.dtype for a in arrays], np.float32)
+    return [a.astype(dtype, copy=False) for a in arrays]
+
+
+def _expander(x, axis):
+    return tuple([None if i in axis else slice(None) for i in range(x.ndim)])
+
+
+# ---- references -----------------------------------------------------------------------------------------------------
+
+
+@Kernel
+def batch_normalize(x, gamma, beta, axis, eps):
+    """(y, mean, var)."""
+    dtype = x.dtype
+    x, gamma, beta = _wide(x, gamma, beta)
+    mean, var = x.mean(axis=axis), x.var(axis=axis)
+    y = normalize.reference(x, gamma, beta, mean, (var + eps) ** -0.5, axis)
+    return y.astype(dtype, copy=False), mean, var
+
+
+@Kernel
+def normalize(x, gamma, beta, mean, inv_std, axis):
+    """y, for a mean and 1 / sqrt(var + eps) that are known."""
+    dtype, at = x.dtype, _expander(x, axis)
+    x, gamma, beta, mean, inv_std = _wide(x, gamma, beta, mean, inv_std)
+    return ((x - mean[at]) * (gamma * inv_std)[at] + beta[at]).astype(dtype, copy=False)
+
+
+@Kernel
+def normalize_grad(gy, x, gamma, mean, inv_std, axis, fixed):
+    """(gx, ggamma, gbeta); `fixed` if mean and inv_std do not depend on x."""
+    dtype, at = gy.dtype, _expander(gy, axis)
+    gy, x, gamma, mean, inv_std = _wide(gy, x, gamma, mean, inv_std)
+    gbeta = gy.sum(axis=axis)
+    x_hat = (x - mean[at]) * inv_std[at]
+    ggamma = (gy * x_hat).sum(axis=axis)
+    gx = gy if fixed else gy - (x_hat * ggamma[at] + gbeta[at]) / (x.size / gamma.size)
+    return ((gamma * inv_std)[at] * gx).astype(dtype, copy=False), ggamma, gbeta
+
+
+# ---- NumPy ----------------------------------------------------------------------------------------------------------
+
+
+class _Layout:
+    """An array seen as a matrix of samples, each with C keys of B elements; walked through in tiles that fit the cache.
+
+    Numbers for each key are repeated B times, so that all operations run along the whole rows.
+    """
+
+    def __init__(self, x, axis):
+        keys = [i for i in range(x.ndim) if i not in axis]
+        self.order = None
+        if keys and keys[-1] - keys[0] >= len(keys):                 # keys that are not neighbours: bring them together
+            self.order = (*keys, *axis)
+        first, last = (keys[0], keys[-1] + 1) if keys and not self.order else (0, len(keys))
+        self.shape = tuple([x.shape[i] for i in self.order]) if self.order else x.shape
+        self.key_shape = self.shape[first:last]
+        self.keys, self.repeat = prod(self.key_shape), prod(self.shape[last:])
+        self.samples = prod(self.shape[:first])
+        self.count = self.samples * self.repeat                      # elements for each key
+
+    def matrix(self, x):
+        x = x if self.order is None else x.transpose(self.order)
+        return x.reshape(self.samples, self.keys * self.repeat)
+
+    def array(self, matrix):
+        x = matrix.reshape(self.shape)
+        return x if self.order is None else x.transpose(np.argsort(self.order))
+
+    def spread(self, a):
+        return a if self.repeat == 1 else a.repeat(self.repeat)
+
+    def gather(self, row):
+        return row if self.repeat == 1 else row.reshape(-1, self.repeat).sum(axis=1)
+
+    def tiles(self):
+        """Slices of the keys, the slice of each in a row, and the slices of the samples."""
+        width = max(1, CHUNK // self.repeat)
+        for i in range(0, self.keys, width):
+            n = min(width, self.keys - i) * self.repeat
+            step = max(1, BLOCK // n)
+            yield (slice(i, i + width), slice(i * self.repeat, i * self.repeat + n),
+                   [slice(s, s + step) for s in range(0, self.samples, step)])
+
+
+def _not_empty(x, *_):
+    return x.size > 0
+
+
+@batch_normalize.when(numpy_backend, _not_empty)
+def _(x, gamma, beta, axis, eps):
+    dtype = x.dtype
+    x, gamma, beta = _wide(x, gamma, beta)
+    layout = _Layout(x, axis)
+    x = layout.matrix(x)
+    y = np.empty_like(x)
+    mean, var = np.empty((2, layout.keys), x.dtype)
+    gamma, beta = gamma.reshape(-1), beta.reshape(-1)
+    for keys, row, blocks in layout.tiles():
+        _moments(x[:, row], blocks, layout, mean[keys], var[keys])
+        scale = gamma[keys] / np.sqrt(var[keys] + x.dtype.type(eps))
+        _affine(x[:, row], y[:, row], blocks, layout.spread(scale), layout.spread(beta[keys] - mean[keys] * scale))
+    return layout.array(y).astype(dtype, copy=False), mean.reshape(layout.key_shape), var.reshape(layout.key_shape)
+
+
+def _moments(x, blocks, layout, mean, var):
+    # One pass over x: of the differences to the first sample's mean, the sums and the sums of squares. They cancel little: that mean
+    # is away from the mean of all by at most sqrt(samples) standard deviations.
+    first = layout.gather(x[0]) / x.dtype.type(layout.repeat)
+    shift = layout.spread(first)
+    total, squares = 0, 0
+    for block in blocks:
+        d = x[block] - shift
+        total = total + d.sum(axis=0)
+        np.multiply(d, d, out=d)
+        squares = squares + d.sum(axis=0)
+    count = x.dtype.type(layout.count)
+    offset = layout.gather(total) / count
+    np.add(first, offset, out=mean)
+    np.maximum(layout.gather(squares) / count - offset * offset, 0, out=var)
+
+
+def _affine(x, y, blocks, scale, offset):
+    for block in blocks:
+        out = y[block]
+        np.multiply(x[block], scale, out=out)
+        np.add(out, offset, out=out)
+
+
+@normalize.when(numpy_backend, _not_empty)
+def _(x, gamma, beta, mean, inv_std, axis):
+    dtype = x.dtype
+    x, gamma, beta, mean, inv_std = _wide(x, gamma, beta, mean, inv_std)
+    layout = _Layout(x, axis)
+    scale = (gamma * inv_std).reshape(-1)
+    offset = beta.reshape(-1) - mean.reshape(-1) * scale
+    x = layout.matrix(x)
+    y = np.empty_like(x)
+    for keys, row, blocks in layout.tiles():
+        _affine(x[:, row], y[:, row], blocks, layout.spread(scale[keys]), layout.spread(offset[keys]))
+    return layout.array(y).astype(dtype, copy=False)
+
+
+@normalize_grad.when(numpy_backend, _not_empty)
+def _(gy, x, gamma, mean, inv_std, axis, fixed):
+    dtype, key_shape = gy.dtype, gamma.shape
+    gy, x, gamma, mean, inv_std = _wide(gy, x, gamma, mean, inv_std)
+    layout = _Layout(x, axis)
+    gy, x, gamma, mean, inv_std = layout.matrix(gy), layout.matrix(x), gamma.reshape(-1), mean.reshape(-1), inv_std.reshape(-1)
+    gx = np.empty_like(gy)
+    ggamma, gbeta = np.empty((2, layout.keys), x.dtype)
+    count = x.dtype.type(layout.count)
+    for keys, row, blocks in layout.tiles():
+        center = layout.spread(mean[keys])
+        total, product = 0, 0
+        for block in blocks:
+            g = gy[block, row]
+            d = x[block, row] - center
+            d *= g
+            total, product = total + g.sum(axis=0), product + d.sum(axis=0)
+        gbeta[keys], ggamma[keys] = layout.gather(total), layout.gather(product) * inv_std[keys]
+        scale = gamma[keys] * inv_std[keys]
+        if fixed:
+            _affine(gy[:, row], gx[:, row], blocks, layout.spread(scale), gy.dtype.type(0))
+            continue
+        slope = -scale * inv_std[keys] * ggamma[keys] / count
+        offset = layout.spread(-scale * gbeta[keys] / count - slope * mean[keys])
+        scale, slope = layout.spread(scale), layout.spread(slope)
+        for block in blocks:
+            out = gx[block, row]
+            np.multiply(gy[block, row], scale, out=out)
+            np.add(out, offset, out=out)
+            out += x[block, row] * slope
+    return layout.array(gx).astype(dtype, copy=False), ggamma.reshape(key_shape), gbeta.reshape(key_shape)

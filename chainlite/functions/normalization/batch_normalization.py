@@ -1,0 +1,165 @@
+"""Batch normalization.
+
+Sergey Ioffe and Christian Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift, 2015.
+"""
+from chainlite._fused import Fused
+from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
+from chainlite.functions.array.cast import cast
+from chainlite.functions.array.reshape import reshape
+from chainlite.functions.math.basic_math import pow
+from chainlite.functions.math.sum import sum
+from chainlite.utils import type_check
+from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+
+
+class _Normalization(Fused):
+    """Normalizes x over the axes that `axis` names, by default over all but those of gamma after the first.
+
+    Attributes:
+        eps: added to the variance.
+        axis: tuple of the axes summed over.
+        key_axis: tuple of the other axes.
+    """
+
+    def __init__(self, eps, axis):
+        self.eps = eps
+        self.axis = (axis,) if isinstance(axis, int) else None if axis is None else tuple(axis)
+        if self.axis is not None and any([a >= b for a, b in zip(self.axis, self.axis[1:])]):
+            raise RuntimeError('numbers in axis must be sorted in ascending order')
+
+    def _axes(self, x_ndim, gamma_ndim):
+        """(axis, key_axis)."""
+        if self.axis is None:
+            return (0, *range(gamma_ndim + 1, x_ndim)), tuple(range(1, gamma_ndim + 1))
+        return self.axis, tuple([i for i in range(x_ndim) if i not in self.axis])
+
+    def _check_data_type_forward(self, in_data):
+        x, gamma, *others = in_data
+        _, keys = self._axes(x.ndim, gamma.ndim)
+        if (len(in_data) != self.n_in or x.dtype.kind != 'f' or gamma.dtype.kind != 'f' or x.ndim <= gamma.ndim
+                or self.axis and self.axis[-1] >= x.ndim or gamma.shape != tuple([x.shape[i] for i in keys])
+                or any([a.shape != gamma.shape or a.dtype != gamma.dtype for a in others])):
+            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+
+    def check_type_forward(self, in_types):
+        type_check.expect(in_types.size() == self.n_in)
+        x, gamma, beta, *others = in_types
+        x_ndim = type_check.eval(x.ndim)
+        if self.axis is not None:
+            type_check.expect(x.ndim > max(self.axis))
+        _, keys = self._axes(x_ndim, min(type_check.eval(gamma.ndim), x_ndim - 1))
+        type_check.expect(x.dtype.kind == 'f', gamma.dtype.kind == 'f')
+        if others:
+            for other in (beta, *others):
+                type_check.expect(other.dtype == gamma.dtype, other.shape == gamma.shape)
+        else:
+            type_check.expect(gamma.dtype == beta.dtype, gamma.shape == beta.shape)
+        type_check.expect(gamma.ndim == len(keys))
+        for i, key in enumerate(keys):
+            type_check.expect(x.shape[key] == gamma.shape[i])
+
+    def _set_axes(self, x, gamma):
+        self.axis, self.key_axis = self._axes(x.ndim, gamma.ndim)
+        self.expander = tuple([None if i in self.axis else slice(None) for i in range(x.ndim)])
+
+
+class BatchNormalization(_Normalization):
+    """Normalization by the mean and variance of the batch.
+
+    Attributes:
+        running_mean, running_var: arrays updated in place, or None.
+        decay: how much of them is kept.
+        mean, var, inv_std: of the batch; inv_std is 1 / sqrt(var + eps).
+    """
+    n_in = 3
+    mean = var = inv_std = None
+
+    def __init__(self, eps=2e-5, mean=None, var=None, decay=0.9, axis=None):
+        super().__init__(eps, axis)
+        self.running_mean, self.running_var, self.decay = mean, var, decay
+
+    def forward_kernel(self, x, gamma, beta):
+        self._set_axes(x, gamma)
+        y, self.mean, self.var = batch_normalize(x, gamma, beta, self.axis, self.eps)
+        self.inv_std = (self.var + self.var.dtype.type(self.eps)) ** -0.5
+        self._update(x.size // max(gamma.size, 1))
+        return y, None
+
+    def _update(self, count):
+        """Moves the running statistics towards those of the batch; the variance without bias."""
+        unbiased = self.var * (count / max(count - 1, 1))
+        for running, value in (self.running_mean, self.mean), (self.running_var, unbiased):
+            if running is not None and count:
+                running *= self.decay
+                running += ((1 - self.decay) * value).astype(running.dtype, copy=False)
+
+    def backward_kernel(self, saved, gy, x, gamma, beta):
+        gx, ggamma, gbeta = normalize_grad(gy, x, gamma, self.mean, self.inv_std, self.axis, False)
+        return gx, ggamma.astype(gamma.dtype, copy=False), gbeta.astype(gamma.dtype, copy=False)
+
+    def formula(self, x, gamma, beta):
+        shape = [1 if i in self.axis else n for i, n in enumerate(x.shape)]
+        dtype = self.mean.dtype
+        wide = cast(x, dtype)
+        scale = gamma.size / x.size
+        d = wide - sum(wide, self.axis, keepdims=True) * scale
+        var = sum(d * d, self.axis, keepdims=True) * scale
+        gamma, beta = reshape(cast(gamma, dtype), shape), reshape(cast(beta, dtype), shape)
+        return cast(gamma * d * pow(var + self.eps, -0.5) + beta, x.dtype)
+
+
+class FixedBatchNormalization(_Normalization):
+    """Normalization by a mean and a variance that are given."""
+    n_in = 5
+
+    def __init__(self, eps=2e-5, axis=None):
+        super().__init__(eps, axis)
+
+    def forward_kernel(self, x, gamma, beta, mean, var):
+        self._set_axes(x, gamma)
+        wide = 'f' if var.dtype.itemsize == 2 else var.dtype
+        self.inv_var = 1 / (var.astype(wide, copy=False) + var.dtype.type(self.eps))
+        self.inv_std = self.inv_var ** 0.5
+        return normalize(x, gamma, beta, mean, self.inv_std, self.axis), None
+
+    def backward_kernel(self, saved, gy, x, gamma, beta, mean, var):
+        gx, ggamma, gbeta = normalize_grad(gy, x, gamma, mean, self.inv_std, self.axis, True)
+        gmean = -gamma * self.inv_std * gbeta
+        gvar = -0.5 * gamma * self.inv_var * ggamma
+        return gx, *[g.astype(gamma.dtype, copy=False) for g in (ggamma, gbeta, gmean, gvar)]
+
+    def formula(self, x, gamma, beta, mean, var):
+        shape = [1 if i in self.axis else n for i, n in enumerate(x.shape)]
+        wide, gamma, beta, mean, var = [cast(a, self.inv_std.dtype) for a in (x, gamma, beta, mean, var)]
+        scale = gamma * pow(var + self.eps, -0.5)
+        return cast((wide - reshape(mean, shape)) * reshape(scale, shape) + reshape(beta, shape), x.dtype)
+
+
+def batch_normalization(x, gamma, beta, **kwargs):
+    """gamma (x - mean) / sqrt(var + eps) + beta, with the mean and the (biased) variance of the batch.
+
+    Args:
+        x: float array (n, *s); its dtype is the result's.
+        gamma, beta: float arrays: the scale and the offset of each key, of the shape of the axes of x that are not in `axis`.
+        eps: 2e-5, added to the variance.
+        running_mean, running_var: arrays of gamma's shape, or None: updated in place to decay * running + (1 - decay) * batch's, where the
+            variance is without bias.
+        decay: 0.9.
+        axis: int or ascending tuple of ints: the axes to normalize over; by default the first and all after those of gamma's shape.
+
+    Returns:
+        Variable of x's shape and dtype.
+    """
+    check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
+    eps, running_mean, running_var, decay, axis = parse_kwargs(
+        kwargs, ('eps', 2e-5), ('running_mean', None), ('running_var', None), ('decay', 0.9), ('axis', None))
+    return BatchNormalization(eps, running_mean, running_var, decay, axis).apply((x, gamma, beta))[0]
+
+
+def fixed_batch_normalization(x, gamma, beta, mean, var, eps=2e-5, axis=None):
+    """`batch_normalization` with a mean and a variance that are given, and differentiated by, instead of the batch's.
+
+    Args:
+        mean, var: float arrays of the shape and dtype of gamma.
+    """
+    return FixedBatchNormalization(eps, axis).apply((x, gamma, beta, mean, var))[0]
