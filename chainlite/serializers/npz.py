@@ -56,7 +56,7 @@ class DictionarySerializer(Serializer):
         if value is None:
             self.target[key] = numpy.array(None, dtype=object)
             return value
-        array = backend.CpuDevice().send(value)
+        array = numpy.asarray(backend.CpuDevice().send(value))
         tag = extension_dtype(array)
         if tag:
             self.target[key + _DTYPE] = numpy.array(tag)

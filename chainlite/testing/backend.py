@@ -105,7 +105,8 @@ def _several(device):
 def inject_backend_tests(method_names, params):
     """Decorator that makes one test class of a class per device configuration.
 
-    The tests get the configuration as their argument ``backend_config``, a :class:`BackendConfig`.
+    The tests get the configuration, a :class:`BackendConfig`, as their argument ``backend_config``; stacked decorators
+    give one argument each, the innermost first.
 
     Args:
         method_names (list of str): The tests to multiply; None stands for all.
@@ -131,7 +132,7 @@ def _injected(config):
     def wrap(method):
         @functools.wraps(method)
         def test(self, *args, **kwargs):
-            return method(self, *args, backend_config=config, **kwargs)
+            return method(self, config, *args, **kwargs)
 
         # pytest would take the parameter that is filled in here for a fixture.
         del test.__wrapped__
