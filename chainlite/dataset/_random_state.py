@@ -34,11 +34,11 @@ def serialize_random_state(serializer, key, generator):
 
 def get_state(generator):
     """Returns the state of a generator, made of dictionaries, lists, arrays, strings and numbers."""
-    if hasattr(generator, 'bit_generator'):         # Generator
-        return generator.bit_generator.state
     if hasattr(generator, 'getstate'):              # the module random
         return generator.getstate()
-    return generator.get_state(legacy=False)
+    if hasattr(generator, 'get_state'):             # RandomState, numpy.random
+        return generator.get_state(legacy=False)
+    return generator.bit_generator.state            # Generator
 
 
 def set_state(generator, state):
@@ -48,10 +48,10 @@ def set_state(generator, state):
         generator.setstate((version, tuple(values), gauss))
         return
     state = _with_arrays(state)
-    if hasattr(generator, 'bit_generator'):
-        generator.bit_generator.state = state
-    else:
+    if hasattr(generator, 'set_state'):
         generator.set_state(state)
+    else:
+        generator.bit_generator.state = state
 
 
 def _with_arrays(state):

@@ -3,9 +3,10 @@ import numbers
 
 import numpy
 
-from chainlite.dataset.tabular.tabular_dataset import TabularDataset
+from chainlite.dataset.tabular.tabular_dataset import TabularDataset, view
 
 
+@view
 class Slicer:
     """What ``dataset.slice`` is, waiting for its index."""
 

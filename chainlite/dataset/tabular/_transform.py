@@ -1,5 +1,5 @@
 """Views of tables with computed columns."""
-from chainlite.dataset.tabular.tabular_dataset import TabularDataset, call_with
+from chainlite.dataset.tabular.tabular_dataset import TabularDataset, call_with, view
 
 
 class _Transformed(TabularDataset):
@@ -43,6 +43,7 @@ class _Transformed(TabularDataset):
         return (result,) if mode is None else result
 
 
+@view
 class Transform(_Transformed):
     """A table made of another row by row."""
 
@@ -52,6 +53,7 @@ class Transform(_Transformed):
         return tuple([row[i] for row in rows] for i in wanted)
 
 
+@view
 class TransformBatch(_Transformed):
     """A table made of another many rows at a time."""
 

@@ -3,9 +3,10 @@ import bisect
 import itertools
 
 from chainlite.dataset.tabular.delegate_dataset import DelegateDataset
-from chainlite.dataset.tabular.tabular_dataset import TabularDataset
+from chainlite.dataset.tabular.tabular_dataset import TabularDataset, view
 
 
+@view
 class AsMode(DelegateDataset):
     """A table with another kind of row."""
 
@@ -18,6 +19,7 @@ class AsMode(DelegateDataset):
         return self._mode
 
 
+@view
 class WithConverter(DelegateDataset):
     """A table with another :meth:`convert`."""
 
@@ -31,6 +33,7 @@ class WithConverter(DelegateDataset):
         return self._converter(*data) if isinstance(data, tuple) else self._converter(data)
 
 
+@view
 class Concat(TabularDataset):
     """Tables on top of each other; keys, mode and converter are those of the first."""
 
@@ -103,6 +106,7 @@ def _concat_columns(tables):
     return tuple([value for column in columns for value in column] for columns in zip(*tables))
 
 
+@view
 class Join(TabularDataset):
     """Tables side by side; mode and converter are those of the first that has them."""
 

@@ -2,6 +2,14 @@
 from chainlite.dataset.convert import concat_examples
 from chainlite.dataset.dataset_mixin import DatasetMixin
 
+_views = {}     # classes by name: they stand on this module, which gives their names methods
+
+
+def view(cls):
+    """Makes a class known to the methods of :class:`TabularDataset` that return it."""
+    _views[cls.__name__] = cls
+    return cls
+
 
 class TabularDataset(DatasetMixin):
     """Base of datasets that are tables: an example is a row, a column has a key.
@@ -40,8 +48,7 @@ class TabularDataset(DatasetMixin):
         Rows are a slice, a list of integers, or a list of booleans as long as the table; keys are one column's name or
         number, which gives a table of bare values, or a tuple of them.
         """
-        from chainlite.dataset.tabular._slice import Slicer
-        return Slicer(self)
+        return _views['Slicer'](self)
 
     def fetch(self):
         """Returns the whole table as columns, in the form of :attr:`mode`."""
@@ -57,23 +64,19 @@ class TabularDataset(DatasetMixin):
 
     def astuple(self):
         """Returns a view whose rows are tuples."""
-        from chainlite.dataset.tabular._views import AsMode
-        return AsMode(self, tuple)
+        return _views['AsMode'](self, tuple)
 
     def asdict(self):
         """Returns a view whose rows are dictionaries."""
-        from chainlite.dataset.tabular._views import AsMode
-        return AsMode(self, dict)
+        return _views['AsMode'](self, dict)
 
     def concat(self, *datasets):
         """Returns a view of this table with the rows of others, which have the same keys, below it."""
-        from chainlite.dataset.tabular._views import Concat
-        return Concat(self, *datasets)
+        return _views['Concat'](self, *datasets)
 
     def join(self, *datasets):
         """Returns a view of this table with the columns of others, which are as long, beside it."""
-        from chainlite.dataset.tabular._views import Join
-        return Join(self, *datasets)
+        return _views['Join'](self, *datasets)
 
     def transform(self, keys, transform):
         """Returns a view with the columns that ``transform`` makes of a row.
@@ -83,20 +86,17 @@ class TabularDataset(DatasetMixin):
             transform: Function that takes a row (its values as arguments, by keyword if :attr:`mode` is ``dict``) and
                 returns the new row: a tuple, a dictionary or a bare value, always of one kind.
         """
-        from chainlite.dataset.tabular._transform import Transform
-        return Transform(self, keys, transform)
+        return _views['Transform'](self, keys, transform)
 
     def transform_batch(self, keys, transform_batch):
         """Returns a view with the columns that ``transform_batch`` makes of columns: :meth:`transform`, many rows at
         a time.
         """
-        from chainlite.dataset.tabular._transform import TransformBatch
-        return TransformBatch(self, keys, transform_batch)
+        return _views['TransformBatch'](self, keys, transform_batch)
 
     def with_converter(self, converter):
         """Returns a view whose :meth:`convert` is ``converter``, called with the columns as arguments."""
-        from chainlite.dataset.tabular._views import WithConverter
-        return WithConverter(self, converter)
+        return _views['WithConverter'](self, converter)
 
     def get_example(self, i):
         """Returns the row number ``i``."""

@@ -43,12 +43,13 @@ class DumpGraph(Extension):
         self._variable_style = variable_style or _variable_style
         self._function_style = function_style or _function_style
         self._original_flag = None
+        self._keeps_graphs = False
         self._flag_called = False
 
     def initialize(self, _):
         if not self._flag_called:
             self._original_flag = config.keep_graph_on_report
-            config.keep_graph_on_report = True
+            config.keep_graph_on_report = self._keeps_graphs = True
 
     def trigger(self, trainer):
         """Returns True the first time."""
@@ -73,9 +74,9 @@ class DumpGraph(Extension):
             is_return_code_zero(['dot', '-Tpng', path, '-o', os.path.splitext(path)[0] + '.png'])
 
     def _restore(self):
-        if self._original_flag is not None:
+        if self._keeps_graphs:
             config.keep_graph_on_report = self._original_flag
-            self._original_flag = None
+            self._keeps_graphs = False
 
     def finalize(self):
         self._restore()

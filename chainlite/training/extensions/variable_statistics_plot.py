@@ -98,9 +98,9 @@ class VariableStatisticsPlot(Extension):
                  plot_std=True, percentile_sigmas=(0, 0.13, 2.28, 15.87, 50, 84.13, 97.72, 99.87, 100),
                  trigger=(1, 'epoch'), filename=None, figsize=None, marker=None, grid=True, **kwargs):
         file_name, = argument.parse_kwargs(kwargs, ('file_name', 'statistics.png'))
-        if not targets and not isinstance(targets, Variable):
-            raise ValueError('no variables to plot are given')
         self._vars = tuple(_variables(targets))
+        if not self._vars:
+            raise ValueError('no variables to plot are given')
         self._attrs = ['array'] * report_data + ['grad'] * report_grad
         self._titles = ['data'] * report_data + ['grad'] * report_grad
         percentiles = _as_tuple(percentile_sigmas)

@@ -25,4 +25,5 @@ class WarmupShift(Shift):
     def _value(self, t):
         if t >= self._warmup_iter:
             return self._init
-        return self._warmup_start + (self._init - self._warmup_start) * t / self._warmup_iter
+        n = self._warmup_iter
+        return (self._warmup_start * (n - t) + self._init * t) / n
