@@ -1,4 +1,5 @@
 """Drawing the graph behind a result, in Graphviz's DOT language."""
+
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable, VariableNode
 
@@ -44,8 +45,16 @@ class ComputationalGraph:
         edges: List of pairs of nodes, in the direction of the computation.
     """
 
-    def __init__(self, nodes, edges, variable_style='default', function_style='default', rankdir='TB',
-                 remove_variable=False, show_name=True):
+    def __init__(
+        self,
+        nodes,
+        edges,
+        variable_style='default',
+        function_style='default',
+        rankdir='TB',
+        remove_variable=False,
+        show_name=True,
+    ):
         if rankdir not in _RANKDIRS:
             raise ValueError('rankdir must be in TB, BT, LR or RL.')
         self.nodes = nodes
@@ -72,8 +81,15 @@ class ComputationalGraph:
         return f'digraph graphname{{{"".join(statements)}}}'
 
 
-def build_computational_graph(outputs, remove_split=True, variable_style='default', function_style='default',
-                              rankdir='TB', remove_variable=False, show_name=True):
+def build_computational_graph(
+    outputs,
+    remove_split=True,
+    variable_style='default',
+    function_style='default',
+    rankdir='TB',
+    remove_variable=False,
+    show_name=True,
+):
     """Collects the graph that computed ``outputs``.
 
     Args:
@@ -99,7 +115,7 @@ def build_computational_graph(outputs, remove_split=True, variable_style='defaul
             raise TypeError('element of outputs must be either Variable, VariableNode,  or FunctionNode.')
         pending.append(node)
 
-    nodes, edges = {}, {}       # dictionaries keep the order, which makes the text reproducible
+    nodes, edges = {}, {}  # dictionaries keep the order, which makes the text reproducible
     while pending:
         node = pending.pop()
         if node in nodes:
@@ -111,5 +127,6 @@ def build_computational_graph(outputs, remove_split=True, variable_style='defaul
             sources = node.inputs
         edges.update(((source, node), None) for source in sources)
         pending.extend(sources)
-    return ComputationalGraph(list(nodes), list(edges), variable_style, function_style, rankdir, remove_variable,
-                              show_name)
+    return ComputationalGraph(
+        list(nodes), list(edges), variable_style, function_style, rankdir, remove_variable, show_name
+    )

@@ -7,6 +7,7 @@ class shows by :meth:`Link._named_children`.
 
 One module, though a long one: :meth:`Link.repeat` makes a Sequential, which is a Link.
 """
+
 import collections.abc
 import contextlib
 import copy
@@ -49,7 +50,7 @@ class Link(DeviceResident):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         # A class that is mixed in after Link (class A(Link, Mixin)) may bring the call; it then replaces `forward`.
-        after_link = cls.__mro__[cls.__mro__.index(Link) + 1:]
+        after_link = cls.__mro__[cls.__mro__.index(Link) + 1 :]
         cls.__mixed_in_call = next((vars(base)['__call__'] for base in after_link if '__call__' in vars(base)), None)
 
     def __init__(self, **params):
@@ -128,7 +129,7 @@ class Link(DeviceResident):
     def _str_tree(self, named_parts):
         lines = [f'({name}): {part}'.replace('\n', '\n  ') for name, part in named_parts]
         body = ''.join(f'  {line},\n' for line in lines)
-        return f'{type(self).__name__}({body and chr(10) + body})'
+        return f'{type(self).__name__}(\n{body})' if body else f'{type(self).__name__}()'
 
     # -- registration --
 
@@ -263,8 +264,10 @@ class Link(DeviceResident):
             if param.is_initialized:
                 count += param.size
             else:
-                warnings.warn(f"Parameter '{path}' has not been initialized, so the resulting count will not include "
-                              'the number of parameters in it.')
+                warnings.warn(
+                    f"Parameter '{path}' has not been initialized, so the resulting count will not include "
+                    'the number of parameters in it.'
+                )
         return count
 
     def cleargrads(self):
@@ -382,8 +385,10 @@ def _check_shapes(link, source):
     theirs = dict(source.namedparams(include_uninit=False))
     for path, param in link.namedparams(include_uninit=False):
         if path in theirs and param.shape != theirs[path].shape:
-            raise ValueError(f'copyparams: parameter {path} has shape {param.shape}, but that of the given link has '
-                             f'shape {theirs[path].shape}')
+            raise ValueError(
+                f'copyparams: parameter {path} has shape {param.shape}, but that of the given link has '
+                f'shape {theirs[path].shape}'
+            )
 
 
 def _check_link(link):
@@ -527,7 +532,7 @@ def _is_lambda(layer):
 def _layer_text(layer):
     """A lambda is shown by its source, anything else as it shows itself."""
     if _is_lambda(layer):
-        with contextlib.suppress(OSError):      # there is no source where there is no file
+        with contextlib.suppress(OSError):  # there is no source where there is no file
             return inspect.getsource(layer).strip().rstrip(',')
     return str(layer)
 
@@ -670,8 +675,13 @@ class Sequential(ChainList):
 
     def flatten(self):
         """Returns a Sequential of the same layers, in which none is a Sequential itself."""
-        return Sequential(*(inner for layer in self._layers
-                            for inner in (layer.flatten() if isinstance(layer, Sequential) else [layer])))
+        return Sequential(
+            *(
+                inner
+                for layer in self._layers
+                for inner in (layer.flatten() if isinstance(layer, Sequential) else [layer])
+            )
+        )
 
     def __reduce__(self):
         if any(map(_is_lambda, self._layers)):
@@ -679,7 +689,8 @@ class Sequential(ChainList):
                 'This Sequential object has at least one lambda function as its component. Lambda function can not be '
                 'pickled, so please consider to use functools.partial instead of the lambda function or use "dill", '
                 'which is an external package that enables pickling an object including lambda functions intead of '
-                'built-in pickle.')
+                'built-in pickle.'
+            )
         return super().__reduce__()
 
     # Copies take lambdas as they are, which pickling cannot.

@@ -1,4 +1,5 @@
 """Link hooks: callbacks around the forward pass of links."""
+
 import threading
 
 

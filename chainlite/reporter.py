@@ -3,6 +3,7 @@
 A link or an extension says :func:`report`; whoever runs it decides where the values go, by making a
 :class:`Reporter` current and by opening a scope on a dictionary of its own.
 """
+
 import contextlib
 import copy
 import json
@@ -128,14 +129,14 @@ class Summary:
         self._clear()
 
     def _clear(self):
-        self._x = 0.
-        self._x2 = 0.
+        self._x = 0.0
+        self._x2 = 0.0
         self._n = 0
 
     def add(self, value, weight=1):
         """Adds a scalar or an array, which counts ``weight`` times."""
         if getattr(value, 'ndim', None) == 0 and isinstance(value, backend.get_array_types() + (numpy.generic,)):
-            value = value.astype(numpy.float64)     # a long run of float16 losses must not stop counting
+            value = value.astype(numpy.float64)  # a long run of float16 losses must not stop counting
         weighted = weight * value
         self._x = self._x + weighted
         self._x2 = self._x2 + weighted * value
@@ -150,7 +151,7 @@ class Summary:
         xp = backend.get_array_module(self._x)
         mean = self.compute_mean()
         variance = self._x2 / self._n - mean * mean
-        return mean, xp.sqrt(xp.maximum(variance, 0))       # rounding can take it below zero
+        return mean, xp.sqrt(xp.maximum(variance, 0))  # rounding can take it below zero
 
     def serialize(self, serializer):
         """Saves or loads the sums; a file that has none leaves an empty summary and a warning."""

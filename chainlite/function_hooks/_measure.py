@@ -1,11 +1,12 @@
 """What the measuring hooks share: nested stopwatches, totals by name, and the printed table."""
+
 import time
 
 import numpy
 
 from chainlite.backends import cuda
 
-TIME_UNITS = {'sec': 1, 'ms': 10 ** 3, 'us': 10 ** 6, 'ns': 10 ** 9}        # per second
+TIME_UNITS = {'sec': 1, 'ms': 10**3, 'us': 10**6, 'ns': 10**9}  # per second
 
 
 class Stopwatch:
@@ -27,7 +28,7 @@ class Stopwatch:
     def _start(self, xp):
         if xp is numpy:
             self._running.append(time.perf_counter())
-        else:       # kernels run behind the host's back: let the device take its own time
+        else:  # kernels run behind the host's back: let the device take its own time
             event = cuda.Event()
             event.record()
             self._running.append(event)
@@ -61,6 +62,7 @@ class Stopwatch:
                 ``'auto_foreach'`` what suits each.
             file: Where to print; standard output by default.
         """
+
         def largest_fitting(seconds):
             return next((u for u, per_second in TIME_UNITS.items() if seconds * per_second >= 1), 'ns')
 
@@ -93,6 +95,7 @@ def print_table(heading, columns, summary, unit, scale, choose_unit, file):
         choose_unit: Function of a number that gives the unit to print it in.
         file: Where to print; None for standard output.
     """
+
     def cells(field):
         numbers = [row[field] for row in summary.values()]
         if unit == 'auto_foreach':

@@ -2,7 +2,7 @@ from chainlite.backends import cuda
 from chainlite.function_hook import FunctionHook
 from chainlite.function_hooks import _measure
 
-_UNITS = {unit: 1024 ** i for i, unit in enumerate(('B', 'KB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB'))}     # bytes
+_UNITS = {unit: 1024**i for i, unit in enumerate(('B', 'KB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB'))}  # bytes
 
 
 class CupyMemoryProfileHook(FunctionHook):
@@ -80,8 +80,14 @@ class CupyMemoryProfileHook(FunctionHook):
             file: Where to print; standard output by default.
         """
         _measure.print_table(
-            'FunctionName', {'used_bytes': 'UsedBytes', 'acquired_bytes': 'AcquiredBytes'}, self.summary(), unit,
-            lambda size, unit: size / _UNITS[unit], lambda size: self._choose_unit(size)[1], file)
+            'FunctionName',
+            {'used_bytes': 'UsedBytes', 'acquired_bytes': 'AcquiredBytes'},
+            self.summary(),
+            unit,
+            lambda size, unit: size / _UNITS[unit],
+            lambda size: self._choose_unit(size)[1],
+            file,
+        )
 
     def _choose_unit(self, size):
         """Returns the largest unit, in bytes and by name, of which ``size`` has at least one."""
@@ -89,7 +95,7 @@ class CupyMemoryProfileHook(FunctionHook):
 
 
 def _make_memory_hook():
-    class CumulativeHook(cuda.cupy.cuda.memory_hook.MemoryHook):    # the base exists only where CuPy does
+    class CumulativeHook(cuda.cupy.cuda.memory_hook.MemoryHook):  # the base exists only where CuPy does
         name = 'CumulativeHook'
         used_bytes = 0
         acquired_bytes = 0

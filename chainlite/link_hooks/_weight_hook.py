@@ -1,4 +1,5 @@
 """What the hooks that compute with another weight than the learned one share."""
+
 from chainlite.link_hook import LinkHook
 
 

@@ -76,7 +76,7 @@ class SpectralNormalization(WeightHook):
         weight = getattr(link, self.weight_name)
         u = getattr(link, self.vector_name)
         matrix = self.reshape_W(weight.array)
-        if config.in_recomputing:       # the same weight as the first time
+        if config.in_recomputing:  # the same weight as the first time
             v = self.v
         else:
             for _ in range(self.n_power_iteration):

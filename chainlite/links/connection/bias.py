@@ -23,5 +23,6 @@ class Bias(Link):
         learned = hasattr(self, 'b')
         if len(xs) != (1 if learned else 2):
             raise ValueError(
-                f'Bias takes {"x alone, as it has learned b" if learned else "x and b"}, not {len(xs)} inputs')
+                f'Bias takes {"x alone, as it has learned b" if learned else "x and b"}, not {len(xs)} inputs'
+            )
         return bias(xs[0], self.b if learned else xs[1], self.axis)

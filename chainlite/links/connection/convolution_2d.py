@@ -26,13 +26,26 @@ class Convolution2D(ConvolutionLink):
         b: Bias, (out_channels), or None.
     """
 
-    def __init__(self, in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None, **kwargs):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize=None,
+        stride=1,
+        pad=0,
+        nobias=False,
+        initialW=None,
+        initial_bias=None,
+        **kwargs,
+    ):
         super().__init__()
         dilate, groups = parse_kwargs(
-            kwargs, ('dilate', 1), ('groups', 1),
+            kwargs,
+            ('dilate', 1),
+            ('groups', 1),
             deterministic='deterministic argument is not supported anymore. '
-            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.")
+            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.",
+        )
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         self.in_channels = in_channels
@@ -46,8 +59,17 @@ class Convolution2D(ConvolutionLink):
     def from_params(cls, W, b=None, stride=1, pad=0, nobias=False, **kwargs):
         """Makes a link of given filters (out, in / groups, height, width) and bias (out; None for zeros)."""
         out_channels, in_channels, *ksize = W.shape
-        return cls(in_channels * kwargs.get('groups', 1), out_channels, tuple(ksize), stride, pad, nobias, as_array(W),
-                   None if b is None else as_array(b), **kwargs)
+        return cls(
+            in_channels * kwargs.get('groups', 1),
+            out_channels,
+            tuple(ksize),
+            stride,
+            pad,
+            nobias,
+            as_array(W),
+            None if b is None else as_array(b),
+            **kwargs,
+        )
 
     @property
     def printable_specs(self):

@@ -26,8 +26,21 @@ class ConvolutionND(ConvolutionLink):
         b: Bias, (out_channels), or None.
     """
 
-    def __init__(self, ndim, in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None, cover_all=False, dilate=1, groups=1):
+    def __init__(
+        self,
+        ndim,
+        in_channels,
+        out_channels,
+        ksize=None,
+        stride=1,
+        pad=0,
+        nobias=False,
+        initialW=None,
+        initial_bias=None,
+        cover_all=False,
+        dilate=1,
+        groups=1,
+    ):
         super().__init__()
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
@@ -43,29 +56,66 @@ class ConvolutionND(ConvolutionLink):
         """Makes a link of given filters (out, in / groups, \\*ksize) and bias (out; None for zeros)."""
         out_channels, in_channels, *ksize = W.shape
         dimensions = () if issubclass(cls, (Convolution1D, Convolution3D)) else (len(ksize),)
-        return cls(*dimensions, in_channels * kwargs.get('groups', 1), out_channels, tuple(ksize), stride, pad, nobias,
-                   as_array(W), None if b is None else as_array(b), **kwargs)
+        return cls(
+            *dimensions,
+            in_channels * kwargs.get('groups', 1),
+            out_channels,
+            tuple(ksize),
+            stride,
+            pad,
+            nobias,
+            as_array(W),
+            None if b is None else as_array(b),
+            **kwargs,
+        )
 
     def forward(self, x):
         """Convolves ``x``, (n, in_channels, \\*d), into (n, out_channels, \\*o)."""
         self._prepare(x)
-        return convolution_nd(x, self.W, self.b, self.stride, self.pad, cover_all=self.cover_all, dilate=self.dilate,
-                              groups=self.groups)
+        return convolution_nd(
+            x, self.W, self.b, self.stride, self.pad, cover_all=self.cover_all, dilate=self.dilate, groups=self.groups
+        )
 
 
 class Convolution1D(ConvolutionND):
     """One-dimensional convolution: :class:`ConvolutionND` with ``ndim=1``."""
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None, cover_all=False, dilate=1, groups=1):
-        super().__init__(1, in_channels, out_channels, ksize, stride, pad, nobias, initialW, initial_bias, cover_all,
-                         dilate, groups)
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize,
+        stride=1,
+        pad=0,
+        nobias=False,
+        initialW=None,
+        initial_bias=None,
+        cover_all=False,
+        dilate=1,
+        groups=1,
+    ):
+        super().__init__(
+            1, in_channels, out_channels, ksize, stride, pad, nobias, initialW, initial_bias, cover_all, dilate, groups
+        )
 
 
 class Convolution3D(ConvolutionND):
     """Three-dimensional convolution: :class:`ConvolutionND` with ``ndim=3``."""
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None, cover_all=False, dilate=1, groups=1):
-        super().__init__(3, in_channels, out_channels, ksize, stride, pad, nobias, initialW, initial_bias, cover_all,
-                         dilate, groups)
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize,
+        stride=1,
+        pad=0,
+        nobias=False,
+        initialW=None,
+        initial_bias=None,
+        cover_all=False,
+        dilate=1,
+        groups=1,
+    ):
+        super().__init__(
+            3, in_channels, out_channels, ksize, stride, pad, nobias, initialW, initial_bias, cover_all, dilate, groups
+        )

@@ -27,13 +27,27 @@ class Deconvolution2D(ConvolutionLink):
 
     _transposed = True
 
-    def __init__(self, in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, outsize=None,
-                 initialW=None, initial_bias=None, **kwargs):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize=None,
+        stride=1,
+        pad=0,
+        nobias=False,
+        outsize=None,
+        initialW=None,
+        initial_bias=None,
+        **kwargs,
+    ):
         super().__init__()
         dilate, groups = parse_kwargs(
-            kwargs, ('dilate', 1), ('groups', 1),
+            kwargs,
+            ('dilate', 1),
+            ('groups', 1),
             deterministic='deterministic argument is not supported anymore. '
-            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.")
+            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.",
+        )
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         self.ksize = ksize
@@ -46,5 +60,6 @@ class Deconvolution2D(ConvolutionLink):
     def forward(self, x):
         """Maps ``x``, (n, in_channels, h, w), to (n, out_channels, oh, ow)."""
         self._prepare(x)
-        return deconvolution_2d(x, self.W, self.b, self.stride, self.pad, self.outsize, dilate=self.dilate,
-                                groups=self.groups)
+        return deconvolution_2d(
+            x, self.W, self.b, self.stride, self.pad, self.outsize, dilate=self.dilate, groups=self.groups
+        )

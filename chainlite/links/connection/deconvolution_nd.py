@@ -27,8 +27,21 @@ class DeconvolutionND(ConvolutionLink):
 
     _transposed = True
 
-    def __init__(self, ndim, in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, outsize=None,
-                 initialW=None, initial_bias=None, dilate=1, groups=1):
+    def __init__(
+        self,
+        ndim,
+        in_channels,
+        out_channels,
+        ksize=None,
+        stride=1,
+        pad=0,
+        nobias=False,
+        outsize=None,
+        initialW=None,
+        initial_bias=None,
+        dilate=1,
+        groups=1,
+    ):
         super().__init__()
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
@@ -42,23 +55,50 @@ class DeconvolutionND(ConvolutionLink):
     def forward(self, x):
         """Maps ``x``, (n, in_channels, \\*d), to (n, out_channels, \\*o)."""
         self._prepare(x)
-        return deconvolution_nd(x, self.W, self.b, self.stride, self.pad, self.outsize, dilate=self.dilate,
-                                groups=self.groups)
+        return deconvolution_nd(
+            x, self.W, self.b, self.stride, self.pad, self.outsize, dilate=self.dilate, groups=self.groups
+        )
 
 
 class Deconvolution1D(DeconvolutionND):
     """One-dimensional transposed convolution: :class:`DeconvolutionND` with ``ndim=1``."""
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, outsize=None, initialW=None,
-                 initial_bias=None, dilate=1, groups=1):
-        super().__init__(1, in_channels, out_channels, ksize, stride, pad, nobias, outsize, initialW, initial_bias,
-                         dilate, groups)
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize,
+        stride=1,
+        pad=0,
+        nobias=False,
+        outsize=None,
+        initialW=None,
+        initial_bias=None,
+        dilate=1,
+        groups=1,
+    ):
+        super().__init__(
+            1, in_channels, out_channels, ksize, stride, pad, nobias, outsize, initialW, initial_bias, dilate, groups
+        )
 
 
 class Deconvolution3D(DeconvolutionND):
     """Three-dimensional transposed convolution: :class:`DeconvolutionND` with ``ndim=3``."""
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, outsize=None, initialW=None,
-                 initial_bias=None, dilate=1, groups=1):
-        super().__init__(3, in_channels, out_channels, ksize, stride, pad, nobias, outsize, initialW, initial_bias,
-                         dilate, groups)
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize,
+        stride=1,
+        pad=0,
+        nobias=False,
+        outsize=None,
+        initialW=None,
+        initial_bias=None,
+        dilate=1,
+        groups=1,
+    ):
+        super().__init__(
+            3, in_channels, out_channels, ksize, stride, pad, nobias, outsize, initialW, initial_bias, dilate, groups
+        )

@@ -23,15 +23,29 @@ class DeformableConvolution2D(Chain):
     See: Dai et al., Deformable Convolutional Networks, https://arxiv.org/abs/1703.06211
     """
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, offset_nobias=False, offset_initialW=None,
-                 offset_initial_bias=None, deform_nobias=False, deform_initialW=None, deform_initial_bias=None):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize,
+        stride=1,
+        pad=0,
+        offset_nobias=False,
+        offset_initialW=None,
+        offset_initial_bias=None,
+        deform_nobias=False,
+        deform_initialW=None,
+        deform_initial_bias=None,
+    ):
         super().__init__()
         kh, kw = as_tuple(ksize, 2)
         with self.init_scope():
             self.offset_conv = Convolution2D(
-                in_channels, 2 * kh * kw, ksize, stride, pad, offset_nobias, offset_initialW, offset_initial_bias)
+                in_channels, 2 * kh * kw, ksize, stride, pad, offset_nobias, offset_initialW, offset_initial_bias
+            )
             self.deform_conv = DeformableConvolution2DSampler(
-                in_channels, out_channels, ksize, stride, pad, deform_nobias, deform_initialW, deform_initial_bias)
+                in_channels, out_channels, ksize, stride, pad, deform_nobias, deform_initialW, deform_initial_bias
+            )
 
     def forward(self, x):
         """Convolves ``x``, (n, in_channels, h, w), into (n, out_channels, oh, ow)."""
@@ -41,8 +55,9 @@ class DeformableConvolution2D(Chain):
 class DeformableConvolution2DSampler(ConvolutionLink):
     """The second half of :class:`DeformableConvolution2D`: convolves an image at given offsets."""
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None):
+    def __init__(
+        self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, initialW=None, initial_bias=None
+    ):
         super().__init__()
         self.ksize = ksize
         self.stride = as_tuple(stride, 2)

@@ -27,8 +27,9 @@ class DepthwiseConvolution2D(LazyLink):
     See: Chollet, Xception, https://arxiv.org/abs/1610.02357
     """
 
-    def __init__(self, in_channels, channel_multiplier, ksize, stride=1, pad=0, nobias=False, initialW=None,
-                 initial_bias=None):
+    def __init__(
+        self, in_channels, channel_multiplier, ksize, stride=1, pad=0, nobias=False, initialW=None, initial_bias=None
+    ):
         super().__init__()
         self.ksize = ksize
         self.stride = as_tuple(stride, 2)
@@ -39,8 +40,11 @@ class DepthwiseConvolution2D(LazyLink):
             initialW = initializers.HeNormal(1 / sqrt(2))
         with self.init_scope():
             self.W = Parameter(initializers._get_initializer(initialW))
-            self.b = None if nobias else Parameter(
-                initializers._get_initializer(0 if initial_bias is None else initial_bias))
+            self.b = (
+                None
+                if nobias
+                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias))
+            )
         if in_channels is not None:
             self._initialize_params(in_channels)
 

@@ -25,7 +25,8 @@ class EmbedID(Link):
         with self.init_scope():
             self.W = Parameter(
                 initializers.Normal(1.0) if initialW is None else initializers._get_initializer(initialW),
-                (in_size, out_size))
+                (in_size, out_size),
+            )
 
     @classmethod
     def from_params(cls, W, ignore_label=None):

@@ -36,8 +36,13 @@ class Inception(Chain):
 
     def forward(self, x):
         """Maps ``x``, (n, in_channels, h, w), to (n, out1 + out3 + out5 + proj_pool, h, w)."""
-        return relu(concat((
-            self.conv1(x),
-            self.conv3(relu(self.proj3(x))),
-            self.conv5(relu(self.proj5(x))),
-            self.projp(max_pooling_2d(x, 3, stride=1, pad=1)))))
+        return relu(
+            concat(
+                (
+                    self.conv1(x),
+                    self.conv3(relu(self.proj3(x))),
+                    self.conv5(relu(self.proj5(x))),
+                    self.projp(max_pooling_2d(x, 3, stride=1, pad=1)),
+                )
+            )
+        )

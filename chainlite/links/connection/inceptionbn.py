@@ -24,8 +24,20 @@ class InceptionBN(Chain):
     See: Ioffe and Szegedy, Batch Normalization, https://arxiv.org/abs/1502.03167
     """
 
-    def __init__(self, in_channels, out1, proj3, out3, proj33, out33, pooltype, proj_pool=None, stride=1,
-                 conv_init=None, dtype=None):
+    def __init__(
+        self,
+        in_channels,
+        out1,
+        proj3,
+        out3,
+        proj33,
+        out33,
+        pooltype,
+        proj_pool=None,
+        stride=1,
+        conv_init=None,
+        dtype=None,
+    ):
         super().__init__()
         if pooltype not in ('max', 'avg'):
             raise NotImplementedError(f"InceptionBN: pooltype must be 'max' or 'avg', not {pooltype!r}")

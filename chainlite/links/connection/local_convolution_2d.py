@@ -23,8 +23,18 @@ class LocalConvolution2D(LazyLink):
         b: Bias, (out_channels, oh, ow), or None.
     """
 
-    def __init__(self, in_channels, out_channels, in_size=None, ksize=None, stride=1, nobias=False, initialW=None,
-                 initial_bias=None, **kwargs):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        in_size=None,
+        ksize=None,
+        stride=1,
+        nobias=False,
+        initialW=None,
+        initial_bias=None,
+        **kwargs,
+    ):
         super().__init__()
         if kwargs:
             raise TypeError(f'LocalConvolution2D got unexpected keyword argument(s) {", ".join(map(repr, kwargs))}')
@@ -36,8 +46,11 @@ class LocalConvolution2D(LazyLink):
         self.out_channels = out_channels
         with self.init_scope():
             self.W = Parameter(initializers._get_initializer(initialW))
-            self.b = None if nobias else Parameter(
-                initializers._get_initializer(0 if initial_bias is None else initial_bias))
+            self.b = (
+                None
+                if nobias
+                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias))
+            )
         if in_channels is not None and in_size is not None:
             self._initialize_params((in_channels, *as_tuple(in_size, 2)))
 

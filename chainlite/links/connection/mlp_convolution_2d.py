@@ -3,8 +3,9 @@ from chainlite.link import ChainList
 from chainlite.links.connection.convolution_2d import Convolution2D
 from chainlite.utils.argument import parse_kwargs
 
-_NO_WSCALE = ('wscale is not supported anymore. '
-              'Use conv_init and bias_init argument to change the scale of initial parameters.')
+_NO_WSCALE = (
+    'wscale is not supported anymore. Use conv_init and bias_init argument to change the scale of initial parameters.'
+)
 
 
 class MLPConvolution2D(ChainList):
@@ -30,8 +31,9 @@ class MLPConvolution2D(ChainList):
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         first, *rest = out_channels
-        super().__init__(Convolution2D(in_channels, first, ksize, stride, pad, initialW=conv_init,
-                                       initial_bias=bias_init))
+        super().__init__(
+            Convolution2D(in_channels, first, ksize, stride, pad, initialW=conv_init, initial_bias=bias_init)
+        )
         for n_in, n_out in zip(out_channels, rest):
             self.add_link(Convolution2D(n_in, n_out, 1, initialW=conv_init, initial_bias=bias_init))
         self.activation = activation

@@ -30,6 +30,7 @@ class Scale(Chain):
         learned = hasattr(self, 'W')
         if len(xs) != (1 if learned else 2):
             raise ValueError(
-                f'Scale takes {"x alone, as it has learned W" if learned else "x and W"}, not {len(xs)} inputs')
+                f'Scale takes {"x alone, as it has learned W" if learned else "x and W"}, not {len(xs)} inputs'
+            )
         y = scale(xs[0], self.W if learned else xs[1], self.axis)
         return self.bias(y) if hasattr(self, 'bias') else y

@@ -47,7 +47,7 @@ class Classifier(Chain):
                 raise ValueError(f'Label key "{self.label_key}" is not found')
             t = kwargs.pop(self.label_key)
 
-        self.y = self.accuracy = self.loss = None       # frees the last graph before the next is made
+        self.y = self.accuracy = self.loss = None  # frees the last graph before the next is made
         self.y = self.predictor(*args, **kwargs)
         self.loss = self.lossfun(self.y, t)
         reporter.report({'loss': self.loss}, self)

@@ -42,8 +42,20 @@ class BatchNormalization(Link):
     gamma = None
     beta = None
 
-    def __init__(self, size=None, decay=0.9, eps=2e-5, dtype=None, use_gamma=True, use_beta=True, initial_gamma=None,
-                 initial_beta=None, axis=None, initial_avg_mean=None, initial_avg_var=None):
+    def __init__(
+        self,
+        size=None,
+        decay=0.9,
+        eps=2e-5,
+        dtype=None,
+        use_gamma=True,
+        use_beta=True,
+        initial_gamma=None,
+        initial_beta=None,
+        axis=None,
+        initial_avg_mean=None,
+        initial_avg_var=None,
+    ):
         super().__init__()
         if size is None and axis is None:
             raise RuntimeError('size or axis is required')
@@ -75,7 +87,8 @@ class BatchNormalization(Link):
         mean, var = self._initial_averages
         for name, initializer, default in (('avg_mean', mean, 0), ('avg_var', var, 1)):
             array = initializers.generate_array(
-                self._initializer(initializer, default), shape, self.xp, device=self.device)
+                self._initializer(initializer, default), shape, self.xp, device=self.device
+            )
             setattr(self, name, array)
         for param in self.params():
             if not param.is_initialized:
@@ -102,20 +115,22 @@ class BatchNormalization(Link):
             finetune: Whether to accumulate plain instead of exponential averages, of all batches since
                 :meth:`start_finetuning` (keyword only).
         """
-        finetune, = parse_kwargs(kwargs, ('finetune', False),
-                                 test='test argument is not supported anymore. Use chainer.using_config')
+        (finetune,) = parse_kwargs(
+            kwargs, ('finetune', False), test='test argument is not supported anymore. Use chainer.using_config'
+        )
         self._prepare(x)
         gamma, beta = self._scale_and_shift()
         if not config.train:
             return fixed_batch_normalization(x, gamma, beta, self.avg_mean, self.avg_var, self.eps, axis=self.axis)
         mean, var, decay = self.avg_mean, self.avg_var, self.decay
-        if config.in_recomputing:       # this batch has been counted
+        if config.in_recomputing:  # this batch has been counted
             mean = var = None
         elif finetune:
             self.N += 1
             decay = 1 - 1 / self.N
-        return batch_normalization(x, gamma, beta, eps=self.eps, running_mean=mean, running_var=var, decay=decay,
-                                   axis=self.axis)
+        return batch_normalization(
+            x, gamma, beta, eps=self.eps, running_mean=mean, running_var=var, decay=decay, axis=self.axis
+        )
 
     def _scale_and_shift(self):
         """Returns gamma and beta, or constants in place of what is not used."""
