@@ -53,6 +53,7 @@ class FunctionAdapter(FunctionNode):
         self._function = self.function
         self._function._owned_node = None
         self._function._weak_node = weakref.ref(self)
+        self._input_indexes_to_retain = tuple(range(len(inputs)))  # unless the function chooses
         return self._function.forward(inputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):

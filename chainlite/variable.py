@@ -710,7 +710,8 @@ def as_array(obj):
 def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False, loss_scale=None):
     """The backward pass from several variables; what `Variable.backward` and `chainlite.backward` have in common."""
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
-    for y, gy in zip(ys, gys or [y.grad_var for y in ys]):
+    gys = list(gys or [y.grad_var for y in ys])
+    for y, gy in zip(ys, gys):
         if gy is None and y.array is not None and y.array.size == 1:
             gy = _gradient_variable(_like(y.array, 1 if loss_scale is None else loss_scale))
         if gy is None:
@@ -721,12 +722,22 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         y.node.grad_var = None
         gradients.add(y.node, gy if enable_double_backprop else gy.array)
         gradients.push(y.creator_node)
+    taken = set() if enable_double_backprop else {id(g.array) for g in gys or () if g is not None}
     for node in gradients.run():
         x = node.get_variable_or_none()
         if x is not None:
             gx = gradients.known[node]
-            node.grad_var = gx if enable_double_backprop else _gradient_variable(gx)
+            node.grad_var = gx if enable_double_backprop else _gradient_variable(_own(gx, taken))
             x._loss_scale = loss_scale
+
+
+def _own(array, taken):
+    """The array, or a copy if another variable has it for its gradient already (or nobody could write to it)."""
+    root = id(array if array.base is None else array.base)
+    if root in taken or isinstance(array, np.ndarray) and not array.flags.writeable:
+        return array.copy()
+    taken.add(root)
+    return array
 
 
 def _gradient_variable(array):
