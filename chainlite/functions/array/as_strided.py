@@ -28,8 +28,10 @@ class TensorGeometry:
 
 
 def _base(array):
-    while isinstance(array.base, type(array)):
-        array = array.base
+    owner = array
+    while (owner := getattr(owner, 'base', None)) is not None:
+        if isinstance(owner, type(array)):  # between views of NumPy's as_strided stands something else
+            array = owner
     return array
 
 
@@ -64,6 +66,8 @@ class AsStrided(FunctionNode):
         return (_stride_array(x, self.shape, self.strides, self.storage_offset),)
 
     def backward(self, target_input_indexes, grad_outputs):
+        if self.inputs[0].dtype.kind != 'f':
+            raise TypeError('as_strided has a gradient for floating point arrays only')
         inner = self.geometry.places().ravel()
         outer = self.geometry.places(self.shape, self.strides, self.storage_offset).ravel()
         size = max(inner.max(initial=-1), outer.max(initial=-1)) + 1

@@ -1,6 +1,7 @@
 """Transfer between devices."""
 
 from chainlite import backend
+from chainlite.backends import cuda
 from chainlite.function_node import FunctionNode
 from chainlite.variable import as_variable, operations
 
@@ -28,7 +29,7 @@ def copy(x, dst):
         dst: device, or anything that `get_device` takes (-1: the CPU).
     """
     x = as_variable(x)
-    dst = backend.get_device(dst)
+    dst = backend.get_device(-1 if dst is cuda.DummyDevice else dst)
     (y,) = Copy(x.device, dst).apply((x,))
     return y
 

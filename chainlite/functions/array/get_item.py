@@ -33,7 +33,12 @@ def _index(slices):
     slices = slices if isinstance(slices, tuple) else (slices,)
     if sum(s is Ellipsis for s in slices) > 1:
         raise ValueError('Only one Ellipsis is allowed')
-    return tuple([np.asarray(s, None if s else int) if isinstance(s, list) else getattr(s, 'array', s) for s in slices])
+    return tuple([_index_array(s) if isinstance(s, list) else getattr(s, 'array', s) for s in slices])
+
+
+def _index_array(s):
+    s = np.asarray(s)
+    return s if s.size else s.astype(int)  # an empty list is one of indices, not of floats
 
 
 def get_item(x, slices):

@@ -46,4 +46,4 @@ def repeat(x, repeats, axis=None):
     if axis is not None and not isinstance(axis, int):
         raise TypeError('axis must be int or None')
     x = as_variable(x)
-    return Repeat(x.shape, repeats, axis).apply((x,))[0]
+    return Repeat(x.shape, tuple(map(int, repeats)), axis).apply((x,))[0]

@@ -2,6 +2,7 @@
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.functions.math.sum import sum_array
 from chainlite.variable import as_variable
 
 
@@ -13,7 +14,7 @@ def _add_up(y, in_shape, reps):
     shape = (1,) * (len(reps) - len(in_shape)) + in_shape
     reps = (1,) * (len(shape) - len(reps)) + reps
     y = y.reshape([n for pair in zip(reps, shape) for n in pair])
-    return y.sum(axis=tuple(range(0, y.ndim, 2)), dtype=y.dtype).reshape(in_shape)
+    return sum_array(y, tuple(range(0, y.ndim, 2))).reshape(in_shape)
 
 
 Tile, TileGrad = adjoint_pair('Tile', _tile, 'TileGrad', _add_up, __name__)

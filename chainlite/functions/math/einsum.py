@@ -6,24 +6,23 @@ import numpy as np
 
 from chainlite import backend
 from chainlite.function_node import FunctionNode
-from chainlite.functions.array.reshape import reshape
 from chainlite.utils import type_check
-from chainlite.variable import Variable, as_variable
+from chainlite.variable import as_variable
 
 einsum_symbols = string.ascii_uppercase + string.ascii_lowercase
 einsum_symbols_set = set(einsum_symbols)
 
 
 class EinSum(FunctionNode):
-    """A sum over products with the subscripts spelled out: one letter for each axis, no ellipsis."""
+    """A sum over products: 'ij,jk' to 'ik', one letter for each axis."""
 
     def __init__(self, in_subs, out_sub):
         self.in_subs, self.out_sub = in_subs, out_sub
 
     def check_type_forward(self, in_types):
-        type_check.argname(in_types, [f'x{i}' for i in range(len(self.in_subs))])
+        type_check.argname(in_types, [f'x{i}' for i in range(self.in_subs.count(',') + 1)])
         seen = {}
-        for sub, x in zip(self.in_subs, in_types):
+        for sub, x in zip(self.in_subs.split(','), in_types):
             type_check.expect(x.dtype.kind == 'f', x.ndim == len(sub))
             for axis, letter in enumerate(sub):
                 type_check.expect(seen.setdefault(letter, x.shape[axis]) == x.shape[axis])
@@ -34,8 +33,7 @@ class EinSum(FunctionNode):
         dtype = np.result_type(*[x.dtype for x in inputs])
         if dtype.itemsize == 2:
             inputs = [x.astype(np.float32) for x in inputs]
-        subscripts = ','.join(self.in_subs) + '->' + self.out_sub
-        y = xp.einsum(subscripts, *inputs, optimize=len(inputs) > 1)
+        y = xp.einsum(f'{self.in_subs}->{self.out_sub}', *inputs, optimize=len(inputs) > 1)
         return (xp.asarray(y, dtype),)
 
     def backward(self, target_input_indexes, grad_outputs):
@@ -44,21 +42,35 @@ class EinSum(FunctionNode):
 
     def _gradient(self, i, xs, gy):
         """The sum over the others, whose result has the axes of input i."""
-        operands = [gy] + [x for k, x in enumerate(xs) if k != i]
-        subs = [self.out_sub] + [s for k, s in enumerate(self.in_subs) if k != i]
-        x, target = xs[i], ''
-        xp, unused = backend.get_array_module(x), iter(sorted(einsum_symbols_set.difference(*subs, self.in_subs[i])))
-        for letter, n in zip(self.in_subs[i], x.shape):
-            if letter in target:  # again: x was read on a diagonal, and has zeros elsewhere
+        subs, shape = self.in_subs.split(','), xs[i].shape
+        subs = [self.out_sub, *subs[:i], *subs[i + 1 :], subs[i]]
+        return DiagEinSum(','.join(subs[:-1]), subs[-1], shape).apply((gy, *xs[:i], *xs[i + 1 :]))[0]
+
+
+class DiagEinSum:
+    """An EinSum whose result may have letters of no input (it is the same along them), and letters twice (a diagonal).
+
+    Both come from more operands: vectors of ones, and unit matrices.
+    """
+
+    def __init__(self, in_subs, out_sub, out_shape):
+        self.in_subs, self.out_sub, self.out_shape = in_subs, out_sub, out_shape
+
+    def apply(self, inputs):
+        xp, dtype = backend.get_array_module(*inputs), inputs[0].dtype
+        in_subs, out_sub, operands = self.in_subs, '', list(inputs)
+        unused = iter(sorted(einsum_symbols_set.difference(self.in_subs, self.out_sub)))
+        for letter, n in zip(self.out_sub, self.out_shape):
+            if letter in out_sub:
                 fresh = next(unused)
-                subs, operands = [*subs, letter + fresh], [*operands, xp.eye(n, dtype=x.dtype)]
+                in_subs += f',{letter}{fresh}'
+                operands.append(xp.eye(n, dtype=dtype))
                 letter = fresh
-            elif not any(letter in s for s in subs):  # only here: it was summed over, and every element has the same
-                subs, operands = [*subs, letter], [*operands, xp.ones(n, x.dtype)]
-            target += letter
-        operands = [a if isinstance(a, Variable) else Variable(a, requires_grad=False) for a in operands]
-        (gx,) = EinSum(tuple(subs), target).apply(operands)
-        return gx
+            elif letter not in in_subs:
+                in_subs += ',' + letter
+                operands.append(xp.ones(n, dtype))
+            out_sub += letter
+        return EinSum(in_subs, out_sub).apply(operands)
 
 
 def einsum(*operands):
@@ -76,7 +88,8 @@ def einsum(*operands):
     for letter in ''.join([*in_subs, out_sub]).replace('...', ''):
         if letter not in einsum_symbols_set:
             raise ValueError(f'Character {letter} is not a valid symbol.')
-    in_subs, xs, dots = _without_ellipsis(in_subs, [as_variable(x) for x in xs])
+    xs, dotted = [as_variable(x) for x in xs], any('...' in sub for sub in in_subs)
+    in_subs, dots = _without_ellipsis(in_subs, xs)
     if not arrow:
         letters = ''.join(in_subs)
         out_sub = '...' * bool(dots) + ''.join(sorted(s for s in set(letters) - set(dots) if letters.count(s) == 1))
@@ -86,13 +99,15 @@ def einsum(*operands):
             'supports it. This feature is no longer supported by Chainer. '
             'See also NumPy issues #10926, #9984.'
         )
+    if '...' in out_sub and not dotted:
+        raise ValueError('Output character ... did not appear in the input')
     out_sub = out_sub.replace('...', dots)
     for letter in out_sub:
         if out_sub.count(letter) > 1:
             raise ValueError(f"einstein sum subscripts string includes output subscript '{letter}' multiple times")
         if not any(letter in s for s in in_subs):
             raise ValueError(f'Output character {letter} did not appear in the input')
-    return EinSum(tuple(in_subs), out_sub).apply(xs)[0]
+    return EinSum(','.join(in_subs), out_sub).apply(xs)[0]
 
 
 def _subscripts(operands):
@@ -109,23 +124,7 @@ def _subscripts(operands):
 
 
 def _without_ellipsis(in_subs, xs):
-    """Letters in place of '...': the subscripts, the operands without axes that were broadcast, and the letters."""
-    counts = [x.ndim - len(sub.replace('...', '')) if '...' in sub else 0 for sub, x in zip(in_subs, xs)]
-    unused = sorted(einsum_symbols_set.difference(*in_subs))
-    dots = ''.join(unused[: max(counts)])
-    starts = [sub.index('...') if '...' in sub else 0 for sub in in_subs]
-    sizes = dict.fromkeys(dots, 1)
-    for x, start, count in zip(xs, starts, counts):
-        for letter, n in zip(dots[len(dots) - count :], x.shape[start : start + count]):
-            sizes[letter] = max(sizes[letter], n) if n else 0
-    found_subs, found = [], []
-    for sub, x, count in zip(in_subs, xs, counts):
-        sub = sub.replace('...', dots[len(dots) - max(count, 0) :])
-        if len(sub) == x.ndim:
-            kept = [a for a in range(x.ndim) if not (sub[a] in sizes and x.shape[a] == 1 != sizes[sub[a]])]
-            if len(kept) < x.ndim:
-                x = reshape(x, tuple([x.shape[a] for a in kept]))
-                sub = ''.join([sub[a] for a in kept])
-        found_subs.append(sub)
-        found.append(x)
-    return found_subs, found, dots
+    """The subscripts with letters in place of '...', and those letters."""
+    counts = [x.ndim - len(sub) + 3 for sub, x in zip(in_subs, xs) if '...' in sub]
+    dots = ''.join(sorted(einsum_symbols_set.difference(*in_subs))[: max(counts, default=0)])
+    return [sub.replace('...', dots) for sub in in_subs], dots

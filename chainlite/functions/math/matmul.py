@@ -14,7 +14,7 @@ def _t(x, transposed):
     return x.swapaxes(-1, -2) if transposed else x
 
 
-def _product(a, b, shape):
+def _product(a, b, shape, result_dtype):
     """a @ b, summed over the batch axes that `shape` does not have; 16 bits are multiplied in 32."""
     dtype = np.result_type(a.dtype, b.dtype)
     if dtype.itemsize == 2 and isinstance(a, np.ndarray):
@@ -24,7 +24,7 @@ def _product(a, b, shape):
         lead = y.ndim - len(shape)
         axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and y.shape[lead + i] != 1))
         y = sum_array(y, axes, True).reshape(shape)
-    return y.astype(dtype, copy=False)
+    return y.astype(result_dtype or dtype, copy=False)
 
 
 class _MatMul(Bilinear):
@@ -33,6 +33,18 @@ class _MatMul(Bilinear):
 
     parameters = ('transa', 'transb', 'transc')
     transa = transb = transc = False
+    dtype = None  # of the result, where it is a gradient
+
+    def _gradient_node(self, i, gy, other):
+        node, inputs = super()._gradient_node(i, gy, other)
+        node.dtype = self.inputs[i].dtype
+        return node, inputs
+
+    def product(self, a, b, transposed):
+        shape = self.shape
+        if shape is not None and transposed:
+            shape = (*shape[:-2], shape[-1], shape[-2])
+        return _t(_product(a, b, shape, self.dtype), transposed)
 
 
 class MatMul(_MatMul):
@@ -52,34 +64,21 @@ class MatMul(_MatMul):
         type_check.expect_broadcast_shapes(a.shape[:-2], b.shape[:-2])
 
     def run(self, a, b):
-        return _t(
-            _product(
-                _t(a, self.transa),
-                _t(b, self.transb),
-                None if self.shape is None else _swapped(self.shape, self.transc),
-            ),
-            self.transc,
-        )
+        return self.product(_t(a, self.transa), _t(b, self.transb), self.transc)
 
 
 class MatMulGradA(_MatMul):
     place = 0
 
     def run(self, b, c):  # a = c b^T
-        a = _product(_t(c, self.transc), _t(b, not self.transb), _swapped(self.shape, self.transa))
-        return _t(a, self.transa)
+        return self.product(_t(c, self.transc), _t(b, not self.transb), self.transa)
 
 
 class MatMulGradB(_MatMul):
     place = 1
 
     def run(self, a, c):  # b = a^T c
-        b = _product(_t(a, not self.transa), _t(c, self.transc), _swapped(self.shape, self.transb))
-        return _t(b, self.transb)
-
-
-def _swapped(shape, swap):
-    return (*shape[:-2], shape[-1], shape[-2]) if swap else shape
+        return self.product(_t(a, not self.transa), _t(c, self.transc), self.transb)
 
 
 Bilinear.tie(MatMulGradA, MatMulGradB, MatMul)

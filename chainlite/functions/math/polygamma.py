@@ -9,7 +9,7 @@ class PolyGamma(SpecialFunction):
     name = 'polygamma'
 
     def derivative(self, n, x):
-        return polygamma(n.array + 1, x)
+        return polygamma(backend.get_array_module(x).asarray(n.array + 1), x)
 
 
 def polygamma(n, x):

@@ -4,12 +4,12 @@ import numpy as np
 
 from chainlite import backend
 from chainlite.function_node import FunctionNode
+from chainlite.functions.array.cast import cast
 from chainlite.functions.array.get_item import get_item
 from chainlite.functions.array.swapaxes import swapaxes
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
 from chainlite.utils.sparse import CooMatrix
-from chainlite.variable import as_variable
 
 
 class CooMatMul(FunctionNode):
@@ -75,7 +75,7 @@ class CooMatMul(FunctionNode):
         there = (self.row >= 0).astype(sp.dtype)
         row, col = xp.maximum(self.row, 0), xp.maximum(self.col, 0)
         g = sum(get_item(gy, (*batch, row)) * get_item(dn, (*batch, col)), -1)
-        return as_variable(g if g.dtype == sp.dtype else g.astype(sp.dtype)) * there
+        return cast(g, sp.dtype) * there
 
 
 def sparse_matmul(a, b, transa=False, transb=False):
