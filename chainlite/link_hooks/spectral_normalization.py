@@ -34,7 +34,7 @@ class SpectralNormalization(WeightHook):
 
     def __init__(self, n_power_iteration=1, eps=1e-6, use_gamma=False, factor=None, weight_name='W', name=None):
         if n_power_iteration <= 0:
-            raise ValueError(f'SpectralNormalization: n_power_iteration must be positive, not {n_power_iteration}')
+            raise AssertionError(f'SpectralNormalization: n_power_iteration must be positive, not {n_power_iteration}')
         super().__init__(weight_name, name)
         self.n_power_iteration = n_power_iteration
         self.eps = eps

@@ -7,8 +7,10 @@ from chainlite.links.connection.deconvolution_2d import Deconvolution2D
 from chainlite.links.connection.deconvolution_nd import Deconvolution1D, Deconvolution3D, DeconvolutionND
 from chainlite.links.connection.highway import Highway
 from chainlite.links.connection.inception import Inception
+from chainlite.links.connection.inceptionbn import InceptionBN
 from chainlite.links.connection.linear import Linear
 from chainlite.links.connection.mlp_convolution_2d import MLPConvolution2D
 from chainlite.links.connection.parameter import Parameter
 from chainlite.links.connection.scale import Scale
 from chainlite.links.model.classifier import Classifier
+from chainlite.links.normalization.batch_normalization import BatchNormalization

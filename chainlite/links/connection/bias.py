@@ -1,3 +1,4 @@
+from chainlite.configuration import config
 from chainlite.functions.math.bias import bias
 from chainlite.link import Link
 from chainlite.variable import Parameter
@@ -22,7 +23,7 @@ class Bias(Link):
         """Adds to ``xs[0]`` the learned bias, or ``xs[1]``."""
         learned = hasattr(self, 'b')
         if len(xs) != (1 if learned else 2):
-            raise ValueError(
-                f'Bias takes {"x alone, as it has learned b" if learned else "x and b"}, not {len(xs)} inputs'
-            )
+            error = AssertionError if config.debug else ValueError
+            takes = 'x alone, as it has learned b' if learned else 'x and b'
+            raise error(f'Bias takes {takes}, not {len(xs)} inputs')
         return bias(xs[0], self.b if learned else xs[1], self.axis)

@@ -42,7 +42,7 @@ class InceptionBN(Chain):
         if pooltype not in ('max', 'avg'):
             raise NotImplementedError(f"InceptionBN: pooltype must be 'max' or 'avg', not {pooltype!r}")
         if out1 > 0 and (stride != 1 or proj_pool is None):
-            raise ValueError('InceptionBN: the 1 x 1 branch (out1 > 0) needs stride=1 and a number for proj_pool')
+            raise AssertionError('InceptionBN: the 1 x 1 branch (out1 > 0) needs stride=1 and a number for proj_pool')
         self.out1 = out1
         self.proj_pool = proj_pool
         self.stride = stride

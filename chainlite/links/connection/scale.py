@@ -1,3 +1,4 @@
+from chainlite.configuration import config
 from chainlite.functions.math.scale import scale
 from chainlite.link import Chain
 from chainlite.links.connection.bias import Bias
@@ -29,8 +30,8 @@ class Scale(Chain):
         """Multiplies ``xs[0]`` by the learned factors, or by ``xs[1]``."""
         learned = hasattr(self, 'W')
         if len(xs) != (1 if learned else 2):
-            raise ValueError(
-                f'Scale takes {"x alone, as it has learned W" if learned else "x and W"}, not {len(xs)} inputs'
-            )
+            error = AssertionError if config.debug else ValueError
+            takes = 'x alone, as it has learned W' if learned else 'x and W'
+            raise error(f'Scale takes {takes}, not {len(xs)} inputs')
         y = scale(xs[0], self.W if learned else xs[1], self.axis)
         return self.bias(y) if hasattr(self, 'bias') else y

@@ -90,8 +90,8 @@ class BatchNormalization(Link):
                 self._initializer(initializer, default), shape, self.xp, device=self.device
             )
             setattr(self, name, array)
-        for param in self.params():
-            if not param.is_initialized:
+        for param in (self.gamma, self.beta):
+            if param is not None and not param.is_initialized:
                 param.initialize(shape)
 
     def _prepare(self, x):
