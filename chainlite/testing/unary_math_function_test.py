@@ -85,7 +85,7 @@ def unary_math_function_unittest(
 
     def options(given, default, dtype):
         tolerance = default if dtype != numpy.float16 else {'eps': 2**-4, 'atol': 2**-4, 'rtol': 2**-4}
-        return {'dtype': numpy.float64, **(tolerance if given is None else given)}
+        return {'dtype': numpy.float64, **tolerance, **(given or {})}
 
     class Tests:
         def setUp(self):
