@@ -169,6 +169,7 @@ class Variable:
     _loss_scale = None
     _has_chainerx_array = False
     requires_grad = True
+    _owns_gradient = False  # gradients may be shared, as in Chainer: (x + y).backward() computes one array
 
     def __init__(self, data=None, **kwargs):
         name, grad, requires_grad, grad_valid, layout = argument.parse_kwargs(
@@ -561,6 +562,7 @@ class Parameter(Variable):
 
     initializer = None
     update_rule = None
+    _owns_gradient = True  # optimizers and their hooks write to it
     _grad_initializer = None
     _initial_device = None
     _grad_known = False  # before there is an array: whether the gradient was set or cleared
@@ -722,22 +724,28 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         y.node.grad_var = None
         gradients.add(y.node, gy if enable_double_backprop else gy.array)
         gradients.push(y.creator_node)
-    taken = set() if enable_double_backprop else {id(g.array) for g in gys or () if g is not None}
+    seen = {_memory(g.array) for g in gys if g is not None}
     for node in gradients.run():
         x = node.get_variable_or_none()
-        if x is not None:
-            gx = gradients.known[node]
-            node.grad_var = gx if enable_double_backprop else _gradient_variable(_own(gx, taken))
-            x._loss_scale = loss_scale
+        if x is None:
+            continue
+        gx = gradients.known[node]
+        if not enable_double_backprop:
+            gx = _gradient_variable(_own(gx, seen) if x._owns_gradient else gx)
+            seen.add(_memory(gx.array))
+        node.grad_var = gx
+        x._loss_scale = loss_scale
 
 
-def _own(array, taken):
-    """The array, or a copy if another variable has it for its gradient already (or nobody could write to it)."""
-    root = id(array if array.base is None else array.base)
-    if root in taken or isinstance(array, np.ndarray) and not array.flags.writeable:
-        return array.copy()
-    taken.add(root)
-    return array
+def _own(array, seen):
+    """The array, or a copy if its memory is part of another gradient as well (or cannot be written to)."""
+    shared = _memory(array) in seen or isinstance(array, np.ndarray) and not array.flags.writeable
+    return array.copy() if shared else array
+
+
+def _memory(array):
+    """What tells whose memory an array, or a view of one, is."""
+    return id(array if array.base is None else array.base)
 
 
 def _gradient_variable(array):

@@ -60,14 +60,16 @@ class TestGradient:
         F.sum(x * x + x).backward()
         np.testing.assert_array_equal(before, kept)
 
-    def test_of_a_sum_can_be_written_to(self):
-        x = Variable(ones(2, 3))
+    def test_of_a_parameter_can_be_written_to(self):
+        x = Parameter(ones(2, 3))
+        x.cleargrad()
         F.sum(x).backward()
         x.grad *= 2
         np.testing.assert_array_equal(x.grad, np.full((2, 3), 2))
 
-    def test_two_leaves_do_not_share_one_array(self):
-        x, y = Variable(ones(2)), Variable(ones(2))
+    def test_two_parameters_do_not_share_one_array(self):
+        x, y = Parameter(ones(2)), Parameter(ones(2))
+        x.cleargrad(), y.cleargrad()
         F.sum((x + y) * 3).backward()
         x.grad *= 10
         np.testing.assert_array_equal(y.grad, [3, 3])
