@@ -103,7 +103,8 @@ class _TestBase:
     def _prepared(self, kind, backend_config):
         """The state in which the test of one kind runs."""
         self.backend_config = backend_config
-        self.before_test(f'test_{kind}')
+        self.test_name = f'test_{kind}'
+        self.before_test(self.test_name)
         if getattr(self, f'skip_{kind}_test', False):
             raise unittest.SkipTest(f'skip_{kind}_test is set')
         with backend_config:
@@ -267,6 +268,7 @@ class FunctionTestCase(FunctionTestBase, unittest.TestCase):
         contiguous (str or None): ``'C'`` for C-contiguous arrays; None for arrays that are not contiguous.
         numerical_grad_dtype: The dtype of the differences; None for that of the inputs.
         backend_config (BackendConfig): The device configuration of the test that runs.
+        test_name (str): The name of the test that runs.
     """
 
     def test_forward(self, backend_config):

@@ -83,12 +83,12 @@ def product(parameter):
 
     Args:
         parameter (dict or list of lists of dicts): ``{'a': [1, 2], 'b': [3]}`` gives ``[{'a': 1, 'b': 3}, {'a': 2, 'b':
-            3}]``. Of lists of dictionaries, one of each is merged, as :func:`product_dict` does.
+            3}]``; a key ``'a,b'`` has tuples as values and goes through them. Of lists of dictionaries, one of each is
+            merged, as :func:`product_dict` does.
     """
-    if not isinstance(parameter, dict):
-        return product_dict(*parameter)
-    keys = sorted(parameter)
-    return [dict(zip(keys, values)) for values in itertools.product(*(parameter[key] for key in keys))]
+    if isinstance(parameter, dict):
+        parameter = [from_pytest_parameterize(names, values) for names, values in sorted(parameter.items())]
+    return product_dict(*parameter)
 
 
 def product_dict(*parameters):
