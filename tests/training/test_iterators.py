@@ -1,0 +1,249 @@
+"""Iterators: the same batches whichever, exact positions, and workers that die."""
+import copy
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+
+from chainlite import iterators
+from chainlite.serializers import DictionarySerializer, NpzDeserializer
+
+KINDS = {
+    'serial': iterators.SerialIterator,
+    'thread': lambda *args, **kwargs: iterators.MultithreadIterator(*args, n_threads=2, **kwargs),
+    'process': lambda *args, **kwargs: iterators.MultiprocessIterator(*args, n_processes=2, n_prefetch=5, **kwargs),
+}
+
+
+@pytest.fixture(params=KINDS)
+def make(request):
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(KINDS[request.param](*args, **kwargs))
+        return made[-1]
+
+    make.kind = request.param
+    yield make
+    for iterator in made:
+        iterator.finalize()
+
+
+def test_batches_and_positions_in_order(make):
+    it = make([0, 1, 2, 3, 4], 2, shuffle=False)
+    seen = [(it.epoch, it.epoch_detail, it.previous_epoch_detail)]
+    for _ in range(5):
+        seen.append((it.next(), it.epoch, it.is_new_epoch, it.epoch_detail, it.previous_epoch_detail))
+    assert seen == [
+        (0, 0., None), ([0, 1], 0, False, .4, 0.), ([2, 3], 0, False, .8, .4), ([4, 0], 1, True, 1.2, .8),
+        ([1, 2], 1, False, 1.6, 1.2), ([3, 4], 2, True, 2., 1.6)]
+
+
+def test_the_last_batch_is_smaller_without_repetition(make):
+    it = make([0, 1, 2, 3, 4], 2, repeat=False, shuffle=False)
+    for _ in range(2):
+        assert list(it) == [[0, 1], [2, 3], [4]]
+        assert it.is_new_epoch and it.epoch_detail == 1
+        with pytest.raises(StopIteration):
+            it.next()
+        it.reset()
+
+
+def test_shuffles_are_those_of_chainer(make):
+    # By Chainer 7.8.1 after numpy.random.seed(0).
+    numpy.random.seed(0)
+    it = make(list(range(7)), 3)
+    assert [it.next() for _ in range(6)] == [
+        [6, 2, 1], [3, 0, 5], [4, 1, 0], [6, 3, 4], [2, 5, 6], [3, 5, 1]]
+
+
+def test_an_own_generator_is_that_of_chainer(make):
+    it = make(list(range(7)), 3, order_sampler=iterators.ShuffleOrderSampler(numpy.random.RandomState(3)))
+    assert [it.next() for _ in range(6)] == [
+        [4, 6, 5], [3, 1, 0], [2, 6, 4], [1, 2, 3], [5, 0, 6], [1, 3, 4]]
+
+
+@pytest.mark.parametrize('generator', [numpy.random.RandomState, numpy.random.default_rng])
+@pytest.mark.parametrize('other', KINDS)
+@pytest.mark.parametrize('n', [0, 1, 2, 3, 7])
+def test_a_loaded_position_goes_on_the_same(make, other, n, generator):
+    def sampler(seed):
+        return iterators.ShuffleOrderSampler(generator(seed))
+
+    it = make(list(range(7)), 3, order_sampler=sampler(1))
+    for _ in range(n):
+        it.next()
+    target = {}
+    it.serialize(DictionarySerializer(target))
+    expected = [(it.next(), it.epoch_detail) for _ in range(9)]
+    loaded = KINDS[other](list(range(7)), 3, order_sampler=sampler(2))
+    if n == 2:
+        loaded.next()       # what it has fetched ahead does not count
+    loaded.serialize(NpzDeserializer(target))
+    assert [(loaded.next(), loaded.epoch_detail) for _ in range(9)] == expected
+    loaded.finalize()
+
+
+def test_a_position_of_old_versions_is_loaded(make):
+    old = {'current_position': 4, 'epoch': 0, 'is_new_epoch': False, '_order': numpy.arange(5, -1, -1)}
+    it = make([0, 1, 2, 3, 4, 5], 2)
+    it.serialize(NpzDeserializer({name: numpy.asarray(value) for name, value in old.items()}))
+    assert it.previous_epoch_detail == pytest.approx(2 / 6)
+    assert it.next() == [1, 0]
+
+
+def test_an_order_of_another_length_is_not_loaded(make):
+    target = {}
+    make(list(range(7)), 3).serialize(DictionarySerializer(target))
+    with pytest.raises(ValueError):
+        make(list(range(5)), 3).serialize(NpzDeserializer(target))
+
+
+def test_samplers_decide_the_length_of_an_epoch(make):
+    it = make([0, 1, 2], 2, order_sampler=lambda order, position: numpy.repeat(numpy.arange(3), 2))
+    assert [it.next() for _ in range(3)] == [[0, 0], [1, 1], [2, 2]]
+    assert it.epoch_detail == 1
+
+
+def test_samplers_that_change_the_length_are_errors(make):
+    it = make(list(range(6)), 6, order_sampler=lambda order, position: numpy.arange(len(order) - (position or 0)))
+    with pytest.raises(ValueError, match='The size of order does not match'):
+        for _ in range(9):
+            it.next()
+            it.order_sampler = lambda order, position: order[:3]
+
+
+def test_samplers_and_shuffle_exclude_each_other(make):
+    with pytest.raises(ValueError, match='`shuffle` is not `None` and a custom `order_sampler` is set'):
+        make([0], 1, shuffle=True, order_sampler=lambda order, position: order)
+
+
+class Failing:
+    def __init__(self, error=ZeroDivisionError('in the dataset')):
+        self.error = error
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, i):
+        if i == 3:
+            raise self.error
+        return i
+
+
+@pytest.mark.parametrize('error', [ZeroDivisionError('in the dataset'), TimeoutError('in the dataset')])
+def test_an_error_of_the_dataset_is_raised_with_its_batch(make, error):
+    it = make(Failing(error), 2, shuffle=False)
+    assert it.next() == [0, 1]
+    with pytest.raises(type(error), match='in the dataset'):
+        it.next()
+
+
+class Suicidal(Failing):
+    def __getitem__(self, i):
+        if i == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i
+
+
+def test_a_process_that_dies_is_an_error():
+    it = iterators.MultiprocessIterator(Suicidal(), 2, shuffle=False, n_processes=1)
+    with pytest.raises(RuntimeError, match='has died'):
+        for _ in range(3):
+            it.next()
+    with pytest.raises(RuntimeError, match='finalized'):
+        it.next()
+
+
+class Slow(Failing):
+    def __getitem__(self, i):
+        time.sleep(.3 * (i == 0))
+        return i
+
+
+def test_a_slow_dataset_is_warned_of_and_waited_for():
+    with iterators.MultiprocessIterator(Slow(), 3, shuffle=False, n_processes=1, dataset_timeout=.05) as it:
+        with pytest.warns(iterators.MultiprocessIterator.TimeoutWarning, match='Stalled dataset'):
+            assert it.next() == [0, 1, 2]
+
+
+class Noisy:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return numpy.random.randint(1 << 30), os.getpid()
+
+
+def test_processes_draw_different_numbers_and_the_same_in_the_next_run():
+    runs = []
+    for _ in range(2):
+        numpy.random.seed(5)
+        with iterators.MultiprocessIterator(Noisy(), 8, n_processes=2) as it:
+            batches = [it.next() for _ in range(3)]
+        assert len({pid for batch in batches for _, pid in batch}) >= 1
+        runs.append([number for batch in batches for number, _ in batch])
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 24
+
+
+def test_processes_are_replaced():
+    with iterators.MultiprocessIterator(Noisy(), 8, n_processes=1, maxtasksperchild=2) as it:
+        pids = [it.next()[0][1] for _ in range(9)]
+    assert len(set(pids)) >= 3
+
+
+def test_a_finalized_iterator_is_not_reset():
+    it = iterators.MultiprocessIterator([1, 2], 1, n_processes=1)
+    it.next()
+    it.finalize()
+    it.finalize()
+    with pytest.raises(NotImplementedError):
+        it.reset()
+
+
+@pytest.mark.parametrize('duplicate', [copy.copy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_copies_go_on_by_themselves(duplicate):
+    with iterators.MultiprocessIterator(list(range(5)), 2, n_processes=1, n_prefetch=4) as it:
+        it.next()
+        with duplicate(it) as other:
+            assert [it.next() for _ in range(2)] == [other.next() for _ in range(2)]
+
+
+SCRIPT = '''
+import time
+from chainlite import iterators
+it = iterators.MultiprocessIterator(list(range(7)), 3, n_processes=3)
+it.next()
+print(*it._executor._processes, flush=True)
+time.sleep(60)
+'''
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_their_parent(number):
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, '-c', SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    pids = [int(word) for word in parent.stdout.readline().split()]
+    assert len(pids) == 3
+    parent.send_signal(number)
+    parent.wait(10)
+    parent.stdout.close()
+    for _ in range(100):
+        if not any(map(is_running, pids)):
+            break
+        time.sleep(.1)
+    assert not any(map(is_running, pids))
+
+
+def is_running(pid):
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
