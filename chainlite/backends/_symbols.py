@@ -153,6 +153,7 @@ def _mask(condition, x):
     """All ones where the condition holds, as integers of x's size; None where it does not pay or x is no such array."""
     long = isinstance(x, np.ndarray) and x.size >= 256 and x.shape == condition.shape
     if long and x.dtype.kind == 'f' and x.itemsize in (4, 8):
+        condition = condition if condition.dtype == bool else condition != 0  # cast with the other inputs
         return np.negative(condition.view(np.int8)).astype(f'i{x.itemsize}')
     return None
 
