@@ -28,7 +28,7 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, kind):
     whole = run(tmp_path / 'whole', kind)
     assert whole.returncode == 0, whole.stderr
     assert whole.stdout.split()[1] == '48'
-    for how, when in (('kill', 2), ('kill', 11), ('interrupt', 25), ('kill', 34)):
+    for how, when in (('kill', 4), ('kill', 11), ('interrupt', 25), ('kill', 34)):
         broken = run(tmp_path / 'broken', kind, how, when)
         assert broken.returncode == (-9 if how == 'kill' else 0), broken.stderr
     resumed = run(tmp_path / 'broken', kind)
