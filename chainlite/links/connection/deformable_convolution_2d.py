@@ -17,7 +17,7 @@ class DeformableConvolution2D(Chain):
         stride: Step of the filters, a number or a pair.
         pad: Zeros around the input, a number or a pair.
         offset_nobias, deform_nobias: Whether to leave out the bias, of the offsets and of the convolution.
-        offset_initialW, deform_initialW: Initializers of the filters, LeCunNormal by default.
+        offset_initialW, deform_initialW: Initializers of the filters, LeCunNormal and 0 by default.
         offset_initial_bias, deform_initial_bias: Initializers of the biases, 0 by default.
 
     See: Dai et al., Deformable Convolutional Networks, https://arxiv.org/abs/1703.06211
@@ -53,7 +53,7 @@ class DeformableConvolution2D(Chain):
 
 
 class DeformableConvolution2DSampler(ConvolutionLink):
-    """The second half of :class:`DeformableConvolution2D`: convolves an image at given offsets."""
+    """The second half of :class:`DeformableConvolution2D`: convolves an image at given offsets. Filters start as 0."""
 
     def __init__(
         self, in_channels, out_channels, ksize, stride=1, pad=0, nobias=False, initialW=None, initial_bias=None
@@ -62,7 +62,9 @@ class DeformableConvolution2DSampler(ConvolutionLink):
         self.ksize = ksize
         self.stride = as_tuple(stride, 2)
         self.pad = as_tuple(pad, 2)
-        self._make_params(2, in_channels, out_channels, ksize, 1, nobias, initialW, initial_bias)
+        self._make_params(
+            2, in_channels, out_channels, ksize, 1, nobias, 0 if initialW is None else initialW, initial_bias
+        )
 
     def _input_size(self, x, offset):
         return x.shape[1]

@@ -17,6 +17,7 @@ class LocalConvolution2D(LazyLink):
         nobias: Whether to leave out the bias.
         initialW: Initializer of the filters, LeCunNormal by default.
         initial_bias: Initializer of the bias, 0 by default.
+        kwargs: Ignored.
 
     Attributes:
         W: Filters, (out_channels, oh, ow, in_channels, height, width).
@@ -36,8 +37,6 @@ class LocalConvolution2D(LazyLink):
         **kwargs,
     ):
         super().__init__()
-        if kwargs:
-            raise TypeError(f'LocalConvolution2D got unexpected keyword argument(s) {", ".join(map(repr, kwargs))}')
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         self.ksize = ksize
