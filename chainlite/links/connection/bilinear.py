@@ -31,12 +31,12 @@ class Bilinear(Link):
         elif not isinstance(initial_bias, tuple):
             raise ValueError('initial_bias must be tuple or None')
         with self.init_scope():
-            self.W = Parameter(_get_initializer(initialW), (left_size, right_size, out_size))
+            self.W = _make('W', initialW, (left_size, right_size, out_size))
             if not nobias:
-                V1, V2, b = map(_get_initializer, initial_bias)
-                self.V1 = Parameter(V1, (left_size, out_size))
-                self.V2 = Parameter(V2, (right_size, out_size))
-                self.b = Parameter(b, out_size)
+                V1, V2, b = initial_bias
+                self.V1 = _make('V1', V1, (left_size, out_size))
+                self.V2 = _make('V2', V2, (right_size, out_size))
+                self.b = _make('b', b, (out_size,))
 
     def forward(self, e1, e2):
         """Maps ``e1``, (n, left_size), and ``e2``, (n, right_size), to (n, out_size)."""
@@ -47,3 +47,10 @@ class Bilinear(Link):
     def zero_grads(self):
         """Fills all gradients with zeros. Deprecated: use :meth:`cleargrads`."""
         self.zerograds()
+
+
+def _make(name, initializer, shape):
+    given = getattr(initializer, 'shape', shape)
+    if given not in (shape, ()):
+        raise AssertionError(f'Bilinear: the initial {name} must have shape {shape}, not {given}')
+    return Parameter(_get_initializer(initializer), shape)
