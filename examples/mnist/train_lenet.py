@@ -110,8 +110,8 @@ def make_trainer(args):
     trainer = training.Trainer(updater, (args.epoch, 'epoch'), out=args.out)
 
     # For the last third of the time, a tenth of the step size.
-    drop = training.triggers.ManualScheduleTrigger([max(1, round(0.7 * args.epoch))], 'epoch')
-    trainer.extend(extensions.ExponentialShift('alpha', 0.1), trigger=drop)
+    drop = extensions.MultistepShift('alpha', 0.1, [max(1, round(0.7 * args.epoch))], args.alpha)
+    trainer.extend(drop, trigger=(1, 'epoch'))
     trainer.extend(extensions.Evaluator(test_iterator, model, device=device))
     trainer.extend(extensions.DumpGraph('main/loss', filename='graph.dot'))
     trainer.extend(extensions.LogReport())
