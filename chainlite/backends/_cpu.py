@@ -40,3 +40,8 @@ def array_to_cpu(array):
     if type(array).__module__.partition('.')[0] in ('cupy', 'cupyx'):
         return array.get()
     raise TypeError(f'Array cannot be converted into an numpy.ndarray\nActual type: {type(array)}.')
+
+
+def _to_cpu(array):
+    """Copies an array, or those of a list or tuple, to the host (Chainer's name for it, which programs use)."""
+    return CpuDevice().send(array)
