@@ -50,11 +50,18 @@ from chainlite.functions.array.transpose import transpose
 from chainlite.functions.array.transpose_sequence import transpose_sequence
 from chainlite.functions.array.vstack import vstack
 from chainlite.functions.array.where import where
+from chainlite.functions.connection.bilinear import bilinear
 from chainlite.functions.connection.convolution_2d import convolution_2d
 from chainlite.functions.connection.convolution_nd import convolution_1d, convolution_3d, convolution_nd
 from chainlite.functions.connection.deconvolution_2d import deconvolution_2d
 from chainlite.functions.connection.deconvolution_nd import deconvolution_1d, deconvolution_3d, deconvolution_nd
+from chainlite.functions.connection.deformable_convolution_2d_sampler import deformable_convolution_2d_sampler
+from chainlite.functions.connection.depthwise_convolution_2d import depthwise_convolution_2d
+from chainlite.functions.connection.dilated_convolution_2d import dilated_convolution_2d
+from chainlite.functions.connection.embed_id import embed_id
 from chainlite.functions.connection.linear import linear
+from chainlite.functions.connection.local_convolution_2d import local_convolution_2d
+from chainlite.functions.connection.shift import shift
 from chainlite.functions.evaluation.accuracy import accuracy
 from chainlite.functions.loss.hinge import hinge
 from chainlite.functions.loss.mean_squared_error import mean_squared_error
@@ -111,9 +118,22 @@ from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arcta
 from chainlite.functions.math.zeta import zeta
 from chainlite.functions.noise.dropout import dropout
 from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
+from chainlite.functions.normalization.batch_renormalization import batch_renormalization, fixed_batch_renormalization
+from chainlite.functions.normalization.decorrelated_batch_normalization import (
+    decorrelated_batch_normalization,
+    fixed_decorrelated_batch_normalization,
+)
+from chainlite.functions.normalization.group_normalization import group_normalization
+from chainlite.functions.normalization.l2_normalization import normalize
+from chainlite.functions.normalization.layer_normalization import layer_normalization
+from chainlite.functions.normalization.local_response_normalization import local_response_normalization
 from chainlite.functions.pooling.average_pooling_2d import average_pooling_2d
 from chainlite.functions.pooling.average_pooling_nd import average_pooling_1d, average_pooling_3d, average_pooling_nd
 from chainlite.functions.pooling.max_pooling_nd import max_pooling_1d, max_pooling_2d, max_pooling_3d, max_pooling_nd
+from chainlite.functions.pooling.spatial_pyramid_pooling_2d import spatial_pyramid_pooling_2d
+from chainlite.functions.pooling.unpooling_2d import unpooling_2d
+from chainlite.functions.pooling.unpooling_nd import unpooling_1d, unpooling_3d, unpooling_nd
+from chainlite.functions.pooling.upsampling_2d import upsampling_2d
 
 
 def __getattr__(name):

@@ -30,11 +30,18 @@ def _expander(x, axis):
 
 
 @Kernel
+def moments(x, axis):
+    """(mean, var)."""
+    x, = _wide(x)
+    return x.mean(axis=axis), x.var(axis=axis)
+
+
+@Kernel
 def batch_normalize(x, gamma, beta, axis, eps):
     """(y, mean, var)."""
     dtype = x.dtype
     x, gamma, beta = _wide(x, gamma, beta)
-    mean, var = x.mean(axis=axis), x.var(axis=axis)
+    mean, var = moments.reference(x, axis)
     y = normalize.reference(x, gamma, beta, mean, (var + eps) ** -0.5, axis)
     return y.astype(dtype, copy=False), mean, var
 
@@ -106,6 +113,17 @@ class _Layout:
 
 def _not_empty(x, *_):
     return x.size > 0
+
+
+@moments.when(numpy_backend, _not_empty)
+def _(x, axis):
+    x, = _wide(x)
+    layout = _Layout(x, axis)
+    x = layout.matrix(x)
+    mean, var = np.empty((2, layout.keys), x.dtype)
+    for keys, row, blocks in layout.tiles():
+        _moments(x[:, row], blocks, layout, mean[keys], var[keys])
+    return mean.reshape(layout.key_shape), var.reshape(layout.key_shape)
 
 
 @batch_normalize.when(numpy_backend, _not_empty)

@@ -55,9 +55,12 @@ def _offsets(x_shape, ksize, stride, pad, y_shape):
     return offsets(tuple(x_shape[2:]), ksize, stride, pad, (1,) * len(ksize), tuple(y_shape[2:]))
 
 
-def _all_inside(dims, ksize, stride, pad, outs):
-    """Whether there is an element of the input in every window."""
-    return all(p < k and (o - 1) * s - p < n for n, k, s, p, o in zip(dims, ksize, stride, pad, outs))
+def _in_x(places, dims, ksize, stride, pad):
+    """Whether no place is in the padding: there is none, or the places are our own, in bytes, and every window sees an element."""
+    sizes = list(zip(dims, ksize, stride, pad, places.shape[2:]))
+    if all(p == 0 and (o - 1) * s + k <= n for n, k, s, p, o in sizes):
+        return True
+    return places.dtype == np.uint8 and all(p < k and (o - 1) * s - p < n for n, k, s, p, o in sizes)
 
 
 @functools.lru_cache(256)
@@ -112,14 +115,13 @@ def _positions(places, ksize, stride, pad, dims):
     return start + within.take(places)
 
 
-@max_pick.when(numpy_backend, lambda x, places, *window: x.size and _all_inside(x.shape[2:], *window, places.shape[2:]))
+@max_pick.when(numpy_backend, lambda x, places, *window: x.size and _in_x(places, x.shape[2:], *window))
 def _(x, places, ksize, stride, pad):
     return x.reshape(-1).take(_positions(places, ksize, stride, pad, x.shape[2:]))
 
 
 def _overlap(gy, places, ksize, stride, pad, dims):
-    return (any(s < k for s, k in zip(stride, ksize)) and gy.size and gy.dtype.kind == 'f'
-            and _all_inside(dims, ksize, stride, pad, gy.shape[2:]))
+    return any(s < k for s, k in zip(stride, ksize)) and gy.size and _in_x(places, dims, ksize, stride, pad)
 
 
 @max_spread.when(numpy_backend, _overlap)
@@ -137,37 +139,15 @@ def _(gy, places, ksize, stride, pad, dims):
     return gx
 
 
-# ---- the average ----------------------------------------------------------------------------------------------------
+# ---- sums and averages ----------------------------------------------------------------------------------------------
 # A sum over a window is a sum over one axis after the other.
 
 
 def _axes(dims, ksize, stride, pad, outs):
     """For each axis the `offsets` of its own window, as slices of all axes up to it."""
-    for axis, sizes in enumerate(zip(dims, ksize, stride, pad, outs)):
-        n, k, s, p, o = sizes
+    for axis, (n, k, s, p, o) in enumerate(zip(dims, ksize, stride, pad, outs)):
         before = (slice(None),) * (axis + 2)
         yield axis, [((*before, x[-1]), (*before, y[-1])) for _, x, y in offsets((n,), (k,), (s,), (p,), (1,), (o,))]
-
-
-def _scale(y, dims, ksize, stride, pad, counted):
-    """Divides by the size of the window, or by how much of it is not padding."""
-    if not counted:
-        y *= y.dtype.type(1 / prod(ksize))
-        return y
-    xp = backend.get_array_module(y)
-    ones = np.ones((1, 1, *dims), y.dtype)
-    y /= xp.asarray(_window_sums(ones, ksize, stride, pad, y.shape[2:]))
-    return y
-
-
-def _window_sums(x, ksize, stride, pad, outs):
-    xp = backend.get_array_module(x)
-    for axis, slices in _axes(x.shape[2:], ksize, stride, pad, outs):
-        y = xp.zeros((*x.shape[: axis + 2], outs[axis], *x.shape[axis + 3 :]), x.dtype)
-        for inside, windows in slices:
-            y[windows] += x[inside]
-        x = y
-    return x
 
 
 def _wide(x):
@@ -175,20 +155,54 @@ def _wide(x):
 
 
 @Kernel
+def window_sum(x, ksize, stride, pad, outs):
+    """The sums over windows."""
+    xp, dtype = backend.get_array_module(x), x.dtype
+    x = _wide(x)
+    for axis, slices in _axes(x.shape[2:], ksize, stride, pad, outs):
+        y = xp.zeros((*x.shape[: axis + 2], outs[axis], *x.shape[axis + 3 :]), x.dtype)
+        for inside, windows in slices:
+            y[windows] += x[inside]
+        x = y
+    return x.astype(dtype, copy=False)
+
+
+@Kernel
+def window_spread(y, ksize, stride, pad, dims):
+    """Adds each element of y to all elements of its window: the transpose of `window_sum`."""
+    xp, dtype = backend.get_array_module(y), y.dtype
+    y = _wide(y)
+    for axis, slices in reversed(list(_axes(dims, ksize, stride, pad, y.shape[2:]))):
+        x = xp.zeros((*y.shape[: axis + 2], dims[axis], *y.shape[axis + 3 :]), y.dtype)
+        for inside, windows in slices:
+            x[inside] += y[windows]
+        y = x
+    return y.astype(dtype, copy=False)
+
+
+@functools.lru_cache(256)
+def _counts(dims, ksize, stride, pad, outs):
+    """How many elements of each window are not padding, (1, 1, *outs)."""
+    return window_sum.reference(np.ones((1, 1, *dims)), ksize, stride, pad, outs)
+
+
+def _scale(a, dims, ksize, stride, pad, outs, counted):
+    """`a` (..., *outs) divided by the size of the window, or by how much of it is not padding."""
+    a = _wide(a)
+    if counted:
+        return a / backend.get_array_module(a).asarray(_counts(dims, ksize, stride, pad, outs), a.dtype)
+    return a * a.dtype.type(1 / prod(ksize))
+
+
+@Kernel
 def average_pool(x, ksize, stride, pad, outs, counted):
-    """The averages; with `counted`, of the elements that are not padding."""
-    y = _scale(_window_sums(_wide(x), ksize, stride, pad, outs), x.shape[2:], ksize, stride, pad, counted)
-    return y.astype(x.dtype, copy=False)
+    """The averages over windows; with `counted`, of the elements that are not padding."""
+    y = window_sum(_wide(x), ksize, stride, pad, outs)
+    return _scale(y, x.shape[2:], ksize, stride, pad, outs, counted).astype(x.dtype, copy=False)
 
 
 @Kernel
 def average_spread(gy, ksize, stride, pad, dims, counted):
     """The transpose of `average_pool`."""
-    xp = backend.get_array_module(gy)
-    gx = _scale(gy.astype('f') if gy.dtype.itemsize == 2 else gy.copy(), dims, ksize, stride, pad, counted)
-    for axis, slices in reversed(list(_axes(dims, ksize, stride, pad, gy.shape[2:]))):
-        wider = xp.zeros((*gx.shape[: axis + 2], dims[axis], *gx.shape[axis + 3 :]), gx.dtype)
-        for inside, windows in slices:
-            wider[inside] += gx[windows]
-        gx = wider
-    return gx.astype(gy.dtype, copy=False)
+    scaled = _scale(gy, dims, ksize, stride, pad, gy.shape[2:], counted)
+    return window_spread(scaled, ksize, stride, pad, dims).astype(gy.dtype, copy=False)

@@ -30,6 +30,11 @@ class ConvolutionNode(Bilinear):
         self.ndim = ndim
         self.stride, self.pad, self.dilate = as_tuple(stride, ndim), as_tuple(pad, ndim), as_tuple(dilate, ndim)
         self.groups = groups
+        for d in self.dilate:
+            if d <= 0:
+                raise ValueError(f'Dilate should be positive, but {d} is supplied.')
+        if any([p < 0 for p in self.pad]):
+            raise ValueError(f'pad must not be negative, but {self.pad} is supplied.')
 
     def forward(self, inputs):
         return self.run(*inputs),
@@ -41,7 +46,7 @@ class ConvolutionNode(Bilinear):
         return (gy.reshape(n * m, prod(outs)) @ np.ones_like(gy, shape=prod(outs))).reshape(n, m).sum(0)
 
     def _check_data_type_forward(self, in_data):
-        if not self._fits(*in_data):                          # then see in detail what is wrong, if anything is
+        if not 2 <= len(in_data) <= 3 or not self._fits(*in_data):           # then see in detail what is wrong, if anything is
             super()._check_data_type_forward(in_data)
 
     def _fits(self, *in_data):
@@ -107,7 +112,7 @@ class Deconvolution(ConvolutionNode):
             assert len(outsize) == ndim
             self.outs = tuple(outsize)
 
-    def _fits(self, y, W, b=None):
+    def _fits(self, *in_data):
         return self.shape is not None                         # a gradient
 
     def check_type_forward(self, in_types):

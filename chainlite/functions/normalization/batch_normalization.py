@@ -2,6 +2,8 @@
 
 Sergey Ioffe and Christian Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift, 2015.
 """
+import warnings
+
 from chainlite._fused import Fused
 from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
 from chainlite.functions.array.cast import cast
@@ -10,6 +12,11 @@ from chainlite.functions.math.basic_math import pow
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+
+_ONE_SAMPLE = (
+    'A batch with no more than one sample has been given to F.batch_normalization. F.batch_normalization will always output a zero tensor '
+    'for such batches. This could be caused by incorrect configuration in your code (such as running evaluation while '
+    'chainer.config.train=True), but could also happen in the last batch of training if non-repeating iterator is used.')
 
 
 class _Normalization(Fused):
@@ -80,6 +87,8 @@ class BatchNormalization(_Normalization):
 
     def forward_kernel(self, x, gamma, beta):
         self._set_axes(x, gamma)
+        if x.size == gamma.size:
+            warnings.warn(_ONE_SAMPLE, stacklevel=4)
         y, self.mean, self.var = batch_normalize(x, gamma, beta, self.axis, self.eps)
         self.inv_std = (self.var + self.var.dtype.type(self.eps)) ** -0.5
         self._update(x.size // max(gamma.size, 1))

@@ -1,0 +1,102 @@
+"""Rows of a table by their numbers."""
+import numpy as np
+
+from chainlite import backend
+from chainlite.configuration import config
+from chainlite.function_node import FunctionNode
+from chainlite.utils import type_check
+
+
+def _rows(x, W, ignore_label):
+    if ignore_label is None:
+        return W.take(x, axis=0)
+    xp = backend.get_array_module(W)
+    ignored = x == ignore_label
+    y = W.take(xp.where(ignored, 0, x), axis=0)
+    y[ignored] = 0
+    return y
+
+
+def _add_rows(x, gy, shape, dtype, ignore_label):
+    """An array of `shape` with gy's rows added to the rows numbered by x."""
+    xp = backend.get_array_module(gy)
+    x, gy = x.reshape(-1), gy.reshape(-1, shape[1])
+    if ignore_label is not None:
+        kept = x != ignore_label
+        x, gy = x[kept], gy[kept]
+    gW = xp.zeros(shape, 'f' if dtype.itemsize == 2 else dtype)
+    if xp is not np:
+        xp.add.at(gW, x, gy)
+    elif x.size:                                              # rows of the same number are brought together and summed
+        order = x.argsort(kind='stable')
+        x = x[order]
+        starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
+        gW[x[starts]] += np.add.reduceat(gy[order], starts, axis=0, dtype=gW.dtype)
+    return gW.astype(dtype, copy=False)
+
+
+class EmbedIDFunction(FunctionNode):
+    """From numbers and a table to the rows."""
+
+    def __init__(self, ignore_label=None):
+        self.ignore_label = ignore_label
+
+    def _check_data_type_forward(self, in_data):
+        if len(in_data) != 2 or in_data[0].dtype.kind != 'i' or in_data[1].dtype.kind != 'f' or in_data[1].ndim != 2:
+            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+
+    def check_type_forward(self, in_types):
+        type_check.expect(in_types.size() == 2)
+        x, W = in_types
+        type_check.expect(x.dtype.kind == 'i', W.dtype.kind == 'f', W.ndim == 2)
+
+    def forward(self, inputs):
+        x, W = inputs
+        self._w_shape, self._w_dtype = W.shape, W.dtype
+        if config.debug and not ((x >= 0) & (x < len(W)) | (x == self.ignore_label)).all():
+            raise ValueError('Each not ignored `x` value need to satisfy `0 <= x < len(W)`')
+        return _rows(x, W, self.ignore_label),
+
+    def select_retained(self, needs_grad):
+        if 1 in needs_grad:
+            self.retain_inputs((0,))
+
+    def backward(self, target_input_indexes, grad_outputs):
+        x, = self.get_retained_inputs()
+        gW, = EmbedIDGrad(self._w_shape, self.ignore_label).apply((x, *grad_outputs))
+        return tuple([gW if i == 1 else None for i in target_input_indexes])
+
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        return tuple([_add_rows(self.inputs[0].data, grad_outputs[0], self._w_shape, self._w_dtype, self.ignore_label) if i == 1 else None
+                      for i in target_input_indexes])
+
+
+class EmbedIDGrad(FunctionNode):
+    """From numbers and rows to the table that has the rows added up."""
+
+    def __init__(self, w_shape, ignore_label=None):
+        self.w_shape, self.ignore_label = w_shape, ignore_label
+
+    def forward(self, inputs):
+        x, gy = inputs
+        self.retain_inputs((0,))
+        return _add_rows(x, gy, self.w_shape, gy.dtype, self.ignore_label),
+
+    def backward(self, target_input_indexes, grad_outputs):
+        x, = self.get_retained_inputs()
+        ggy, = EmbedIDFunction(self.ignore_label).apply((x, *grad_outputs))
+        return tuple([ggy if i == 1 else None for i in target_input_indexes])
+
+
+def embed_id(x, W, ignore_label=None):
+    """Rows of W by their numbers.
+
+    Args:
+        x: int array of any shape: numbers of rows, from the end if negative.
+        W: float array (v, d), the table.
+        ignore_label: the number whose row is 0 and has no gradient, or None.
+
+    Returns:
+        Variable of x's shape and then d.
+    """
+    return EmbedIDFunction(ignore_label).apply((x, W))[0]
