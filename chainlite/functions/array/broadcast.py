@@ -40,6 +40,15 @@ def broadcast_to(x, shape):
 
 def broadcast(*args):
     """Broadcasts arrays together; a tuple of Variables unless there is one."""
-    shape = np.broadcast_shapes(*[as_variable(x).shape for x in args])
-    ys = tuple([broadcast_to(x, shape) for x in args])
+    xs = [as_variable(x) for x in args]
+    if not xs:
+        raise type_check.InvalidType('in_types.size > 0', '0 <= 0', function='Broadcast')
+    try:
+        shape = np.broadcast_shapes(*[x.shape for x in xs])
+    except ValueError:
+        type_check.expect_broadcast_shapes(
+            *[t.shape for t in type_check.get_types([x.array for x in xs], 'in_types', False)]
+        )
+        raise
+    ys = tuple([broadcast_to(x, shape) for x in xs])
     return ys[0] if len(ys) == 1 else ys

@@ -19,7 +19,6 @@ def expand_dims(x, axis):
     """Puts a new axis of length 1 at `axis` (from -ndim - 1 to ndim)."""
     x = as_variable(x)
     if not -x.ndim - 1 <= axis <= x.ndim:
-        raise type_check.InvalidType(
-            f'x.ndim >= {axis if axis >= 0 else -axis - 1}', f'{x.ndim} < {axis if axis >= 0 else -axis - 1}'
-        )
+        least = axis if axis >= 0 else -axis - 1
+        raise type_check.InvalidType(f'x.ndim >= {least}', f'{x.ndim} < {least}', function='ExpandDims')
     return ExpandDims(x.shape, axis).apply((x,))[0]

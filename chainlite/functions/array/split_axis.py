@@ -15,10 +15,12 @@ class SplitAxis(FunctionNode):
     """Cuts an array at places along an axis."""
 
     def __init__(self, indices_or_sections, axis):
-        if not isinstance(indices_or_sections, (int, np.integer, collections.abc.Iterable)):
-            raise TypeError('indices_or_sections must be integer or 1-D array')
+        if isinstance(indices_or_sections, str) or not isinstance(
+            indices_or_sections, (int, np.integer, collections.abc.Iterable)
+        ):
+            raise TypeError(f'indices_or_sections must be integer or 1-D array.\nActual: {type(indices_or_sections)}')
         if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim > 1:
-            raise TypeError('indices_or_sections must be integer or 1-D array')
+            raise TypeError('indices_or_sections must be 1-D sequence')
         self.sections = (
             indices_or_sections
             if isinstance(indices_or_sections, (int, np.integer))

@@ -1,8 +1,8 @@
 """Axes of length one taken away."""
 
 from chainlite._adjoint import adjoint_pair
+from chainlite.functions.array._axes import check_axis
 from chainlite.functions.array.reshape import _reshape_back
-from chainlite.utils import type_check
 from chainlite.variable import as_variable
 
 
@@ -21,6 +21,5 @@ def squeeze(x, axis=None):
         if not all(isinstance(a, int) for a in axis):
             raise TypeError('axis must be None, int or tuple of ints')
         for a in axis:
-            if not -x.ndim <= a < x.ndim:
-                raise type_check.InvalidType(f'x.ndim > {a}' if a >= 0 else f'x.ndim >= {-a}', f'x.ndim is {x.ndim}')
+            check_axis('Squeeze', a, x.ndim, 'in_types[0]')
     return Squeeze(x.shape, axis).apply((x,))[0]

@@ -2,6 +2,7 @@
 
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.expand_dims import expand_dims
+from chainlite.utils.type_check import InvalidType
 from chainlite.variable import as_variable
 
 
@@ -12,5 +13,12 @@ def stack(xs, axis=0):
         xs: sequence of arrays.
         axis: int, where the new axis stands in the result.
     """
-    xs = [expand_dims(as_variable(x), axis) for x in xs]
-    return concat(xs, axis)
+    xs = [as_variable(x) for x in xs]
+    if not xs:
+        raise InvalidType('in_types.size > 0', '0 <= 0', function='Stack')
+    for i, x in enumerate(xs):
+        if x.shape != xs[0].shape:
+            raise InvalidType(
+                f'in_types[{i}].shape == in_types[0].shape', f'{x.shape} != {xs[0].shape}', function='Stack'
+            )
+    return concat([expand_dims(x, axis) for x in xs], axis)

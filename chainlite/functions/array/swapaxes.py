@@ -1,12 +1,17 @@
 """Two axes exchanged."""
 
-from chainlite.functions.array.transpose import transpose
+from chainlite._adjoint import adjoint_pair
 from chainlite.variable import as_variable
 
 
+def _swapaxes(x, in_shape, axis1, axis2):
+    return x.swapaxes(axis1, axis2)
+
+
+Swapaxes, SwapaxesGrad = adjoint_pair('Swapaxes', _swapaxes, 'SwapaxesGrad', _swapaxes, __name__)
+
+
 def swapaxes(x, axis1, axis2):
-    """Exchanges two axes."""
+    """Exchanges two axes (ints)."""
     x = as_variable(x)
-    axes = list(range(x.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return transpose(x, tuple(axes))
+    return Swapaxes(x.shape, axis1, axis2).apply((x,))[0]

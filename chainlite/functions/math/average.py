@@ -4,7 +4,7 @@ import math
 
 from chainlite.functions.array.broadcast import broadcast_to
 from chainlite.functions.array.reshape import reshape
-from chainlite.functions.math.sum import _check_axis, sum
+from chainlite.functions.math.sum import check_axes, sum
 from chainlite.variable import as_variable, operations
 
 
@@ -13,30 +13,23 @@ def average(x, axis=None, weights=None, keepdims=False):
 
     Args:
         x: float array.
-        axis: int or tuple of ints; all axes if None.
-        weights: array of the shape of `x`, or of its length along `axis`; all equal if None.
+        axis: int or tuple of ints (an int if there are weights); all axes if None.
+        weights: float array of the length of `x` along `axis`, or one that broadcasts to `x`; all equal if None.
         keepdims: whether the axes stay, with length 1.
     """
     x = as_variable(x)
-    _check_axis(axis, x.ndim)
-    axes = (
-        tuple(range(x.ndim))
-        if axis is None
-        else tuple(a % x.ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
-    )
+    check_axes('Mean', axis, x.ndim)
     if weights is None:
-        return sum(x, axes, keepdims) * (1.0 / max(1, math.prod([x.shape[a] for a in axes])))
+        axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        return sum(x, axis, keepdims) * (1.0 / max(1, math.prod([x.shape[a] for a in axes])))
+    if isinstance(axis, tuple) and len(axis) > 1:
+        raise ValueError('tuple axis is not supported when weights is given')
     weights = as_variable(weights)
-    if weights.shape != x.shape and weights.ndim != len(axes):
-        raise ValueError(
-            f'weights must have the shape of x, {x.shape}, or one axis for each in axis={axis}; '
-            f'its shape is {weights.shape}'
-        )
-    if weights.shape != x.shape:
-        weights = reshape(weights, tuple([x.shape[a] if a in axes else 1 for a in range(x.ndim)]))
-        weights = broadcast_to(weights, x.shape)
-    total = sum(weights, axes, keepdims)
-    return sum(x * weights, axes, keepdims) / total
+    if axis is not None and weights.shape != x.shape:
+        axis = (axis[0] if isinstance(axis, tuple) else axis) % x.ndim
+        weights = reshape(weights, tuple([n if a == axis else 1 for a, n in enumerate(x.shape)]))
+    weights = broadcast_to(weights, x.shape)
+    return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
 
 
 def mean(x, axis=None, weights=None, keepdims=False):

@@ -1,22 +1,25 @@
 """Arithmetic operators.
 
-Arrays broadcast. A scalar takes the dtype of the array beside it. Floor division is not differentiable.
+Arrays broadcast. A scalar or an array takes the dtype of the Variable beside it; two Variables must have one dtype.
+Floor division is not differentiable.
 """
 
 import numpy as np
 
 from chainlite import backend
-from chainlite._elementwise import constant_text, elementwise
+from chainlite._elementwise import _sum_to, constant_text, elementwise
 from chainlite.function_node import FunctionNode
-from chainlite.variable import Variable, operations
+from chainlite.variable import Variable, as_array, operations
 
-_ANY = 'lhs: *, rhs: *'
+_ANY, _FLOAT = 'lhs: *, rhs: =lhs', 'lhs: f, rhs: =lhs'
 
 
-def _operand(value):
-    """What may stand beside a Variable: a Variable or an array."""
-    if isinstance(value, (Variable, *backend.get_array_types())):
+def _operand(x, value):
+    """What stands beside x: a Variable of the same dtype, or an array, which takes that dtype."""
+    if isinstance(value, Variable):
         return value
+    if isinstance(value, backend.get_array_types()):
+        return value if value.dtype == x.dtype else value.astype(x.dtype)
     raise TypeError(f'Value must be a scalar, `numpy.ndarray`, `cupy.ndarray` or a `Variable`.\nActual: {type(value)}')
 
 
@@ -45,7 +48,7 @@ def SubFromConstant(x, *, value):
     return value - x
 
 
-@elementwise(label='_ * _', check=_ANY)
+@elementwise(label='_ * _', check=_FLOAT)
 def Mul(lhs, rhs):
     return lhs * rhs
 
@@ -55,22 +58,22 @@ def MulConstant(x, *, value):
     return x * value
 
 
-@elementwise(label='_ / _', check=_ANY)
+@elementwise(label='_ / _', check=_FLOAT)
 def Div(lhs, rhs):
     return lhs / rhs
 
 
-@elementwise(label='{value} / _', check='x: *')
+@elementwise(label='{value} / _', check='x: f')
 def DivFromConstant(x, *, value):
     return value / x
 
 
-@elementwise(label='_ ** _', check=_ANY)
+@elementwise(label='_ ** _', check=_FLOAT)
 def PowVarVar(lhs, rhs):
     return lhs**rhs
 
 
-@elementwise(label='_ ** {value}', check='x: *')
+@elementwise(label='_ ** {value}', check='x: f')
 def PowVarConst(x, *, value):
     return x**value
 
@@ -91,34 +94,36 @@ def Absolute(x):
 
 
 class MultiAdd(FunctionNode):
-    """Sum of several arrays of one shape."""
+    """Sum of several arrays, which broadcast."""
 
-    def check_type_forward(self, in_types):
-        for in_type in in_types:
-            if in_type.shape != in_types[0].shape or in_type.dtype != in_types[0].dtype:
-                raise ValueError
-
+    check = '*x: *'
     label = '_ + ... + _'
 
     def forward(self, inputs):
         y = inputs[0] + inputs[1]
         for x in inputs[2:]:
-            y += x
+            if x.shape == y.shape:
+                y += x
+            else:
+                y = y + x
         return (y if isinstance(y, type(inputs[0])) else np.asarray(y),)
 
     def backward(self, target_input_indexes, grad_outputs):
-        return grad_outputs * len(target_input_indexes)
+        return tuple([operations.sum_to(grad_outputs[0], self.inputs[i].shape) for i in target_input_indexes])
 
-    backward_arrays = backward
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        return tuple([_sum_to(grad_outputs[0], self.inputs[i]) for i in target_input_indexes])
 
 
 def add(*xs):
     """Sum of two or more arrays, which broadcast (or of an array and a scalar)."""
+    if len(xs) == 1:
+        return xs[0]
     if len(xs) == 2:
         lhs, rhs = xs
         if np.isscalar(rhs):
             return AddConstant(value=rhs).apply((lhs,))[0]
-        return Add().apply((lhs, _operand(rhs)))[0]
+        return Add().apply((lhs, _operand(lhs, rhs)))[0]
     return MultiAdd().apply(xs)[0]
 
 
@@ -126,59 +131,65 @@ def sub(self, rhs):
     """`self - rhs`."""
     if np.isscalar(rhs):
         return AddConstant(value=-rhs).apply((self,))[0]
-    return Sub().apply((self, _operand(rhs)))[0]
+    return Sub().apply((self, _operand(self, rhs)))[0]
 
 
 def rsub(self, rhs):
     """`rhs - self`."""
     if np.isscalar(rhs):
         return SubFromConstant(value=rhs).apply((self,))[0]
-    return Sub().apply((_operand(rhs), self))[0]
+    return Sub().apply((_operand(self, rhs), self))[0]
 
 
 def mul(self, rhs):
     """Elementwise product."""
     if np.isscalar(rhs):
         return MulConstant(value=rhs).apply((self,))[0]
-    return Mul().apply((self, _operand(rhs)))[0]
+    return Mul().apply((self, _operand(self, rhs)))[0]
 
 
 def div(self, rhs):
     """`self / rhs`."""
     if np.isscalar(rhs):
         return MulConstant(value=1.0 / rhs).apply((self,))[0]
-    return Div().apply((self, _operand(rhs)))[0]
+    return Div().apply((self, _operand(self, rhs)))[0]
 
 
 def rdiv(self, rhs):
     """`rhs / self`."""
     if np.isscalar(rhs):
         return DivFromConstant(value=rhs).apply((self,))[0]
-    return Div().apply((_operand(rhs), self))[0]
+    return Div().apply((_operand(self, rhs), self))[0]
 
 
 def floordiv(self, rhs):
     """`self // rhs`, without a gradient."""
-    return Variable(np.asarray(self.array // (rhs.array if isinstance(rhs, Variable) else rhs)), requires_grad=False)
+    return _floor_divide(self, self, rhs)
 
 
 def rfloordiv(self, rhs):
     """`rhs // self`, without a gradient."""
-    return Variable(np.asarray((rhs.array if isinstance(rhs, Variable) else rhs) // self.array), requires_grad=False)
+    return _floor_divide(self, rhs, self)
+
+
+def _floor_divide(x, lhs, rhs):
+    lhs, rhs = (a if np.isscalar(a) else _operand(x, a) for a in (lhs, rhs))
+    y = np.asarray(as_array(lhs) // as_array(rhs)) if x.xp is np else as_array(lhs) // as_array(rhs)
+    return Variable(y.astype(x.dtype, copy=False), requires_grad=False)
 
 
 def pow(self, rhs):
     """`self ** rhs`."""
     if np.isscalar(rhs):
         return PowVarConst(value=rhs).apply((self,))[0]
-    return PowVarVar().apply((self, _operand(rhs)))[0]
+    return PowVarVar().apply((self, _operand(self, rhs)))[0]
 
 
 def rpow(self, rhs):
     """`rhs ** self`."""
     if np.isscalar(rhs):
         return PowConstVar(value=rhs).apply((self,))[0]
-    return PowVarVar().apply((_operand(rhs), self))[0]
+    return PowVarVar().apply((_operand(self, rhs), self))[0]
 
 
 def neg(self):

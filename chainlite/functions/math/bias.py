@@ -1,5 +1,6 @@
 """Addition along given axes."""
 
+from chainlite.configuration import config
 from chainlite.functions.array.broadcast import broadcast_to
 from chainlite.functions.array.reshape import reshape
 from chainlite.variable import as_variable
@@ -8,10 +9,8 @@ from chainlite.variable import as_variable
 def aligned(x, y, axis):
     """`y` broadcast to the shape of `x`, its first axis standing at `axis` of `x`."""
     x, y = as_variable(x), as_variable(y)
-    end = x.ndim if axis < 0 and axis + y.ndim == 0 else axis + y.ndim
-    assert x.shape[axis:end] == y.shape, f'the shape of y, {y.shape}, is not that of x, {x.shape}, from axis {axis} on'
-    after = x.ndim - y.ndim - axis % max(x.ndim, 1)
-    return broadcast_to(reshape(y, (1,) * (x.ndim - y.ndim - after) + y.shape + (1,) * after), x.shape)
+    assert not config.debug or x.shape[axis : axis + y.ndim] == y.shape, 'the axes of y must be some of x'
+    return broadcast_to(reshape(y, y.shape + (1,) * (x.ndim - axis - y.ndim)), x.shape)
 
 
 def bias(x, y, axis=1):

@@ -22,12 +22,12 @@ def clip(x, x_min, x_max):
         x_min, x_max: floats, or None for no limit.
 
     Raises:
-        ValueError: both limits are None.
-        AssertionError: x_min is not smaller than x_max.
+        ValueError: both limits are None, or x_min is not less than x_max.
     """
     if x_min is None and x_max is None:
-        raise ValueError('x_min and x_max cannot be both None')
+        raise ValueError('must set either max or min')
     x_min = -float('inf') if x_min is None else x_min
     x_max = float('inf') if x_max is None else x_max
-    assert x_min < x_max, f'clip needs x_min < x_max, not {x_min} and {x_max}'
+    if not x_min < x_max:
+        raise ValueError('x_min must be less than x_max.')
     return Clip(x_min=x_min, x_max=x_max).apply((x,))[0]

@@ -1,7 +1,7 @@
 """Logarithm of a sum of exponentials."""
 
 from chainlite.functions.math.exponential import exp, log
-from chainlite.functions.math.sum import _check_axis, sum
+from chainlite.functions.math.sum import check_axes, sum
 from chainlite.variable import Variable, as_variable
 
 
@@ -13,8 +13,7 @@ def logsumexp(x, axis=None):
         axis: int or tuple of ints; all axes if None.
     """
     x = as_variable(x)
-    _check_axis(axis, x.ndim)
-    axis = tuple(axis) if isinstance(axis, list) else axis
+    check_axes('LogSumExp', axis, x.ndim)
     top = x.array.max(axis=axis, keepdims=True)
     top[~(abs(top) < float('inf'))] = 0  # an infinite maximum would give NaN
     y = log(sum(exp(x - Variable(top, requires_grad=False)), axis))

@@ -5,7 +5,7 @@ import numpy as np
 from chainlite import backend
 from chainlite.function_node import FunctionNode
 from chainlite.functions.math.basic_math import Mul
-from chainlite.functions.math.sum import SumGrad, _check_axis
+from chainlite.functions.math.sum import SumGrad, check_axes
 from chainlite.variable import Variable, as_variable
 
 
@@ -49,7 +49,7 @@ class IndexSelector(FunctionNode):
 
     def __init__(self, axis=None):
         if axis is not None and not isinstance(axis, (int, np.integer)):
-            raise TypeError('axis must be int or None')
+            raise TypeError('None or int are required')
         self.axis = axis
 
     def forward(self, inputs):
@@ -88,15 +88,22 @@ def min(x, axis=None, keepdims=False):
 
 def argmax(x, axis=None):
     """Index (int32) of the first largest element along an axis, or in the flattened array."""
-    return ArgMax(axis).apply((x,))[0]
+    return _select_index(ArgMax, x, axis)
 
 
 def argmin(x, axis=None):
     """Index (int32) of the first smallest element along an axis, or in the flattened array."""
-    return ArgMin(axis).apply((x,))[0]
+    return _select_index(ArgMin, x, axis)
 
 
 def _select(node, x, axis, keepdims):
     x = as_variable(x)
-    _check_axis(axis, x.ndim)
-    return node(tuple(axis) if isinstance(axis, list) else axis, keepdims).apply((x,))[0]
+    check_axes(node.__name__, axis, x.ndim)
+    return node(axis, keepdims).apply((x,))[0]
+
+
+def _select_index(node, x, axis):
+    x = as_variable(x)
+    function = node(axis)
+    check_axes(node.__name__, axis, x.ndim)
+    return function.apply((x,))[0]

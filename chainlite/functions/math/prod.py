@@ -9,7 +9,7 @@ from chainlite.functions.array.flip import flip
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.array.transpose import transpose
 from chainlite.functions.math.cumprod import cumprod, shifted
-from chainlite.functions.math.sum import _check_axis
+from chainlite.functions.math.sum import check_axes
 from chainlite.variable import as_variable
 
 
@@ -52,5 +52,5 @@ def prod(x, axis=None, keepdims=False):
         keepdims: whether the axes multiplied over stay, with length 1.
     """
     x = as_variable(x)
-    _check_axis(axis, x.ndim)
+    check_axes('Prod', axis, x.ndim)
     return Prod(axis, keepdims).apply((x,))[0]

@@ -74,7 +74,7 @@ class CooMatMul(FunctionNode):
         batch = (xp.arange(len(self.row))[:, None],) if self.row.ndim == 2 else ()
         there = (self.row >= 0).astype(sp.dtype)
         row, col = xp.maximum(self.row, 0), xp.maximum(self.col, 0)
-        g = sum(get_item(gy, (*batch, row)) * get_item(dn, (*batch, col)), -1)
+        g = sum(get_item(gy, (*batch, row)) * cast(get_item(dn, (*batch, col)), gy.dtype), -1)
         return cast(g, sp.dtype) * there
 
 

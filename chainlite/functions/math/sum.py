@@ -4,6 +4,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.utils.type_check import InvalidType
 from chainlite.variable import as_variable, operations
 
 
@@ -56,8 +57,8 @@ def sum(x, axis=None, keepdims=False):
         keepdims: whether the axes summed over stay, with length 1.
     """
     x = as_variable(x)
-    _check_axis(axis, x.ndim)
-    return Sum(x.shape, tuple(axis) if isinstance(axis, list) else axis, keepdims).apply((x,))[0]
+    check_axes('Sum', axis, x.ndim)
+    return Sum(x.shape, axis, keepdims).apply((x,))[0]
 
 
 def sum_to(x, shape):
@@ -68,18 +69,21 @@ def sum_to(x, shape):
     return SumTo(x.shape, shape).apply((x,))[0]
 
 
-def _check_axis(axis, ndim):
+def check_axes(label, axis, ndim):
+    """Raises unless `axis` is None, an axis of an array or a tuple of different ones; InvalidType names `label`."""
     if axis is None:
         return
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = axis if isinstance(axis, tuple) else (axis,)
     if not all(isinstance(a, (int, np.integer)) for a in axes):
-        raise TypeError(
-            'axis must be int, tuple of ints or None'
-            if not isinstance(axis, (tuple, list))
-            else 'tuple elements must be int'
-        )
-    if len({a % ndim if ndim else a for a in axes}) != len(axes):
+        raise TypeError('None, int or tuple of int are required')
+    if len(set(axes)) != len(axes):
         raise ValueError('duplicate value in axis: ({})'.format(', '.join(map(str, axes))))
+    for a in axes:
+        least = a if a >= 0 else -a - 1
+        if ndim <= least:
+            raise InvalidType(f'x.ndim > {least}', f'{ndim} <= {least}', function=label)
+    if len({a % ndim for a in axes}) != len(axes):
+        raise ValueError("duplicate value in 'axis'")
 
 
 operations.__dict__.update(sum=sum, sum_to=sum_to)
