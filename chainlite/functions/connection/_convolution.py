@@ -61,8 +61,7 @@ class ConvolutionNode(Bilinear):
 
     def _check_bias(self, b, x, size):
         if b is not None:
-            if self.ndim == 2:
-                type_check.expect(b.dtype == x.dtype)
+            type_check.expect(b.dtype == x.dtype if self.ndim == 2 else b.dtype.kind == 'f')
             type_check.expect(b.ndim == 1, b.shape[0] == size)
 
 

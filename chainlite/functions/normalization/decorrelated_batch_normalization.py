@@ -50,7 +50,8 @@ class DecorrelatedBatchNormalization(Fused):
         covariance += xp.eye(g.shape[1], dtype=g.dtype) * g.dtype.type(self.eps)
         values, vectors = xp.linalg.eigh(covariance)
         projection = xp.matmul(vectors / xp.sqrt(values)[:, None], vectors.swapaxes(1, 2))
-        for running, value in (self.running_mean, mean[:, :, 0]), (self.running_projection, projection):
+        unbiased = projection * g.dtype.type(g.shape[2] / max(g.shape[2] - 1, 1))
+        for running, value in (self.running_mean, mean[:, :, 0]), (self.running_projection, unbiased):
             if running is not None:
                 running *= self.decay
                 running += ((1 - self.decay) * value).astype(running.dtype, copy=False)

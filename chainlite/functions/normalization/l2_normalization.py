@@ -25,15 +25,15 @@ class NormalizeL2(Fused):
     def forward_kernel(self, x):
         xp = backend.get_array_module(x)
         wide, = self._wide(x)
-        norm = xp.sqrt((wide * wide).sum(axis=self.axis, keepdims=True))
-        return (wide / (norm + norm.dtype.type(self.eps))).astype(x.dtype, copy=False), norm
+        norm = xp.asarray(xp.sqrt((wide * wide).sum(axis=self.axis, keepdims=True)))
+        return xp.asarray(wide / (norm + norm.dtype.type(self.eps)), x.dtype), norm
 
     def backward_kernel(self, norm, gy, x):
         xp = backend.get_array_module(x)
         g, wide = self._wide(gy, x)
         divisor = norm + norm.dtype.type(self.eps)
         along = (g * wide).sum(axis=self.axis, keepdims=True) / (xp.where(norm == 0, norm.dtype.type(1), norm) * divisor * divisor)
-        return (g / divisor - wide * along).astype(gy.dtype, copy=False),
+        return xp.asarray(g / divisor - wide * along, gy.dtype),
 
     def formula(self, x):
         squares = sum(x * x, self.axis, keepdims=True)
