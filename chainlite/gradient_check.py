@@ -10,6 +10,7 @@ import numpy
 
 from chainlite import backend
 from chainlite.backends import cuda
+from chainlite.configuration import config, using_config
 from chainlite.function_node import FunctionNode, grad
 from chainlite.variable import Variable
 
@@ -381,9 +382,11 @@ class _CheckBackward:
             return tuple(y.array for y in _as_tuple(self.func(*[Variable(x) for x in xs])))
 
         try:
-            (gradient,) = numerical_grad(
-                f, (t,), self.gys, self.eps, self.detect_nondifferentiable, diff_atol=0, diff_rtol=self.rtol
-            )
+            # arrays that the function holds are not cast with its inputs, so that their dtypes may differ
+            with using_config('type_check', config.type_check and self.dtype is None):
+                (gradient,) = numerical_grad(
+                    f, (t,), self.gys, self.eps, self.detect_nondifferentiable, diff_atol=0, diff_rtol=self.rtol
+                )
         finally:
             for p, array in zip(self.params, originals):
                 p.array = array
