@@ -45,7 +45,7 @@ ON_USE = {'cupy', 'google', 'h5py', 'matplotlib', 'ml_dtypes', 'multiprocessing'
 IMPORT = """
 import sys, time, numpy
 before = time.process_time()
-import chainlite, chainlite.functions, chainlite.links, chainlite.optimizers, chainlite.training, chainlite.datasets
+import chainlite, chainlite.functions, chainlite.links, chainlite.optimizers
 print(time.process_time() - before, *sys.modules)
 """
 

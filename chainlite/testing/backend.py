@@ -3,7 +3,7 @@
 import contextlib
 import functools
 
-import chainlite.backend
+from chainlite.backend import get_device
 from chainlite.backends import cuda
 from chainlite.configuration import using_config
 from chainlite.testing import _bundle, attr
@@ -48,7 +48,7 @@ class BackendConfig:
     def device(self):
         """The device."""
         if self._device is None:
-            self._device = chainlite.backend.get_device(self._specifier())
+            self._device = get_device(self._specifier())
         return self._device
 
     def _specifier(self):
