@@ -46,9 +46,8 @@ def broadcast(*args):
     try:
         shape = np.broadcast_shapes(*[x.shape for x in xs])
     except ValueError:
-        type_check.expect_broadcast_shapes(
-            *[t.shape for t in type_check.get_types([x.array for x in xs], 'in_types', False)]
-        )
-        raise
+        lines = [f'in_types[{i}].shape = {x.shape}' for i, x in enumerate(xs)]
+        text = '\n'.join(['cannot broadcast inputs of the following shapes:', *lines])
+        raise type_check.InvalidType('', '', text) from None
     ys = tuple([broadcast_to(x, shape) for x in xs])
     return ys[0] if len(ys) == 1 else ys

@@ -26,6 +26,7 @@ class SpecialFunction(FunctionNode):
 
     check = 'x: f'
     name = None  # in scipy.special
+    fallback = None  # a function of floats, for where SciPy is missing
 
     @property
     def label(self):
@@ -34,8 +35,13 @@ class SpecialFunction(FunctionNode):
     def forward(self, inputs):
         self.retain_inputs(tuple(range(len(inputs))))
         x = inputs[-1]
-        # SciPy computes float16 in float32, and gives scalars for arrays without axes.
-        y = special(self.name, *inputs).astype(x.dtype, copy=False)
+        try:
+            y = special(self.name, *inputs)
+        except ImportError:
+            if self.fallback is None:
+                raise
+            y = np.vectorize(self.fallback, otypes=[x.dtype])(x)
+        y = y.astype(x.dtype, copy=False)
         return (np.asarray(y) if isinstance(x, np.ndarray) else y,)
 
     def backward(self, target_input_indexes, grad_outputs):

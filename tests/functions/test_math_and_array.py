@@ -1,0 +1,171 @@
+"""What the samples do not show: bad input, mixed dtypes, and what is exact at the edges."""
+
+import operator
+
+import numpy as np
+import pytest
+
+import chainlite
+from chainlite import functions as F
+from chainlite.utils.type_check import InvalidType
+
+X = np.arange(12, dtype='f').reshape(3, 4)
+X3 = np.arange(24, dtype='f').reshape(2, 3, 4)
+ONES = np.ones((3, 3), 'f')
+IMAGES = np.zeros((2, 4, 3, 3), 'f')
+INTS = np.arange(4)
+
+# The errors are Chainer's, texts too where it has one.
+BAD = [
+    (lambda: F.as_strided(X, (2, 2), (4,)), ValueError, 'strides, if given, must be the same length as shape'),
+    (lambda: F.as_strided(X, (2, 2), (4, 1), -1), ValueError, 'Out of buffer: too small index was specified'),
+    (lambda: F.as_strided(X, (20, 2), (4, 1)), ValueError, 'Out of buffer: too large index was specified'),
+    (lambda: F.broadcast(), InvalidType, 'in_types.size > 0'),
+    (lambda: F.broadcast(X, X[:2]), InvalidType, 'cannot broadcast inputs of the following shapes'),
+    (lambda: F.broadcast_to(X, (2, 4)), InvalidType, 'BroadcastTo'),
+    (lambda: F.broadcast_to(X, (3,)), InvalidType, r'x.ndim <= len\(shape\)'),
+    (lambda: F.depth2space(X, 2), InvalidType, 'x.ndim == 4'),
+    (lambda: F.depth2space(IMAGES, 3), ValueError, 'number of channels, 4, must be divisible'),
+    (lambda: F.space2depth(IMAGES, 2), ValueError, 'height and width, 3 and 3, must be divisible'),
+    (lambda: F.diagonal(INTS), InvalidType, 'x.ndim > 1'),
+    (lambda: F.diagonal(X, 0, 0, 0), ValueError, 'axis1 and axis2 cannot be the same'),
+    (lambda: F.dstack([]), InvalidType, 'in_types.size > 0'),
+    (lambda: F.hstack([X, X[:2]]), InvalidType, r'x0.shape\[0\] == x1.shape\[0\]'),
+    (lambda: F.vstack([X, X[:, :2]]), InvalidType, r'shape\[1\]'),
+    (lambda: F.vstack([X, X.astype('d')]), InvalidType, 'dtype'),
+    (lambda: F.stack([X, X[:2]]), InvalidType, r'in_types\[1\].shape == in_types\[0\].shape'),
+    (lambda: F.stack([X, X], 3), InvalidType, 'ndim >= 3'),
+    (lambda: F.flip(X, 'a'), TypeError, 'axis must be int'),
+    (lambda: F.flip(X, 2), InvalidType, 'x.ndim > 2'),
+    (lambda: F.flip(X, -3), InvalidType, 'x.ndim >= 3'),
+    (lambda: F.fliplr(INTS), InvalidType, 'FlipLR'),
+    (lambda: F.moveaxis(X3, (0, 1), (1,)), ValueError, 'must have the same number of elements'),
+    (lambda: F.moveaxis(X3, (0, 0), (1, 2)), ValueError, 'repeated axis in `source` argument'),
+    (lambda: F.moveaxis(X3, 'a', 0), TypeError, 'source'),
+    (lambda: F.moveaxis(X3, 0, 5), InvalidType, 'x.ndim > 5'),
+    (lambda: F.pad_sequence([X, X[:2]], length=2), InvalidType, r'x0.shape\[0\] <= 2'),
+    (lambda: F.permutate(X, np.array([2.0, 0])), ValueError, 'indices should be a one-dimensional int array'),
+    (lambda: F.repeat(X, [1, 2, 3], 0), TypeError, 'repeats must be int or tuple of ints'),
+    (lambda: F.repeat(X, -1), ValueError, 'all elements in repeats must be zero or larger'),
+    (lambda: F.repeat(X, 2, 'a'), TypeError, 'axis must be int or None'),
+    (lambda: F.rollaxis(X3, 3), InvalidType, 'x.ndim > 3'),
+    (lambda: F.rollaxis(X3, 1, 4), InvalidType, 'x.ndim >= 4'),
+    (lambda: F.rollaxis(X3, 0, 1.0), TypeError, 'start must be int'),
+    (lambda: F.scatter_add(X, 0, X), ValueError, 'Chainer does not support automatic broadcasting of variables.'),
+    (lambda: F.select_item(X, np.array([0, 1])), InvalidType, r'x.shape\[0\] == t.shape\[0\]'),
+    (lambda: F.separate(X, 2), InvalidType, 'x.ndim > 2'),
+    (lambda: F.squeeze(X3, 0), ValueError, 'cannot select an axis to squeeze out'),
+    (lambda: F.squeeze(X3, 'a'), TypeError, 'axis must be None, int or tuple of ints'),
+    (lambda: F.squeeze(X3, 5), InvalidType, 'ndim > 5'),
+    (lambda: F.tile(X, [2, 2]), TypeError, 'reps must be int or tuple of ints'),
+    (lambda: F.tile(X, (2, -1)), ValueError, 'All elements in reps must be zero or larger'),
+    (lambda: F.transpose_sequence([X[:2], X]), InvalidType, r'in_types\[0\].shape\[0\] >= in_types\[1\].shape\[0\]'),
+    (lambda: F.split_axis(X, 3, 1), InvalidType, 'sections == 0'),
+    (lambda: F.split_axis(X, 2.0, 0), TypeError, 'indices_or_sections must be integer or 1-D array'),
+    (lambda: F.spatial_transformer_grid(X, (4, 5)), InvalidType, 'SpatialTransformerGrid'),
+    (lambda: F.sum(X, 2), InvalidType, 'x.ndim > 2'),
+    (lambda: F.sum(X, (0, 0)), ValueError, r'duplicate value in axis: \(0, 0\)'),
+    (lambda: F.sum(X, (0, -2)), ValueError, "duplicate value in 'axis'"),
+    (lambda: F.max(X, [0]), TypeError, 'None, int or tuple of int are required'),
+    (lambda: F.prod(X, (0, 'a')), TypeError, 'None, int or tuple of int are required'),
+    (lambda: F.logsumexp(X, -3), InvalidType, 'x.ndim > 2'),
+    (lambda: F.argmax(X, (0, 1)), TypeError, 'None or int are required'),
+    (lambda: F.argmin(X, 2), InvalidType, 'ndim > 2'),
+    (lambda: F.average(X, 2), InvalidType, 'x.ndim > 2'),
+    (lambda: F.average(X, (0, 1), X), ValueError, 'tuple axis is not supported when weights is given'),
+    (lambda: F.clip(X, 1, 1), ValueError, 'x_min must be less than x_max.'),
+    (lambda: F.clip(X, None, None), ValueError, 'must set either max or min'),
+    (lambda: F.cumsum(X, 'a'), TypeError, 'axis must be int or None'),
+    (lambda: F.cumprod(X, 2), InvalidType, 'x.ndim > 2'),
+    (lambda: F.cholesky(-ONES), np.linalg.LinAlgError, 'not positive definite'),
+    (lambda: F.inv(ONES), ValueError, 'Input has singular matrices.'),
+    (lambda: F.inv(X), InvalidType, r'a.shape\[0\] == a.shape\[1\]'),
+    (lambda: F.batch_det(ONES), InvalidType, 'x.ndim == 3'),
+    (lambda: F.bias(X, X[:, 0]), InvalidType, 'BroadcastTo'),
+    (lambda: F.einsum(), ValueError, 'No input operands'),
+    (lambda: F.einsum('ij', X, X), ValueError, 'Number of einsum subscripts must be equal to the number of operands.'),
+    (lambda: F.einsum('ij,jk->ik', X, X), InvalidType, r'x0.shape\[1\] == x1.shape\[0\]'),
+    (lambda: F.einsum('ij->ijk', X), ValueError, 'Output character k did not appear in the input'),
+    (lambda: F.einsum('ij->ii', X), ValueError, "output subscript 'i' multiple times"),
+    (lambda: F.einsum('i1', X), ValueError, 'Character 1 is not a valid symbol.'),
+    (lambda: F.einsum('i...->', X), ValueError, 'einsum should not support summing over Ellipsis'),
+    (lambda: F.einsum('...i,...i', X, X[:1]), InvalidType, 'EinSum'),
+    (lambda: F.tensordot(X, X, 3), ValueError, r'dot-axes count \(3\)'),
+    (lambda: F.tensordot(X, X, ([0], [1])), ValueError, 'shape mismatch'),
+    (lambda: F.tensordot(X, X, ([0, 1], [0])), ValueError, 'axes count mismatch'),
+    (lambda: F.tensordot(X, X, 1.0), TypeError, 'axes'),
+    (lambda: F.sparse_matmul(X, X), ValueError, 'This combination of type of inputs is not supported.'),
+    (lambda: F.fft((X, X.astype('d'))), InvalidType, 'dtype'),
+    (lambda: chainlite.Variable(X) + [1, 2], TypeError, 'Value must be a scalar'),
+    (lambda: chainlite.Variable(X) + chainlite.Variable(X.astype('d')), InvalidType, 'dtype'),
+    (lambda: chainlite.Variable(X) + X[:2], InvalidType, 'cannot broadcast inputs of the following shapes'),
+    (lambda: chainlite.Variable(INTS) * INTS, InvalidType, 'dtype.kind == f'),
+]
+
+
+@pytest.mark.parametrize('call, error, text', BAD)
+def test_bad_input_is_refused(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
+
+
+@pytest.mark.parametrize(
+    'op', [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.floordiv]
+)
+@pytest.mark.parametrize('dtype', ['e', 'f', 'd'])
+@pytest.mark.parametrize('other', [np.ones(3, 'd'), np.ones(3, 'l'), np.array(2.0), np.float64(2), 2, 2.5, True])
+def test_other_operand_takes_the_dtype_of_the_variable(op, dtype, other):
+    x = chainlite.Variable(np.array([1, 2, 3], dtype))
+    for y, expected in [(op(x, other), op(x.array, other)), (op(other, x), op(other, x.array))]:
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y.array, expected.astype(dtype), rtol=2e-3)
+
+
+def test_debug_mode_checks_labels_and_axes():
+    with chainlite.using_config('debug', True):
+        with pytest.raises(ValueError, match='Each label `t` need to satisfy `0 <= t < x.shape'):
+            F.select_item(X, np.array([0, 1, 4]))
+        with pytest.raises(AssertionError):
+            F.scale(X, X[:, 0])
+
+
+def test_gradient_of_a_repeated_index_adds_up():
+    x = chainlite.Variable(np.zeros(3, 'f'))
+    y = x[[0, 2, 0]]
+    y.grad = np.array([1, 2, 4], 'f')
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [5, 0, 2])
+
+
+def test_as_strided_sees_the_memory_of_a_view():
+    memory = np.arange(8, dtype='f')
+    x = chainlite.Variable(memory[2:6])
+    np.testing.assert_array_equal(F.as_strided(x, (3,), (2,), 1).array, [1, 3, 5])
+    y = F.as_strided(x, (3,), (2,), 1)
+    y.grad = np.ones(3, 'f')
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [0, 1, 0, 1])
+
+
+def test_special_functions_say_what_they_need(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'scipy.special', None)
+    with pytest.raises(ImportError, match='SciPy is not available'):
+        F.digamma(X + 1)
+    import math
+
+    x = np.linspace(-3, 3, 7)
+    for name, function in [('erf', math.erf), ('erfc', math.erfc), ('ndtr', lambda v: math.erfc(-v / 2**0.5) / 2)]:
+        np.testing.assert_allclose(getattr(F, name)(x).array, [function(v) for v in x], rtol=1e-12)
+
+
+def test_log_ndtr_without_scipy_agrees_with_it(monkeypatch):
+    x = np.concatenate([np.linspace(-60, 10, 141), [-29.9, -30.1]])
+    expected = F.log_ndtr(x).array
+    monkeypatch.setitem(__import__('sys').modules, 'scipy.special', None)
+    np.testing.assert_allclose(F.log_ndtr(x).array, expected, rtol=1e-5)
+
+
+def test_products_with_zeros_have_gradients():
+    x = chainlite.Variable(np.array([2, 0, 3, 5], 'd'))
+    F.prod(x).backward()
+    np.testing.assert_array_equal(x.grad, [0, 30, 0, 0])
