@@ -58,7 +58,7 @@ class SpectralNormalization(WeightHook):
             matrix = backend.CpuDevice().send(self.reshape_W(weight.array))
             singular_values = numpy.linalg.svd(matrix.astype(numpy.float64), compute_uv=False)
             with link.init_scope():
-                link.gamma = Parameter(singular_values[0].astype(weight.dtype), ())
+                link.gamma = Parameter(numpy.array(singular_values[0], weight.dtype))
 
     def deleted(self, link):
         delattr(link, self.vector_name)

@@ -21,6 +21,10 @@ from chainlite.links.connection.scale import Scale
 from chainlite.links.loss.hierarchical_softmax import BinaryHierarchicalSoftmax
 from chainlite.links.model.classifier import Classifier
 from chainlite.links.normalization.batch_normalization import BatchNormalization
+from chainlite.links.normalization.batch_renormalization import BatchRenormalization
+from chainlite.links.normalization.decorrelated_batch_normalization import DecorrelatedBatchNormalization
+from chainlite.links.normalization.group_normalization import GroupNormalization
+from chainlite.links.normalization.layer_normalization import LayerNormalization
 from chainlite.links.rnn.gru import GRU, StatefulGRU, StatelessGRU
 from chainlite.links.rnn.mgu import StatefulMGU, StatelessMGU
 from chainlite.links.rnn.peephole import StatefulPeepholeLSTM
