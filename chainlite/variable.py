@@ -206,7 +206,7 @@ class Variable:
         if self._own_node is not None:
             self._own_node._update_data_info(array)
 
-    data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')
+    data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')  # type: ignore[attr-defined]
 
     @property
     def raw_array(self):
@@ -546,7 +546,7 @@ def _unsupported(symbol):
 
 for _name, _symbol in dict(lt='<', le='<=', eq='==', ne='!=', gt='>', ge='>=').items():
     setattr(Variable, f'__{_name}__', _unsupported(_symbol))
-Variable.__hash__ = object.__hash__
+Variable.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 class Parameter(Variable):
@@ -616,8 +616,8 @@ class Parameter(Variable):
             for p in self._copies.values():
                 Variable.array.fset(p, array)
 
-    array = property(Variable.array.fget, _set_array, doc=Variable.array.__doc__)
-    data = property(Variable.array.fget, _set_array, doc=Variable.data.__doc__)
+    array = property(Variable.array.fget, _set_array, doc=Variable.array.__doc__)  # type: ignore[attr-defined]
+    data = property(Variable.array.fget, _set_array, doc=Variable.data.__doc__)  # type: ignore[attr-defined]
 
     @property
     def grad(self):

@@ -230,7 +230,7 @@ PRIMITIVES = {
     'ceil':        (np.ceil,         'ceil({0})',                lambda g, r, a: (None,)),
 }
 # fmt: on
-PRIMITIVES = {name: Primitive(*row) for name, row in PRIMITIVES.items()}
+PRIMITIVES = {name: Primitive(*row) for name, row in PRIMITIVES.items()}  # type: ignore[arg-type]
 BOOLEAN = {'gt', 'ge', 'equal', 'and', 'not', 'isnan'}
 
 # What the CUDA expressions use beyond CUDA's own functions. C is the type that is computed in.
