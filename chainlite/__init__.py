@@ -17,6 +17,7 @@ from chainlite._version import __version__
 from chainlite.backend import get_array_types, get_cpu_array_types, get_device, is_arrays_compatible, using_device
 from chainlite.backends import cuda
 from chainlite.backends.cuda import should_use_cudnn, should_use_cudnn_tensor_core
+from chainlite.backends.onednn import implementations as _onednn
 from chainlite.configuration import DebugMode, config, get_compute_mode, get_dtype, global_config, is_debug, mixed16
 from chainlite.configuration import set_debug, using_config
 from chainlite.device_resident import DeviceResident
@@ -60,7 +61,9 @@ _LAZY = {
     'Optimizer': 'optimizer',
     'UpdateRule': 'optimizer',
     'print_runtime_info': '_runtime_info',
+    'get_num_threads': 'backends.onednn._threads',
     'seed': '_random',
+    'set_num_threads': 'backends.onednn._threads',
     'static_code': 'graph_optimizations',
     'static_graph': 'graph_optimizations',
 }

@@ -29,7 +29,7 @@ class GlobalConfig:
     train                              training or testing behaviour of dropout, batch normalization and others
     type_check                         check dtypes and shapes of a function's inputs
     use_cudnn, use_cudnn_tensor_core   'always', 'auto' or 'never'
-    use_ideep                          the same for the CPU's accelerated kernels
+    use_ideep                          the same for oneDNN's kernels on the CPU ('auto', where Chainer has 'never')
     use_static_graph                   let `static_graph` reuse schedules
     warn_nondeterministic              warn when a nondeterministic function runs
     ================================== =====================================================================
@@ -167,7 +167,7 @@ def _defaults():
         type_check=_flag('CHAINER_TYPE_CHECK'),
         use_cudnn=os.environ.get('CHAINER_USE_CUDNN', 'auto'),
         use_cudnn_tensor_core='auto',
-        use_ideep=os.environ.get('CHAINER_USE_IDEEP', 'never'),
+        use_ideep=os.environ.get('CHAINER_USE_IDEEP', 'auto'),
         use_static_graph=True,
         warn_nondeterministic=False,
     )

@@ -10,8 +10,8 @@
     @max_pool.when(onednn, lambda x, *_: x.dtype == 'f')          # and where the guard holds
     def _(x, ksize, stride, pad): ...
 
-A kernel looks at the type of its first array, then tries the implementations registered for that type, in order,
-while their backend is
+A kernel looks at the type of its first array, then tries the implementations registered for that type, in order of
+preference and registration, where their backend is
 enabled and their guard holds. Kernels know nothing of graphs and gradients.
 """
 
@@ -20,10 +20,17 @@ from collections.abc import Callable
 
 
 class Backend:
-    """A family of implementations: the arrays it takes and the setting that switches it."""
+    """A family of implementations: the arrays it takes, the setting that switches it, and whether it goes before others
+    for the same arrays."""
 
-    def __init__(self, name: str, accepts: Callable[[type], bool], enabled: Callable[[], bool] = lambda: True):
-        self.name, self.accepts, self.enabled = name, accepts, enabled
+    def __init__(
+        self,
+        name: str,
+        accepts: Callable[[type], bool],
+        enabled: Callable[[], bool] = lambda: True,
+        preference: int = 0,
+    ):
+        self.name, self.accepts, self.enabled, self.preference = name, accepts, enabled, preference
 
     def __repr__(self):
         return f'<Backend {self.name}>'
@@ -56,7 +63,8 @@ class Kernel:
         kind = type(args[0])
         candidates = self._by_type.get(kind)
         if candidates is None:
-            candidates = self._by_type[kind] = [row for row in self.implementations if row[0].accepts(kind)]
+            candidates = [row for row in self.implementations if row[0].accepts(kind)]
+            candidates = self._by_type[kind] = sorted(candidates, key=lambda row: -row[0].preference)
         for backend, guard, function in candidates:
             if backend.enabled() and guard(*args, **kwargs):
                 return function(*args, **kwargs)

@@ -1,15 +1,15 @@
 """The CPU with accelerated kernels.
 
-Chainer called this iDeep, after the library that it used, and so do the names and the messages here.
+Chainer called this iDeep, after the library that it used, and so do the names and the messages here. Ours is oneDNN,
+see backends.onednn.
 """
 
 import numpy
 
 from chainlite import _backend
 from chainlite.backends import _cpu
+from chainlite.backends.onednn._library import library, unavailable_because
 from chainlite.configuration import config
-
-_unavailable_because = "ModuleNotFoundError: No module named 'ideep4py'"
 
 
 class mdarray:
@@ -48,13 +48,13 @@ class Intel64Device(_backend.Device):
 
 def is_ideep_available():
     """Whether there are accelerated kernels."""
-    return _unavailable_because is None
+    return library() is not None
 
 
 def check_ideep_available():
     """Raises RuntimeError, with the reason, if there are no accelerated kernels."""
-    if _unavailable_because is not None:
-        raise RuntimeError(f'iDeep is not available.\nReason: {_unavailable_because}')
+    if not is_ideep_available():
+        raise RuntimeError(f'iDeep is not available.\nReason: {unavailable_because()}')
 
 
 _SHOULD_USE_IDEEP = {

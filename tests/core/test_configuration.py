@@ -119,7 +119,7 @@ def test_defaults_are_chainers():
         type_check=True,
         use_cudnn='auto',
         use_cudnn_tensor_core='auto',
-        use_ideep='never',
+        use_ideep='auto',
         use_static_graph=True,
         warn_nondeterministic=False,
     )
@@ -133,7 +133,7 @@ def test_defaults_are_chainers():
         ('CHAINER_KEEP_GRAPH_ON_REPORT', '1', ('keep_graph_on_report', 'True')),
         ('CHAINER_LAZY_GRAD_SUM', '1', ('lazy_grad_sum', 'True')),
         ('CHAINER_USE_CUDNN', 'never', ('use_cudnn', 'never')),
-        ('CHAINER_USE_IDEEP', 'auto', ('use_ideep', 'auto')),
+        ('CHAINER_USE_IDEEP', 'never', ('use_ideep', 'never')),
         ('CHAINER_DTYPE', 'float16', ('dtype', 'float16')),
         ('CHAINER_DTYPE', 'mixed16', ('dtype', "dtype('mixed16')")),
     ],

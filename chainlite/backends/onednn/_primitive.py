@@ -1,0 +1,234 @@
+"""Operations: oneDNN's primitives as functions of ndarrays.
+
+An operation is made for fixed shapes and layouts. Where the primitive wants an argument in a layout of its own
+(weights, mostly), the operation reorders it before or after. Results and arguments are float32.
+
+The layouts of an array (n, c, *dims) are two: C-contiguous, and `channels last`, where the channels of one pixel lie
+side by side. The second is what oneDNN computes in; the shape is the same, only the strides differ.
+"""
+
+import ctypes
+import sys
+from ctypes import byref, c_int, c_int64, c_void_p
+
+import numpy as np
+
+from chainlite.backends.onednn import _library, _threads
+
+TRAINING, INFERENCE, BACKWARD, BACKWARD_DATA = 64, 96, 128, 160  # kinds of propagation
+
+# Arguments of primitives: the number that `execute` knows them by, and the one that asks for the layout that the primitive
+# wants (None: it takes the one that is given).
+SRC, DST, WEIGHTS, BIAS = (1, 129), (17, 133), (33, 131), (41, None)
+MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = (49, None), (50, None), (51, None), (52, None), (64, 135)
+DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = (129, 130), (145, 134), (161, 132), (169, None)
+DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
+
+_F32, _ANY = 3, 1
+_IMPLEMENTATION = 8  # query
+_Dims = c_int64 * 12
+
+
+def dims(values):
+    return _Dims(*values)
+
+
+# -- layouts ----------------------------------------------------------------------------------------------------------
+def strides_of(shape, last=False):
+    """Strides in elements; with `last`, of channels last."""
+    order = (0, *range(2, len(shape)), 1) if last else range(len(shape))
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return strides
+
+
+def is_last(x):
+    """Whether an array (n, c, *dims) is channels last; also where that is the same as C-contiguous."""
+    return x.ndim > 2 and x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous
+
+
+def dense(x):
+    """(array, whether it is channels last): x, or a copy if it is in neither of the two layouts."""
+    if x.flags.c_contiguous:
+        return x, x.shape[1] == 1 and x.ndim > 2
+    if is_last(x):
+        return x, True
+    return np.ascontiguousarray(x), False
+
+
+def empty_last(shape):
+    """A new float32 array (n, c, *dims), channels last."""
+    n, c, *sizes = shape
+    return np.empty((n, *sizes, c), np.float32).transpose(0, len(shape) - 1, *range(1, len(shape) - 1))
+
+
+# -- descriptors ------------------------------------------------------------------------------------------------------
+class Descriptors:
+    """Makes descriptors of memory and of primitives, and destroys them at the end of a `with` block."""
+
+    def __enter__(self):
+        self._library, self._made = _library.library(), []
+        return self
+
+    def __exit__(self, *_):
+        for kind, handle in self._made:
+            self._library.call(kind + '_destroy', handle)
+
+    def _new(self, kind, name, *arguments):
+        handle = c_void_p()
+        self._library.call(name, byref(handle), *arguments)
+        self._made.append((kind, handle))
+        return handle
+
+    def plain(self, shape, last=False):
+        """C-contiguous, or channels last."""
+        return self.strided(shape, strides_of(shape, last))
+
+    def strided(self, shape, strides):
+        arguments = len(shape), dims(shape), _F32, dims(strides)
+        return self._new('memory_desc', 'memory_desc_create_with_strides', *arguments)
+
+    def any(self, shape):
+        """A layout that the primitive chooses."""
+        return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), _F32, _ANY)
+
+    def primitive(self, kind, *arguments):
+        """Descriptor of a primitive; `arguments` are those of oneDNN's function between the engine and the
+        attributes."""
+        name = kind + '_primitive_desc_create'
+        return self._new('primitive_desc', name, self._library.engine, *arguments, None)
+
+    def reorder(self, source, target):
+        engine = self._library.engine
+        name = 'reorder_primitive_desc_create'
+        return self._new('primitive_desc', name, source, engine, target, engine, None)
+
+    def wanted(self, primitive, argument):
+        """The layout that a primitive wants an argument in."""
+        return c_void_p(self._library.query_md(primitive, argument[1], 0))
+
+    def size(self, memory):
+        """In bytes."""
+        return self._library.memory_desc_size(memory)
+
+    def equal(self, a, b):
+        return bool(self._library.memory_desc_equal(a, b))
+
+    def implementation(self, primitive):
+        """Name of the code that oneDNN chose."""
+        name = ctypes.c_char_p()
+        self._library.call('primitive_desc_query', primitive, _IMPLEMENTATION, 0, byref(name))
+        return name.value.decode()
+
+
+# -- primitives -------------------------------------------------------------------------------------------------------
+class _Argument(ctypes.Structure):
+    _fields_ = [('number', c_int), ('memory', c_void_p)]
+
+
+class Primitive:
+    """A primitive and its memory objects; called with the address of each argument.
+
+    Args:
+        primitive: descriptor.
+        arguments: pairs of an argument and the descriptor of its memory.
+    """
+
+    def __init__(self, primitive, arguments):
+        self._library = library = _library.library()
+        self._memories = ()
+        self._handle = c_void_p()
+        library.call('primitive_create', byref(self._handle), primitive)
+        self._arguments = (_Argument * len(arguments))()
+        for place, ((number, _), memory) in zip(self._arguments, arguments):
+            handle = c_void_p()
+            library.call('memory_create', byref(handle), memory, library.engine, None)
+            place.number, place.memory = number, handle.value
+            self._memories = (*self._memories, handle.value)
+        self._run = library.execute
+        self._set = library.set_data_handle
+        self._first = ctypes.addressof(self._arguments)
+        self._stream = _threads.stream()
+
+    def __call__(self, *addresses):
+        set_data_handle = self._set
+        for memory, address in zip(self._memories, addresses):
+            set_data_handle(memory, address)
+        status = self._run(self._handle, self._stream, len(addresses), self._first)
+        if status:
+            _library.check(status, 'primitive_execute')
+
+    def __del__(self, is_finalizing=sys.is_finalizing):
+        if is_finalizing():  # the process ends, and takes everything with it
+            return
+        for memory in self._memories:
+            self._library.call('memory_destroy', c_void_p(memory))
+        if self._handle:
+            self._library.call('primitive_destroy', self._handle)
+
+
+class Operation:
+    """A primitive as a function of ndarrays, inputs and outputs alike.
+
+    Args:
+        make: Descriptors.
+        primitive: descriptor of the primitive.
+        arguments: for each: the argument, the descriptor of the ndarrays that are given for it, and whether it is an
+            output.
+
+    Attributes:
+        implementation: name of oneDNN's code.
+        bytes: size of each argument.
+    """
+
+    def __init__(self, make, primitive, *arguments):
+        self.implementation = make.implementation(primitive)
+        self._reorders = []
+        layouts = []
+        self.bytes = []
+        for place, (argument, given, is_output) in enumerate(arguments):
+            wanted = given if argument[1] is None else make.wanted(primitive, argument)
+            if given is None:  # opaque
+                given = wanted
+            elif not make.equal(given, wanted):
+                source, target = (wanted, given) if is_output else (given, wanted)
+                reorder = Primitive(make.reorder(source, target), [(SRC, source), (DST, target)])
+                self._reorders.append((place, reorder, make.size(wanted), is_output))
+            layouts.append((argument, wanted))
+            self.bytes.append(make.size(given))
+        self._primitive = Primitive(primitive, layouts)
+
+    def __call__(self, *arrays):
+        addresses = [address(a) for a in arrays]
+        if not self._reorders:
+            self._primitive(*addresses)
+            return
+        given, buffers = addresses.copy(), []
+        for place, reorder, size, is_output in self._reorders:
+            buffers.append(np.empty(size, np.uint8))
+            addresses[place] = address(buffers[-1])
+            if not is_output:
+                reorder(given[place], addresses[place])
+        self._primitive(*addresses)
+        for place, reorder, _, is_output in self._reorders:
+            if is_output:
+                reorder(addresses[place], given[place])
+
+
+# The address of an array's elements, in a third of the time that x.ctypes.data takes: it is the first field of the
+# struct that NumPy's C interface documents, after what all Python objects begin with.
+_HEAD = object.__basicsize__
+
+
+def _fast_address(x):
+    return c_void_p.from_address(id(x) + _HEAD).value
+
+
+def _address(x):
+    return x.ctypes.data
+
+
+_probe = np.empty(1)
+address = _fast_address if _fast_address(_probe) == _address(_probe) else _address

@@ -1,0 +1,148 @@
+"""Convolution, its transpose and the gradient of the filter; see cpu.conv for what the arguments are.
+
+All three compute with images that are channels last.
+"""
+
+import numpy as np
+
+from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
+from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._layout import give
+from chainlite.backends.onednn._primitive import (
+    BIAS,
+    DIFF_DST,
+    DIFF_SRC,
+    DIFF_WEIGHTS,
+    DST,
+    SRC,
+    TRAINING,
+    WEIGHTS,
+    Descriptors,
+    Operation,
+    dense,
+    dims,
+    empty_last,
+)
+from chainlite.backends.onednn._threads import operation
+
+_DIRECT = 1  # the algorithm: Winograd's rounds differently
+
+
+class _Shapes:
+    """A convolution as oneDNN describes it, from the shapes of the images and the window."""
+
+    def __init__(self, make, x_shape, w_shape, y_shape, bias, stride, pad, dilate, groups):
+        m, c, *ksize = w_shape
+        self.x_shape, self.y_shape, self.bias = x_shape, y_shape, bias
+        self.w_shape = w_shape if groups == 1 else (groups, m // groups, c, *ksize)
+        self.make = make
+        self.x, self.y, self.w = make.plain(x_shape, True), make.plain(y_shape, True), make.plain(self.w_shape)
+        self.b = make.plain((m,)) if bias else None
+        behind = _pad_behind(x_shape[2:], ksize, stride, pad, dilate, y_shape[2:])
+        self.window = dims(stride), dims([d - 1 for d in dilate]), dims(pad), dims(behind)
+
+    def forward(self):
+        return self.make.primitive(
+            'convolution_forward', TRAINING, _DIRECT, self.x, self.make.any(self.w_shape), self.b, self.y, *self.window
+        )
+
+    def backward_data(self):
+        w = self.make.any(self.w_shape)
+        arguments = self.x, w, self.y, *self.window, self.forward()
+        return self.make.primitive('convolution_backward_data', _DIRECT, *arguments)
+
+    def backward_weights(self):
+        w = self.make.any(self.w_shape)
+        arguments = self.x, w, None, self.y, *self.window, self.forward()
+        return self.make.primitive('convolution_backward_weights', _DIRECT, *arguments)
+
+
+def _pad_behind(sizes, ksize, stride, pad, dilate, outs):
+    """What the last windows reach beyond the end; negative where they do not reach it."""
+    return [
+        (out - 1) * s + d * (k - 1) + 1 - p - size
+        for size, k, s, p, d, out in zip(sizes, ksize, stride, pad, dilate, outs)
+    ]
+
+
+def _fits(sizes, ksize, stride, pad, dilate, outs):
+    """Whether oneDNN has such a window: in up to three dimensions, and as many windows as there is space for."""
+    return len(ksize) in (1, 2, 3) and all(
+        [behind > -s for behind, s in zip(_pad_behind(sizes, ksize, stride, pad, dilate, outs), stride)]
+    )
+
+
+def _build_forward(x_shape, x_last, w_shape, y_shape, bias, *window):
+    with Descriptors() as make:
+        shapes = _Shapes(make, x_shape, w_shape, y_shape, bias, *window)
+        arguments = [(SRC, make.plain(x_shape, x_last), False), (WEIGHTS, shapes.w, False)]
+        if bias:
+            arguments.append((BIAS, shapes.b, False))
+        return Operation(make, shapes.forward(), *arguments, (DST, shapes.y, True))
+
+
+@convolve.when(
+    onednn,
+    lambda x, W, b, stride, pad, dilate, groups, outs, dtype: (
+        is_float32(x, W) and dtype == np.float32 and _fits(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
+    ),
+)
+def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    x, last = dense(x)
+    y = empty_last((len(x), len(W), *outs))
+    run = operation(_build_forward, x.shape, last, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
+    W = np.ascontiguousarray(W)
+    if b is None:
+        run(x, W, y)
+    else:
+        run(x, W, np.ascontiguousarray(b, np.float32), y)
+    return give(y)
+
+
+def _build_backward_data(x_shape, w_shape, y_shape, y_last, *window):
+    with Descriptors() as make:
+        shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
+        y = make.plain(y_shape, y_last)
+        return Operation(
+            make, shapes.backward_data(), (DIFF_DST, y, False), (WEIGHTS, shapes.w, False), (DIFF_SRC, shapes.x, True)
+        )
+
+
+@deconvolve.when(
+    onednn,
+    lambda y, W, b, stride, pad, dilate, groups, sizes, dtype: (
+        is_float32(y, W) and dtype == np.float32 and _fits(sizes, W.shape[2:], stride, pad, dilate, y.shape[2:])
+    ),
+)
+def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
+    y, last = dense(y)
+    x = empty_last((len(y), W.shape[1] * groups, *sizes))
+    run = operation(_build_backward_data, x.shape, W.shape, y.shape, last, stride, pad, dilate, groups)
+    run(y, np.ascontiguousarray(W), x)
+    if b is not None:
+        x += b.astype(np.float32, copy=False).reshape(-1, *[1] * len(sizes))
+    return give(x)
+
+
+def _build_backward_weights(x_shape, x_last, w_shape, y_shape, y_last, *window):
+    with Descriptors() as make:
+        shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
+        x, y = make.plain(x_shape, x_last), make.plain(y_shape, y_last)
+        return Operation(
+            make, shapes.backward_weights(), (SRC, x, False), (DIFF_DST, y, False), (DIFF_WEIGHTS, shapes.w, True)
+        )
+
+
+@filter_grad.when(
+    onednn,
+    lambda x, gy, ksize, stride, pad, dilate, groups, dtype: (
+        is_float32(x, gy) and dtype == np.float32 and _fits(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
+    ),
+)
+def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    x, x_last = dense(x)
+    gy, gy_last = dense(gy)
+    gW = np.empty((gy.shape[1], x.shape[1] // groups, *ksize), np.float32)
+    run = operation(_build_backward_weights, x.shape, x_last, gW.shape, gy.shape, gy_last, stride, pad, dilate, groups)
+    run(x, gy, gW)
+    return gW
