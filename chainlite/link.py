@@ -199,8 +199,12 @@ class Link(DeviceResident):
     # -- the tree --
 
     def _named_children(self):
-        """Yields (name, child) in a fixed order."""
-        yield from ()
+        """Returns pairs of name and child in a fixed order."""
+        return ()
+
+    def _child_links(self):
+        """Returns the children in the same order."""
+        return ()
 
     def _own_params(self):
         d = self.__dict__
@@ -208,10 +212,11 @@ class Link(DeviceResident):
 
     def params(self, include_uninit=True):
         """Generator of all parameters under this link, sorted by name; optionally only the initialized ones."""
-        for _, param in self._own_params():
-            if include_uninit or param.is_initialized:
-                yield param
-        for _, child in self._named_children():
+        d = self.__dict__
+        for name in sorted(self._params):
+            if include_uninit or d[name].is_initialized:
+                yield d[name]
+        for child in self._child_links():
             yield from child.params(include_uninit)
 
     def namedparams(self, include_uninit=True):
@@ -227,7 +232,7 @@ class Link(DeviceResident):
         """Generator of this link (unless ``skipself``) and all under it."""
         if not skipself:
             yield self
-        for _, child in self._named_children():
+        for child in self._child_links():
             yield from child.links()
 
     def namedlinks(self, skipself=False):
@@ -241,8 +246,7 @@ class Link(DeviceResident):
 
     def children(self):
         """Generator of the links directly under this one."""
-        for _, child in self._named_children():
-            yield child
+        yield from self._child_links()
 
     def device_resident_accept(self, visitor):
         super().device_resident_accept(visitor)
@@ -252,7 +256,7 @@ class Link(DeviceResident):
         for name in self._persistent:
             if isinstance(d[name], backend.get_array_types()):
                 d[name] = visitor.visit_array(d[name])
-        for _, child in self._named_children():
+        for child in self._child_links():
             child.device_resident_accept(visitor)
 
     # -- parameters and their gradients --
@@ -440,6 +444,10 @@ class Chain(Link):
         d = self.__dict__
         return [(name, d[name]) for name in sorted(self._children)]
 
+    def _child_links(self):
+        d = self.__dict__
+        return [d[name] for name in sorted(self._children)]
+
     def copy(self, mode='share'):
         new = super().copy(mode)
         if mode == 'share':
@@ -473,6 +481,9 @@ class ChainList(Link, collections.abc.MutableSequence):
 
     def _named_children(self):
         return [(str(i), link) for i, link in enumerate(self._children)]
+
+    def _child_links(self):
+        return self._children
 
     def _get_child(self, name):
         return self._children[int(name)]

@@ -655,7 +655,9 @@ class Parameter(Variable):
 
     def cleargrad(self):
         """Drops the gradient, also the one that an uninitialized parameter would get."""
-        super().cleargrad()
+        if self._node is not None:
+            self._node.grad_var = None
+        self._grad_known = True
         self._grad_initializer = None
 
     def zerograd(self):
