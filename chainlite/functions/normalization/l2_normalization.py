@@ -37,8 +37,8 @@ class NormalizeL2(Fused):
 
     def formula(self, x):
         squares = sum(x * x, self.axis, keepdims=True)
-        zero = squares.array == 0                             # where the square root has no derivative, the length counts as a constant
-        xp = backend.get_array_module(zero)
+        xp = backend.get_array_module(squares.array)
+        zero = xp.asarray(squares.array == 0)                 # there the square root has no derivative: the length counts as a constant
         norm = where(zero, xp.zeros_like(squares.array), sqrt(where(zero, xp.ones_like(squares.array), squares)))
         return x / (norm + self.eps)
 

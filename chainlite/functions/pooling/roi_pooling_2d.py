@@ -1,0 +1,46 @@
+"""Maximum over the cells of regions of interest, as Fast R-CNN has it."""
+import numpy as np
+
+from chainlite.functions.pooling._roi import ROIFunction, Take, TakeGrad, maxima
+from chainlite.utils import type_check
+
+
+class ROIPooling2D(ROIFunction):
+    """The regions, (r, 5), are (image, x_min, y_min, x_max, y_max), and the last row and column belong to them."""
+
+    def __init__(self, outh, outw, spatial_scale):
+        super().__init__((outh, outw), spatial_scale)
+
+    def check_type_forward(self, in_types):
+        type_check.expect(in_types.size() == 2)
+        x, rois = in_types
+        type_check.expect(x.dtype.kind == 'f', x.ndim == 4, x.dtype == rois.dtype, rois.ndim == 2, rois.shape[1] == 5)
+
+    def forward(self, inputs):
+        x, rois = inputs
+        return super().forward((x, rois[:, 1:], rois[:, 0].astype(np.int32)))
+
+    def plan(self, x, rois, images):
+        corners = np.round(rois * rois.dtype.type(self.spatial_scale)).astype(int)
+        boxes = [(top, left, max(bottom - top + 1, 1), max(right - left + 1, 1)) for left, top, right, bottom in corners]
+        return Take, maxima(x, boxes, images, self.outh, self.outw)
+
+
+ROIPooling2DGrad = TakeGrad
+
+
+def roi_pooling_2d(x, rois, outh, outw, spatial_scale):
+    """Divides regions of interest into outh x outw cells of whole pixels and takes the maximum of each.
+
+    Args:
+        x: float array (n, c, h, w).
+        rois: array (r, 5) of x's dtype: (image, x_min, y_min, x_max, y_max) of each region.
+        outh, outw: ints, the number of cells.
+        spatial_scale: float by which the regions' coordinates are multiplied.
+
+    Returns:
+        Variable (r, c, outh, outw).
+
+    Ross Girshick: Fast R-CNN, 2015.
+    """
+    return ROIPooling2D(outh, outw, spatial_scale).apply((x, rois))[0]
