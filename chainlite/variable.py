@@ -371,16 +371,18 @@ class Variable:
             self.grad_var.array.fill(0)
 
     def copydata(self, var):
-        """Copies the array of another variable into this one's, across devices; either may be uninitialized."""
-        source = var.array
-        if source is None:
-            if self.array is not None:
-                raise RuntimeError('Cannot copy from an uninitialized variable to an initialized variable')
-        elif self.array is None:
-            self.initialize(var.shape)
-            self.array[...] = self.device.send(source)
-        else:
-            backend.copyto(self.array, source)
+        """Copies the array of another variable into this one's, across devices.
+
+        Of two Parameters, the one that is not initialized yet is initialized with the other's shape.
+        """
+        if self.array is None and var.array is None:
+            return
+        late = next((v for v in (self, var) if v.array is None), None)
+        if late is not None:
+            if not isinstance(late, Parameter):
+                raise AttributeError('copydata: a Variable without an array is no Parameter: it cannot be initialized')
+            late.initialize((var if late is self else self).shape)
+        backend.copyto(self.array, var.array)
 
     def addgrad(self, var):
         """Adds the gradient of another variable to this one's, across devices."""
