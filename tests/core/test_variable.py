@@ -199,8 +199,12 @@ class TestParameter:
         p, q = Parameter(), Parameter(np.arange(3.0))
         p.copydata(q)
         np.testing.assert_array_equal(p.array, q.array)
-        with pytest.raises(RuntimeError, match='uninitialized'):
-            q.copydata(Parameter())
+        late = Parameter(5)
+        q.copydata(late)
+        np.testing.assert_array_equal(q.array, [5, 5, 5])
+        np.testing.assert_array_equal(late.array, [5, 5, 5])
+        with pytest.raises(AttributeError, match='cannot be initialized'):
+            q.copydata(Variable())
 
     def test_pickle_keeps_the_initializer(self):
         p = pickle.loads(pickle.dumps(Parameter(initializers.Constant(2.0), name='W')))
