@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+from collections import abc as collections_abc  # noqa: F401 (a name that programs find here)
 
 import numpy
 
