@@ -18,7 +18,7 @@ def _views(x, groups, *channel_arrays):
     n, c = x.shape[:2]
     size = prod(x.shape[2:])
     dtype = np.result_type(*[a.dtype for a in (x, *channel_arrays)], np.float32)
-    x = x.astype(dtype, copy=False).reshape(n, groups, -1)
+    x = x.astype(dtype, copy=False).reshape(n, groups, c // groups * size)
     return x, *[a.astype(dtype, copy=False).repeat(size).reshape(groups, -1) for a in channel_arrays]
 
 
@@ -29,7 +29,7 @@ def _blocks(x):
 
 def _mean(a):
     """Means along the last axis, by a matrix product: the fastest way to sum rows."""
-    rows = a.reshape(-1, a.shape[-1])
+    rows = a.reshape(prod(a.shape[:-1]), a.shape[-1])
     ones = backend.get_array_module(a).ones(a.shape[-1], a.dtype)
     return ((rows @ ones) / a.dtype.type(a.shape[-1])).reshape(*a.shape[:-1], 1)
 

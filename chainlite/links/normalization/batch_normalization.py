@@ -1,4 +1,3 @@
-import copy
 import numbers
 
 import numpy
@@ -7,6 +6,7 @@ from chainlite import initializers
 from chainlite.configuration import config, get_dtype
 from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
 from chainlite.link import Link
+from chainlite.links.normalization._initializer import highprec_initializer
 from chainlite.utils.argument import parse_kwargs
 from chainlite.variable import Parameter
 
@@ -79,9 +79,7 @@ class BatchNormalization(Link):
             self._initialize_params(size)
 
     def _initializer(self, initializer, default):
-        initializer = copy.copy(initializers._get_initializer(default if initializer is None else initializer))
-        initializer.dtype = self._highprec_dtype
-        return initializer
+        return highprec_initializer(default if initializer is None else initializer, self._highprec_dtype)
 
     def _initialize_params(self, shape):
         mean, var = self._initial_averages

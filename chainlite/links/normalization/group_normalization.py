@@ -1,6 +1,6 @@
 from chainlite.functions.normalization.group_normalization import group_normalization
-from chainlite.initializers import _get_initializer
 from chainlite.link import Link
+from chainlite.links.normalization._initializer import highprec_initializer
 from chainlite.variable import Parameter
 
 
@@ -25,8 +25,8 @@ class GroupNormalization(Link):
         self.groups = groups
         self.eps = eps
         with self.init_scope():
-            self.gamma = Parameter(_get_initializer(1 if initial_gamma is None else initial_gamma))
-            self.beta = Parameter(_get_initializer(0 if initial_beta is None else initial_beta))
+            self.gamma = Parameter(highprec_initializer(1 if initial_gamma is None else initial_gamma))
+            self.beta = Parameter(highprec_initializer(0 if initial_beta is None else initial_beta))
         if size is not None:
             self._initialize_params(size)
 
