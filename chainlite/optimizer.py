@@ -213,6 +213,14 @@ class UpdateRule:
         self._update(master)
         param.array[...] = master.array
 
+    def batch_key(self, param):
+        """What the rules of parameters must have in common to be updated by one `update_batch`; None: alone."""
+        return None
+
+    def update_batch(self, params):
+        """Does `update` of each parameter by its rule; their batch keys are equal. Given by rules that have keys."""
+        raise NotImplementedError
+
     def update_core(self, param):
         """Updates ``param``; calls ``update_core_cpu`` or ``update_core_gpu`` according to where it is."""
         if isinstance(param.array, numpy.ndarray) or not isinstance(param.device, GpuDevice):
@@ -524,8 +532,7 @@ class GradientMethod(Optimizer):
         self.call_hooks('pre')
         self.t += 1
         if self.is_safe_to_update():
-            for param in self.target.params():
-                param.update()
+            _update_all(self.target.params())
         self.reallocate_cleared_grads()
         self.call_hooks('post')
         self.update_loss_scale()
@@ -542,6 +549,29 @@ class GradientMethod(Optimizer):
             for param in self.target.params():
                 if param.update_rule is not None:
                     param.update_rule.use_fp32_update(flag)
+
+
+def _update_all(params):
+    """Updates parameters, together where their rules allow it."""
+    batches, seen = {}, set()
+    for param in params:
+        if id(param) in seen:  # a parameter that is there twice is updated twice, one update after the other
+            _update_batches(batches)
+        rule = param.update_rule
+        ours = isinstance(rule, UpdateRule) and type(param) is Parameter
+        key = rule.batch_key(param) if ours else None
+        if key is None:
+            param.update()
+        else:
+            batches.setdefault(key, []).append(param)
+        seen.add(id(param))
+    _update_batches(batches)
+
+
+def _update_batches(batches):
+    for batch in batches.values():
+        batch[0].update_rule.update_batch(batch)
+    batches.clear()
 
 
 def make_deprecation_message(module_name):

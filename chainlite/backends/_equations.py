@@ -191,6 +191,20 @@ class Equations:
                 program(*[v[i : i + BLOCK] for v in views], *scalars)
         return out
 
+    def run_each(self, batch, into, **scalars):
+        """Runs in place for each tuple of arrays, alike in dtype, of `batch`: output k overwrites array `into[k]`."""
+        values = [scalars[n] for n in self.scalars]
+        dtypes = tuple([a.dtype for a in batch[0]])
+        key = into, dtypes + tuple([dtypes[i] for i in into])
+        program = self._programs.get(key)
+        for arrays in batch:
+            out = [arrays[i] for i in into]
+            if program is None or arrays[0].size > BLOCK or arrays[0].ndim == 0:
+                self.run_into(arrays, values, tuple(out))
+                program = self._programs.get(key)
+            else:
+                program(*arrays, *out, *values)
+
     @staticmethod
     def _in_place(shape, arrays, dtypes):
         for d in dtypes:

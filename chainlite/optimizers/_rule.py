@@ -51,18 +51,57 @@ class ElementwiseRule(UpdateRule):
         """
         return self.formula, {name: hp[name] for name in self.formula.scalars}
 
+    def _arrays(self, param):
+        return param.array, param.grad, *[self._state[name] for name in self.state_names]
+
     def update_core_cpu(self, param):
-        grad = param.grad
-        if grad is None:
+        if param.grad is None:
             return
-        array, state = param.array, self.state
-        states = [state[name] for name in self.state_names]
-        formula, scalars = self.step(self.hyperparam.get_dict(), array.dtype)
+        formula, scalars = self.step(self.hyperparam.get_dict(), param.array.dtype)
+        array, grad, *states = self._arrays(param)
         formula(array, grad, *states, out=(array, *states), **scalars)
 
     def update_core_gpu(self, param):
         # Not an alias: a subclass that overrides only one of the two changes only that one.
         ElementwiseRule.update_core_cpu(self, param)
+
+    # -- many parameters at once ---------------------------------------------------------------------------------------
+    def __init_subclass__(cls):
+        cls._is_ours = cls.__module__.startswith('chainlite.optimizers.')
+
+    def batch_key(self, param):
+        """Rules of this package share an update if nothing but the arrays is different, and nothing else is to do."""
+        array, grad = param.array, param.grad
+        if (
+            not (self._is_ours and self.enabled)
+            or self._state is None  # which the first update makes
+            or self._hooks.pre
+            or self._hooks.post
+            or param._loss_scale is not None
+            or grad is None
+            or type(array) is not numpy.ndarray
+            or (self._use_fp32_update and array.dtype == numpy.float16)
+            or len(vars(self.hyperparam)) > 1
+            or not _METHODS.isdisjoint(vars(self))
+        ):
+            return None
+        return type(self), id(self.hyperparam.parent), self.t, array.dtype.num, grad.dtype.num
+
+    def update_batch(self, params):
+        rules = [param.update_rule for param in params]
+        for rule in rules:
+            rule.t += 1
+        try:
+            formula, scalars = self.step(self.hyperparam.get_dict(), params[0].array.dtype)
+            batch = [rule._arrays(param) for rule, param in zip(rules, params)]
+            formula.run_each(batch, (0, *range(2, len(batch[0]))), **scalars)
+        except BaseException:
+            for rule in rules:
+                rule.t -= 1
+            raise
+
+
+_METHODS = {'update', 'update_core', 'update_core_cpu'}
 
 
 def hyperparameters(**values):

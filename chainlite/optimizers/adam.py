@@ -30,22 +30,27 @@ _defaults = hyperparameters(
 def _family(amsgrad, adabound, decays):
     """The equations of one member of the family."""
 
-    @equations
-    def adam(param, grad, m, v, vhat, *, fresh1, fresh2, alpha_t, eps, lower, upper, eta, weight_decay_rate):
-        m = m + fresh1 * (grad - m)
-        v = v + fresh2 * (grad * grad - v)
-        vhat = maximum(vhat, v) if amsgrad else v
-        rate = alpha_t / (sqrt(vhat) + eps)
+    def means(grad, m, v, fresh1, fresh2):
+        return m + fresh1 * (grad - m), v + fresh2 * (grad * grad - v)
+
+    def moved(param, m, v, alpha_t, eps, lower, upper, eta, weight_decay_rate):
+        rate = alpha_t / (sqrt(v) + eps)
         if adabound:
             rate = minimum(maximum(rate, lower), upper)
-        step = rate * m
-        if decays:
-            step = step + weight_decay_rate * param
-        new = param - eta * step, m, v
-        return (*new, vhat) if amsgrad else new
+        return param - eta * (rate * m + weight_decay_rate * param if decays else rate * m)
 
-    # Without AMSGrad there is no vhat, and the formula does not look at what stands in its place.
-    return adam if amsgrad else lambda param, grad, m, v, **rest: adam(param, grad, m, v, v, **rest)
+    @equations
+    def adam(param, grad, m, v, *, fresh1, fresh2, alpha_t, eps, lower, upper, eta, weight_decay_rate):
+        m, v = means(grad, m, v, fresh1, fresh2)
+        return moved(param, m, v, alpha_t, eps, lower, upper, eta, weight_decay_rate), m, v
+
+    @equations
+    def ams(param, grad, m, v, vhat, *, fresh1, fresh2, alpha_t, eps, lower, upper, eta, weight_decay_rate):
+        m, v = means(grad, m, v, fresh1, fresh2)
+        vhat = maximum(vhat, v)
+        return moved(param, m, vhat, alpha_t, eps, lower, upper, eta, weight_decay_rate), m, v, vhat
+
+    return ams if amsgrad else adam
 
 
 def _alpha_t(hp, t):

@@ -217,3 +217,82 @@ class TestAdam:
         param.grad = np.ones(1, 'f')
         AdamRule(eta=0.5, weight_decay_rate=0.1).update(param)
         np.testing.assert_allclose(param.array, 1 - 0.5 * (0.001 + 0.1), rtol=1e-7)
+
+
+class TestBatch:
+    """Parameters whose rules are alike are updated together; the results are those of one update after the other."""
+
+    SHAPES = [(3, 4), (5,), (), (2, 0), (130, 300)]
+
+    def link(self, dtype='f'):
+        link = chainlite.Link()
+        with link.init_scope():
+            for i, shape in enumerate(self.SHAPES):
+                setattr(link, f'w{i}', parameter(shape, dtype, seed=i))
+        return link
+
+    @pytest.mark.parametrize('name', ALL)
+    @pytest.mark.parametrize('dtype', ['e', 'f', 'd'])
+    def test_result_is_that_of_updates_alone(self, name, dtype, monkeypatch):
+        arguments = {'eps': 1e-6} if name == 'RMSprop' else {}
+        together, alone = ((getattr(optimizers, name)(**arguments).setup(self.link(dtype))) for _ in range(2))
+        for param in alone.target.params():
+            param.update_rule.add_hook(lambda rule, param: None, 'alone')
+        batches = []
+        rule = type(together.target.w0.update_rule)
+        monkeypatch.setattr(
+            rule, 'update_batch', lambda self, ps, do=rule.update_batch: (batches.append(len(ps)), do(self, ps))
+        )
+        for _ in range(4):
+            together.update()
+            alone.update()
+        assert batches == [len(self.SHAPES)] * 3  # the first update makes the states
+        for a, b in zip(together.target.params(), alone.target.params()):
+            np.testing.assert_array_equal(a.array, b.array)
+            assert a.update_rule.t == b.update_rule.t == 4
+            for key, value in b.update_rule.state.items():
+                np.testing.assert_array_equal(a.update_rule.state[key], value)
+
+    def test_what_is_special_is_updated_alone(self):
+        optimizer = optimizers.SGD(lr=1).setup(self.link())
+        optimizer.update()
+        params = list(optimizer.target.params())
+        before = [param.array.copy() for param in params]
+        calls = []
+        params[0].update_rule.enabled = False
+        params[1].update_rule.update_core = calls.append
+        params[2].update_rule.hyperparam.lr = 0.5
+        params[3].update_rule = None
+        optimizer.update()
+        assert calls == [params[1]]
+        steps = [b - param.array for b, param in zip(before, params)]
+        np.testing.assert_array_equal(steps[0], 0)
+        np.testing.assert_allclose(steps[2], 0.5 * params[2].grad, rtol=1e-5)
+        np.testing.assert_allclose(steps[4], params[4].grad, rtol=1e-4, atol=1e-6)
+
+    def test_parameter_that_is_there_twice_is_updated_twice(self):
+        link = self.link()
+        twice = chainlite.ChainList(link, chainlite.ChainList(link))
+        assert len(list(twice.params())) == 2 * len(self.SHAPES)
+        optimizer = optimizers.MomentumSGD().setup(twice)
+        for _ in range(2):
+            optimizer.update()
+        expected = self.link()
+        rules = [optimizers.MomentumSGD().create_update_rule() for _ in self.SHAPES]
+        for _ in range(4):
+            for rule, param in zip(rules, expected.params()):
+                rule.update(param)
+        for a, b in zip(link.params(), expected.params()):
+            np.testing.assert_array_equal(a.array, b.array)
+            assert a.update_rule.t == 4
+
+    def test_error_changes_nothing(self):
+        optimizer = optimizers.RMSprop().setup(self.link())
+        optimizer.update()
+        optimizer.eps = 1e-60
+        before = [param.array.copy() for param in optimizer.target.params()]
+        with pytest.raises(ValueError, match='too small for float32'):
+            optimizer.update()
+        for param, array in zip(optimizer.target.params(), before):
+            assert param.update_rule.t == 1
+            np.testing.assert_array_equal(param.array, array)
