@@ -17,7 +17,8 @@ class DeviceResident(enable_final()):  # type: ignore[misc]
     _device = backend.CpuDevice()
 
     def __init__(self):
-        super().__init__()
+        # Ends the chain of constructors: a class that is mixed in after a link is initialized by name.
+        pass
 
     def device_resident_accept(self, visitor):
         """Shows the visitor this object.  Subclasses extend it to show what they hold."""

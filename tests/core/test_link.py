@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import chainlite
+import chainlite.functions as F
+import chainlite.links as L
 from chainlite import Chain, ChainList, Link, Parameter, Sequential, initializers
 from chainlite.optimizer import UpdateRule
 
@@ -170,6 +172,19 @@ def test_a_class_mixed_in_may_bring_the_call():
             return 'forward'
 
     assert Mixed()(1, a=2) == ('mixin', (1,), {'a': 2})
+
+
+def test_a_class_mixed_in_is_initialized_by_name():
+    class Mixin:
+        def __init__(self, value):
+            self.value = value
+
+    class Mixed(Link, Mixin):
+        def __init__(self):
+            super().__init__()
+            Mixin.__init__(self, 3)
+
+    assert Mixed().value == 3
 
 
 def test_a_link_without_forward_says_so():
@@ -358,6 +373,20 @@ def test_repeat_makes_a_sequential_of_copies(mode):
         assert len({id(array) for array in [link.W.array, *arrays]}) == 4
         assert np.array_equal(arrays[0], arrays[1]) == (mode == 'copy')
     assert len(link.repeat(0)) == 0
+
+
+def test_blocks_are_repeated_into_a_deep_network():
+    class ConvBNReLU(Chain):
+        def __init__(self):
+            super().__init__(conv=L.Convolution2D(None, 4, 3, pad=1, nobias=True), bn=L.BatchNormalization(4))
+
+        def forward(self, x):
+            return F.relu(self.bn(self.conv(x)))
+
+    net = ConvBNReLU().repeat(16, mode='init')
+    assert net(np.ones((2, 3, 5, 5), np.float32)).shape == (2, 4, 5, 5)
+    assert net.count_params() == 4 * 3 * 9 + 15 * 4 * 4 * 9 + 16 * 8
+    assert len({id(p.array) for p in net.params()}) == 48
 
 
 def test_deepcopy_and_pickle_keep_everything():
