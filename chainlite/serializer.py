@@ -12,6 +12,7 @@ writes an array into the array it is given.
 
 import numpy
 
+from chainlite import backend
 from chainlite.variable import Variable, VariableNode
 
 
@@ -55,10 +56,12 @@ class Deserializer(AbstractSerializer):
 
         If that raises, the links, parameters, optimizers and arrays that ``obj`` consists of are as before.
         """
-        self._overwritten = []
+        outer, self._overwritten = self._overwritten, []
         attributes = [(part, _attributes(part)) for part in _parts(obj, {}).values()]
         try:
             obj.serialize(self)
+            if outer is not None:  # what obj is a part of may still fail
+                outer += self._overwritten
         except BaseException:
             for part, before in attributes:
                 _restore(part, before)
@@ -66,7 +69,7 @@ class Deserializer(AbstractSerializer):
                 array[...] = before
             raise
         finally:
-            self._overwritten = None
+            self._overwritten = outer
 
     def _write(self, array, data, entry):
         """Copies ``data``, a NumPy array, into ``array``, which may lie on any device.
@@ -87,10 +90,7 @@ class Deserializer(AbstractSerializer):
         if self._overwritten is not None:
             self._overwritten.append((array, array.copy()))
         data = data.reshape(array.shape).astype(array.dtype, copy=False)
-        if isinstance(array, numpy.ndarray):
-            array[...] = data
-        else:
-            array.set(data)
+        backend.copyto(array, data)
         return array
 
 

@@ -368,6 +368,22 @@ def test_error_in_an_own_serialize_puts_back_what_was_loaded(tmp_path):
     assert model.history == [1]
 
 
+def test_part_that_was_loaded_by_itself_is_put_back_too():
+    class Whole:
+        def __init__(self):
+            self.part = L.Linear(2, 3)
+
+        def serialize(self, serializer):
+            serializer['part'].load(self.part)
+            raise RuntimeError('own trouble')
+
+    whole = Whole()
+    before = whole.part.W.array.copy()
+    with pytest.raises(RuntimeError, match='own trouble'):
+        NpzDeserializer({'part/W': np.ones((3, 2)), 'part/b': np.ones(3)}).load(whole)
+    np.testing.assert_array_equal(whole.part.W.array, before)
+
+
 def test_optimizer_that_does_not_fit_stays_as_it_was(tmp_path):
     model = samples.make_model(chainlite, lazy=False)
     optimizer = samples.make_optimizer(chainlite, model)
