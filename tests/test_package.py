@@ -43,10 +43,12 @@ assert 'GRID_STRIDE_LOOP' in kernel_source('common.cuh')
 ON_USE = {'cupy', 'google', 'h5py', 'matplotlib', 'ml_dtypes', 'multiprocessing', 'onnx', 'PIL', 'scipy', 'sklearn'}
 
 IMPORT = """
-import sys, time, numpy
-before = time.process_time()
+import sys, time
+start = time.process_time()
+import numpy
+middle = time.process_time()
 import chainlite, chainlite.functions, chainlite.links, chainlite.optimizers
-print(time.process_time() - before, *sys.modules)
+print(middle - start, time.process_time() - middle, *sys.modules)
 """
 
 
@@ -87,13 +89,15 @@ def run(wheel, tmp_path_factory):
 
 
 def test_importing_loads_nothing_optional_and_takes_little_time():
-    seconds = []
-    for _ in range(3):
+    numpys, ours = [], []
+    for _ in range(5):
         done = subprocess.run([sys.executable, '-c', IMPORT], cwd=ROOT, capture_output=True, text=True, check=True)
-        second, *modules = done.stdout.split()
+        first, second, *modules = done.stdout.split()
         assert ON_USE & set(modules) == set()
-        seconds.append(float(second))
-    assert min(seconds) < 0.15  # of processor time, beyond NumPy's own
+        numpys.append(float(first))
+        ours.append(float(second))
+    # Seconds of processor time; on a slow or busy machine NumPy's own import is the measure.
+    assert min(ours) < max(0.15, 1.5 * min(numpys))
 
 
 def test_the_wheel_holds_every_module_and_kernel(wheel):
