@@ -143,10 +143,10 @@ assert sorted(seen) == ['main/accuracy', 'main/loss'] and float(seen['main/loss'
 """
 
 
-def run(tmp_path, text):
+def run(tmp_path, text, **environ):
     path = tmp_path / 'program.py'
     path.write_text(text, encoding='utf-8')
-    env = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), **environ}
     command = [sys.executable, '-W', 'error', '-m', 'chainlite', path]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -230,3 +230,20 @@ except OSError as e:
     message = ' '.join(run(tmp_path, text))
     assert 'The pre-trained caffemodel does not exist. Please download it from' in message
     assert "'https://github.com/KaimingHe/deep-residual-networks', and place it on" in message
+
+
+def test_vgg16_layers_without_a_network_say_what_to_download_and_where_to_put_it(tmp_path):
+    text = """
+from chainer.links import VGG16Layers
+
+try:
+    VGG16Layers()
+except OSError as e:
+    print(e)
+"""
+    nowhere = dict.fromkeys(('http_proxy', 'https_proxy'), 'http://127.0.0.1:9')
+    printed = ' '.join(run(tmp_path, text, CHAINER_DATASET_ROOT=str(tmp_path), **nowhere))
+    address = 'http://www.robots.ox.ac.uk/%7Evgg/software/very_deep/caffe/VGG_ILSVRC_16_layers.caffemodel'
+    before, _, message = printed.partition(f'Downloading from {address}...')
+    assert not before and address in message
+    assert str(tmp_path / 'pfnet/chainer/models/VGG_ILSVRC_16_layers') in message
