@@ -1,13 +1,12 @@
 import os
-import random
-import signal
-import threading
+import shutil
 import warnings
 import zlib
 
 import numpy
 
 from chainlite.iterators._prefetching_iterator import PrefetchingIterator
+from chainlite.iterators._worker import Worker, WorkerDied, make_folder
 from chainlite.iterators.order_samplers import ShuffleOrderSampler  # noqa: F401  (a name Chainer has here)
 from chainlite.serializer import Serializer
 
@@ -22,23 +21,24 @@ class MultiprocessIterator(PrefetchingIterator):
     batch and process: they differ between processes, and are the same again in a run with the same state of NumPy's
     global generator, the same ``n_processes``, or one that goes on from a snapshot.
 
-    A process that dies makes the next batch raise a RuntimeError; none outlives the iterator or its parent.
+    A process that dies makes the next batch raise a RuntimeError; none outlives the iterator or its parent. Large
+    arrays come through shared memory, which is freed when all arrays of a part of a batch are.
 
     Args:
         dataset: Anything with ``len`` and integer indices.
         batch_size, repeat, shuffle, order_sampler: As for :class:`SerialIterator`.
         n_processes: Number of processes; None is the number of CPUs.
         n_prefetch: Number of batches fetched ahead.
-        shared_mem: Accepted for compatibility.
+        shared_mem: Accepted for compatibility: how much shared memory is needed is found out.
         dataset_timeout: Seconds after which a :class:`TimeoutWarning` says that a batch takes long. Waiting goes on.
-        maxtasksperchild: Number of parts of batches after which the processes are replaced, against datasets that leak
+        maxtasksperchild: Number of parts of batches after which a process is replaced, against datasets that leak
             memory; None keeps them.
     """
 
     class TimeoutWarning(RuntimeWarning):
         """A batch takes longer than ``dataset_timeout``."""
 
-    _executor = None
+    _workers = ()
     _interruption_testing = False
 
     def __init__(self, dataset, batch_size, repeat=True, shuffle=None, n_processes=None, n_prefetch=1, shared_mem=None,
@@ -49,84 +49,86 @@ class MultiprocessIterator(PrefetchingIterator):
         self.dataset_timeout = dataset_timeout
         self._maxtasksperchild = maxtasksperchild
         self._seed = zlib.crc32(numpy.random.get_state()[1].tobytes())
+        self._forget_workers()
         super().__init__(dataset, batch_size, repeat, shuffle, order_sampler)
 
     @property
     def _n_prefetch(self):
         return self.n_prefetch
 
+    def _forget_workers(self):
+        self._workers = []
+        self._pid = os.getpid()
+        self._retired = []      # workers that still have answers for batches ahead
+        self._folder = None
+
     def _submit(self, indices):
-        if self._executor is None:
-            self._start_processes()
+        if not self._workers:
+            self._folder = make_folder()
+            self._workers = [Worker(self.dataset, self._folder) for _ in range(self.n_processes)]
         n = -(-len(indices) // self.n_processes)
-        parts = [indices[i:i + n] for i in range(0, len(indices), n)]
         state = self._ahead[-1][0] if self._ahead else self._state
-        self._n_tasks += 1
+        request = []
         try:
-            return [self._executor.submit(_fetch, part, (self._seed, state.epoch, state.current_position, i))
-                    for i, part in enumerate(parts)]
-        except RuntimeError as e:
-            self._broken(e)
+            for i in range(-(-len(indices) // n)):
+                worker = self._worker(i)
+                part = indices[i * n:(i + 1) * n]
+                seed = self._seed, state.epoch, state.current_position, i
+                request.append((worker, worker.request(part, seed)))
+        except WorkerDied:
+            self.finalize()
+            raise
+        return request
+
+    def _worker(self, i):
+        worker = self._workers[i]
+        if self._maxtasksperchild is not None and worker.n_requests >= self._maxtasksperchild:
+            worker.retire()
+            self._retired.append(worker)
+            worker = self._workers[i] = Worker(self.dataset, self._folder)
+        return worker
 
     def _receive(self, request):
-        from concurrent.futures import BrokenExecutor
+        batch = []
         try:
-            batch = [example for future in request for example in self._wait(future)]
-        except BrokenExecutor as e:
-            self._broken(e)
-        if self._maxtasksperchild is not None and self._n_tasks >= self._maxtasksperchild:
-            self._stop_processes()
+            for worker, number in request:
+                batch += worker.receive(number, self.dataset_timeout, self._warn_of_stall)
+        except WorkerDied:
+            self.finalize()
+            raise
+        if self._retired:
+            waiting = {worker for _, ahead in self._ahead for worker, _ in ahead}
+            for worker in [worker for worker in self._retired if worker not in waiting]:
+                self._retired.remove(worker)
+                worker.end()
         return batch
 
-    def _wait(self, future):
-        from concurrent.futures import TimeoutError
-        try:
-            return future.result(self.dataset_timeout)
-        except TimeoutError:
-            if future.done():       # the dataset raised it
-                raise
-            warnings.warn(
-                f'Stalled dataset is detected: a batch takes longer than {self.dataset_timeout} seconds. '
-                'Is the dataset slow (then raise dataset_timeout), or does it wait for something that its process does '
-                'not have, such as a lock or a thread of the parent?', MultiprocessIterator.TimeoutWarning)
-            return future.result()
-
-    def _start_processes(self):
-        from concurrent.futures import ProcessPoolExecutor
-        self._executor = ProcessPoolExecutor(self.n_processes, initializer=_initialize, initargs=(self.dataset,))
-        self._n_tasks = 0
-
-    def _stop_processes(self):
-        """Lets the processes end after the batches that they have."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False)
-
-    def _broken(self, error):
-        self.finalize()
-        raise RuntimeError('a process of MultiprocessIterator has died (out of memory? killed? a crash in the dataset?)'
-                           ) from error
+    def _warn_of_stall(self):
+        warnings.warn(
+            f'Stalled dataset is detected: a batch takes longer than {self.dataset_timeout} seconds. '
+            'Is the dataset slow (then raise dataset_timeout), or does it wait for something that its process does '
+            'not have, such as a lock or a thread of the parent?', MultiprocessIterator.TimeoutWarning, stacklevel=5)
 
     def finalize(self):
         """Ends the processes; batches that they are working on are given up."""
         self._finalized = True
-        executor, self._executor = self._executor, None
-        if executor is None:
+        if not self._workers or self._pid != os.getpid():       # a forked child has a copy of this object
             return
         self._ahead.clear()
-        processes = list((getattr(executor, '_processes', None) or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        workers, folder = self._workers + self._retired, self._folder
+        self._forget_workers()
+        for worker in workers:
+            worker.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
     def __getstate__(self):
         state = {**self.__dict__, '_drawn_orders': type(self._drawn_orders)(self._orders_ahead())}
         state['_ahead'] = type(self._ahead)()
-        state.pop('_executor', None)
+        state.update(_workers=[], _retired=[], _folder=None)
         return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        self.__dict__.update(state, _pid=os.getpid())
 
     def __copy__(self):
         other = type(self).__new__(type(self))
@@ -141,27 +143,3 @@ class MultiprocessIterator(PrefetchingIterator):
         except KeyError:
             if isinstance(serializer, Serializer):
                 raise
-
-
-# The dataset of a worker process.
-_dataset = None
-
-
-def _initialize(dataset):
-    global _dataset
-    _dataset = dataset
-    signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is the parent's, which then ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    from multiprocessing import parent_process
-    parent_process().join()
-    os._exit(1)
-
-
-def _fetch(indices, seed):
-    words = numpy.random.SeedSequence(seed).generate_state(4)
-    numpy.random.seed(words)
-    random.seed(words.tobytes())
-    return [_dataset[i] for i in indices]

@@ -216,12 +216,82 @@ def test_copies_go_on_by_themselves(duplicate):
             assert [it.next() for _ in range(2)] == [other.next() for _ in range(2)]
 
 
+class Pictures:
+    """Arrays of different sizes, whose values say which they are."""
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, i):
+        return {'image': numpy.full((3, 20 + i, 30), i, 'f'), 'name': str(i), 'small': numpy.arange(i)}
+
+
+def check_pictures(batch, indices):
+    assert [example['name'] for example in batch] == [str(i) for i in indices]
+    for i, example in zip(indices, batch):
+        assert example['image'].shape == (3, 20 + i, 30) and (example['image'] == i).all()
+        assert example['small'].tolist() == list(range(i))
+
+
+def test_large_arrays_come_whole_and_stay_as_they_are():
+    with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=3, n_prefetch=2) as it:
+        kept = []
+        for n in range(40):
+            start = n * 8 % 40
+            batch = it.next()
+            check_pictures(batch, range(start, start + 8))
+            if n % 7 == 0:
+                kept.append((batch[3], start + 3))      # shared memory that is in use is not filled again
+            if n % 5 == 0:
+                batch[0]['image'][...] = -1             # and belongs to whoever has it
+        for example, i in kept:
+            check_pictures([example], [i])
+        folder = it._folder
+        assert os.listdir(folder) == [] or len(os.listdir(folder)) < 9
+    check_pictures([example for example, _ in kept], [i for _, i in kept])
+    assert not os.path.exists(folder)
+
+
+def test_memory_is_used_again():
+    with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=1, n_prefetch=1) as it:
+        for _ in range(60):
+            it.next()
+        assert len(it._workers[0]._memory) <= 4
+
+
+def test_batches_ahead_are_dropped_on_reset():
+    with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=2, n_prefetch=4) as it:
+        for n in (3, 1, 2):
+            for i in range(n):
+                check_pictures(it.next(), range(8 * i, 8 * i + 8))
+            it.reset()
+
+
+@pytest.mark.parametrize('method', ['spawn', 'forkserver'])
+def test_other_start_methods(method, tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(f'''
+import multiprocessing
+import numpy
+from chainlite import iterators
+
+if __name__ == '__main__':
+    multiprocessing.set_start_method({method!r})
+    data = numpy.arange(40000, dtype='f').reshape(4, 10000)
+    with iterators.MultiprocessIterator(data, 2, shuffle=False, n_processes=2) as it:
+        print([[int(x[1]) for x in it.next()] for _ in range(3)])
+''')
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, '-W', 'error', script], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == '[[1, 10001], [20001, 30001], [1, 10001]]\n', done.stderr
+
+
 SCRIPT = '''
 import time
 from chainlite import iterators
 it = iterators.MultiprocessIterator(list(range(7)), 3, n_processes=3)
 it.next()
-print(*it._executor._processes, flush=True)
+print(it._folder, *(worker.pid for worker in it._workers), flush=True)
 time.sleep(60)
 '''
 
@@ -230,16 +300,16 @@ time.sleep(60)
 def test_workers_end_with_their_parent(number):
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
     parent = subprocess.Popen([sys.executable, '-c', SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
-    pids = [int(word) for word in parent.stdout.readline().split()]
-    assert len(pids) == 3
+    folder, *pids = parent.stdout.readline().decode().split()
+    assert len(pids) == 3 and os.path.exists(folder)
     parent.send_signal(number)
     parent.wait(10)
     parent.stdout.close()
     for _ in range(100):
-        if not any(map(is_running, pids)):
+        if not any(map(is_running, pids)) and not os.path.exists(folder):
             break
         time.sleep(.1)
-    assert not any(map(is_running, pids))
+    assert not any(map(is_running, pids)) and not os.path.exists(folder)
 
 
 def is_running(pid):

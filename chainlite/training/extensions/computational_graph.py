@@ -46,7 +46,7 @@ class DumpGraph(Extension):
         self._keeps_graphs = False
         self._flag_called = False
 
-    def initialize(self, _):
+    def initialize(self, trainer):
         if not self._flag_called:
             self._original_flag = config.keep_graph_on_report
             config.keep_graph_on_report = self._keeps_graphs = True

@@ -1,0 +1,264 @@
+"""Processes that fetch examples.
+
+Each has a connection of its own to its parent, and no process holds an end that is not its own: whichever side dies,
+the other one reads the end of the file instead of waiting.
+
+Large results lie in shared memory, and the parent's arrays are views of it. When the last of them is gone the parent
+says so with its next request, and the worker fills the same memory again: fresh memory would cost the kernel more time
+than copying takes. A piece of shared memory has a name only until the parent has opened it.
+"""
+import collections
+import contextlib
+import mmap
+import os
+import pickle
+import queue
+import random
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import weakref
+
+import numpy
+
+_LARGE = 512            # bytes: from here on, arrays go through shared memory
+_ALIGNMENT = 64
+_parent_ends = weakref.WeakSet()
+
+
+class WorkerDied(RuntimeError):
+    """A worker process has ended by itself."""
+
+
+class Worker:
+    """A process that fetches examples of a dataset, one request after the other.
+
+    Args:
+        dataset: The dataset.
+        folder: Folder for files in shared memory.
+    """
+
+    def __init__(self, dataset, folder):
+        import multiprocessing
+        self._connection, other = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(target=_run, args=(dataset, folder, other, os.getpid()), daemon=True)
+        self._folder = folder
+        self._n_requests = 0
+        self._n_answers = 0
+        self._memory = {}                       # by name
+        self._free = collections.deque()        # names of what can be filled again
+        _parent_ends.add(self._connection)
+        self._process.start()
+        other.close()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def n_requests(self):
+        """Number of requests so far."""
+        return self._n_requests
+
+    def request(self, indices, seed):
+        """Asks for examples; returns the number of the request, for :meth:`receive`.
+
+        Args:
+            indices: List of their indices.
+            seed: Tuple of integers that seeds the global random generators.
+        """
+        free = [self._free.popleft() for _ in range(len(self._free))]
+        try:
+            self._connection.send((indices, seed, free))
+        except OSError as e:
+            raise self._died() from e
+        self._n_requests += 1
+        return self._n_requests
+
+    def receive(self, number, timeout, warn):
+        """Returns the examples asked for; answers to earlier requests are dropped.
+
+        Args:
+            number: Number of the request.
+            timeout: Seconds after which ``warn()`` is called; None for never.
+            warn: Function.
+        """
+        while True:
+            try:
+                if timeout is not None and not self._connection.poll(timeout):
+                    warn()
+                succeeded, data, sizes, name, replaced = self._connection.recv()
+            except (OSError, EOFError) as e:
+                raise self._died() from e
+            self._n_answers += 1
+            for old in replaced:
+                self._memory.pop(old, None)
+            buffers = iter(self._open_buffers(name, sizes) if name else ())
+            if self._n_answers != number:
+                continue
+            if not succeeded:
+                raise pickle.loads(data)
+            return [pickle.loads(example, buffers=buffers) for example in data]
+
+    def _open_buffers(self, name, sizes):
+        """Returns views of shared memory; the memory is free again when they and all arrays on them are gone."""
+        if name not in self._memory:
+            path = os.path.join(self._folder, name)
+            with open(path, 'rb+') as f:
+                self._memory[name] = mmap.mmap(f.fileno(), 0)
+            os.remove(path)
+        memory = numpy.frombuffer(self._memory[name], numpy.uint8)
+        weakref.finalize(memory, self._free.append, name).atexit = False
+        return [memory[start:start + size] for start, size in zip(_offsets(sizes), sizes)]
+
+    def _died(self):
+        self._process.join(1)
+        return WorkerDied(f'a process that fetches examples has died (exit code {self._process.exitcode}): '
+                          'out of memory? killed? a crash in the dataset?')
+
+    def retire(self):
+        """Lets the process end after what it was asked for."""
+        self._connection.send(None)
+
+    def end(self):
+        """Ends the process."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.join(5)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+
+
+def make_folder():
+    """Returns a new folder in shared memory (or, on systems without it, a usual one)."""
+    return tempfile.mkdtemp(prefix='chainlite-', dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else None)
+
+
+def _run(dataset, folder, connection, parent):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is for the parent, which then ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for end in list(_parent_ends):      # inherited by fork
+        end.close()
+    requests = queue.SimpleQueue()
+    # The parent must never wait for this process to take a request.
+    threading.Thread(target=_take_requests, args=(connection, requests, folder, parent), daemon=True).start()
+    memory = _SharedMemory(folder)
+    while (request := requests.get()) is not None:
+        indices, seed, free = request
+        memory.free += free
+        connection.send(_answer(dataset, indices, seed, memory))
+
+
+def _take_requests(connection, requests, folder, parent):
+    try:
+        while True:
+            requests.put(connection.recv())
+    except (OSError, EOFError):
+        # If the parent was killed, nobody else removes the folder; the kernel closes its files a little earlier than it
+        # gives its children another parent.
+        for _ in range(20):
+            if os.getppid() != parent:
+                shutil.rmtree(folder, ignore_errors=True)
+                break
+            time.sleep(.05)
+        os._exit(1)
+
+
+def _answer(dataset, indices, seed, memory):
+    """Returns whether it succeeded, the pickles of the examples or that of the exception, and what
+    :meth:`_SharedMemory.finish` returns."""
+    words = numpy.random.SeedSequence(seed).generate_state(4)
+    numpy.random.seed(words)
+    random.seed(words.tobytes())
+    try:
+        # One by one, so that the dataset fills the same memory again and again.
+        data = [pickle.dumps(dataset[i], protocol=5, buffer_callback=memory.add) for i in indices]
+        return True, data, *memory.finish()
+    except Exception as e:
+        from multiprocessing.pool import ExceptionWithTraceback
+        try:
+            data = pickle.dumps(ExceptionWithTraceback(e, e.__traceback__))
+        except Exception:       # some can not be pickled
+            data = pickle.dumps(RuntimeError(f'{type(e).__name__} in the dataset: {e}'))
+        return False, data, *memory.finish()
+
+
+def _aligned(n):
+    return -(-n // _ALIGNMENT) * _ALIGNMENT
+
+
+def _offsets(sizes):
+    """Returns where buffers begin."""
+    return numpy.cumsum([0, *map(_aligned, sizes[:-1])]).tolist()
+
+
+class _SharedMemory:
+    """The pieces of shared memory of a worker; one is being filled.
+
+    Attributes:
+        free: Names of those that can be filled.
+    """
+
+    def __init__(self, folder):
+        self.free = []
+        self._folder = folder
+        self._pieces = {}       # by name
+        self._n = 0
+        self._start()
+
+    def _start(self):
+        self._name = None
+        self._end = 0
+        self._sizes = []
+        self._replaced = []
+
+    def add(self, buffer):
+        """Copies a PickleBuffer; returns True, and does not, if it is better kept in the pickle."""
+        raw = buffer.raw()
+        if raw.nbytes < _LARGE:
+            return True
+        start, end = self._end, self._end + raw.nbytes
+        if self._name is None or end > len(self._pieces[self._name]):
+            self._extend(end)
+        memoryview(self._pieces[self._name])[start:end] = raw
+        self._sizes.append(raw.nbytes)
+        self._end = _aligned(end)
+        return False
+
+    def finish(self):
+        """Returns the sizes of the buffers, the name of the piece (None if there is no buffer), and the names of the
+        pieces that are no more."""
+        result = self._sizes, self._name, self._replaced
+        self._start()
+        return result
+
+    def _extend(self, size):
+        """Goes over to a piece with at least this size."""
+        name = next((name for name in self.free if len(self._pieces[name]) >= size), None)
+        if name is not None:
+            self.free.remove(name)
+        else:
+            if self.free:
+                self._drop(self.free.pop())
+            name = self._make(2 * size)
+        if self._name is not None:
+            self._pieces[name][:self._end] = self._pieces[self._name][:self._end]
+            self._drop(self._name)
+        self._name = name
+
+    def _make(self, size):
+        self._n += 1
+        name = f'{os.getpid()}-{self._n}'
+        with open(os.path.join(self._folder, name), 'wb+') as f:
+            f.truncate(size)        # pages that are not written cost nothing
+            self._pieces[name] = mmap.mmap(f.fileno(), size)
+        return name
+
+    def _drop(self, name):
+        del self._pieces[name]
+        self._replaced.append(name)
+        with contextlib.suppress(OSError):      # the parent has removed it, if it knew of it
+            os.remove(os.path.join(self._folder, name))
