@@ -1,5 +1,8 @@
 """Links: layers with parameters, and whole models. `import chainlite.links as L`."""
 
+from chainlite.links.activation.maxout import Maxout
+from chainlite.links.activation.prelu import PReLU
+from chainlite.links.activation.swish import Swish
 from chainlite.links.connection.bias import Bias
 from chainlite.links.connection.bilinear import Bilinear
 from chainlite.links.connection.convolution_2d import Convolution2D
@@ -20,6 +23,9 @@ from chainlite.links.connection.parameter import Parameter
 from chainlite.links.connection.scale import Scale
 from chainlite.links.loss.hierarchical_softmax import BinaryHierarchicalSoftmax
 from chainlite.links.model.classifier import Classifier
+from chainlite.links.model.vision.googlenet import GoogLeNet
+from chainlite.links.model.vision.resnet import ResNet101Layers, ResNet152Layers, ResNet50Layers
+from chainlite.links.model.vision.vgg import VGG16Layers, VGG19Layers
 from chainlite.links.normalization.batch_normalization import BatchNormalization
 from chainlite.links.normalization.batch_renormalization import BatchRenormalization
 from chainlite.links.normalization.decorrelated_batch_normalization import DecorrelatedBatchNormalization

@@ -1,0 +1,100 @@
+from chainlite.dataset import download
+from chainlite.functions.activation.relu import relu
+from chainlite.functions.activation.softmax import softmax
+from chainlite.functions.noise.dropout import dropout
+from chainlite.functions.pooling.max_pooling_2d import max_pooling_2d
+from chainlite.initializers import Normal, Zero
+from chainlite.links.connection.convolution_2d import Convolution2D
+from chainlite.links.connection.linear import Linear
+from chainlite.links.model.vision import _pretrained
+from chainlite.serializers import npz
+
+_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_CHANNELS = (64, 128, 256, 512, 512)
+
+
+def __getattr__(name):
+    if name == 'available':  # whether images can be prepared
+        return _pretrained.is_pillow_available()
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+class VGGLayers(_pretrained.PretrainedClassifier):
+    """VGG network of 16 or 19 layers.
+
+    Args:
+        pretrained_model: ``'auto'`` for the published weights, which are downloaded and converted once; the path of an
+            npz file or of a caffemodel; None for random weights.
+        n_layers: 16 or 19.
+
+    See: Simonyan and Zisserman, Very Deep Convolutional Networks, https://arxiv.org/abs/1409.1556
+    """
+
+    _feature_layer = 'fc7'
+
+    def __init__(self, pretrained_model='auto', n_layers=16):
+        if n_layers not in _CONVOLUTIONS:
+            raise ValueError(f'The n_layers argument should be either 16 or 19, but {n_layers} was given.')
+        super().__init__()
+        self._n_layers = n_layers
+        init = {'initialW': Zero() if pretrained_model else Normal(0.01), 'initial_bias': Zero()}
+        with self.init_scope():
+            n_in = 3
+            for i, (n_convolutions, n_out) in enumerate(zip(_CONVOLUTIONS[n_layers], _CHANNELS), 1):
+                for j in range(1, n_convolutions + 1):
+                    setattr(self, f'conv{i}_{j}', Convolution2D(n_in, n_out, 3, 1, 1, **init))
+                    n_in = n_out
+            self.fc6 = Linear(512 * 7 * 7, 4096, **init)
+            self.fc7 = Linear(4096, 4096, **init)
+            self.fc8 = Linear(4096, 1000, **init)
+        name = f'VGG_ILSVRC_{n_layers}_layers'
+        url = f'https://www.robots.ox.ac.uk/%7Evgg/software/very_deep/caffe/{name}.caffemodel'
+        self._load_pretrained(pretrained_model, name, lambda: download.cached_download(url))
+
+    def _prepare_image(self, image, size):
+        return prepare(image, size)
+
+    @classmethod
+    def convert_caffemodel_to_npz(cls, path_caffemodel, path_npz):
+        """Converts a published caffemodel, the path of which is given, to an npz file of this class."""
+        from chainlite.links.caffe.caffe_function import CaffeFunction  # needed for this alone
+
+        npz.save_npz(path_npz, CaffeFunction(path_caffemodel), compression=False)  # the names are the same
+
+    @property
+    def functions(self):
+        steps = {}
+        for i, n_convolutions in enumerate(_CONVOLUTIONS[self._n_layers], 1):
+            for j in range(1, n_convolutions + 1):
+                steps[f'conv{i}_{j}'] = [self[f'conv{i}_{j}'], relu]
+            steps[f'pool{i}'] = [_max_pooling_2d]
+        return {
+            **steps,
+            'fc6': [self.fc6, relu, dropout],
+            'fc7': [self.fc7, relu, dropout],
+            'fc8': [self.fc8],
+            'prob': [softmax],
+        }
+
+
+class VGG16Layers(VGGLayers):
+    """:class:`VGGLayers` of 16 layers."""
+
+    def __init__(self, pretrained_model='auto'):
+        super().__init__(pretrained_model, 16)
+
+
+class VGG19Layers(VGGLayers):
+    """:class:`VGGLayers` of 19 layers."""
+
+    def __init__(self, pretrained_model='auto'):
+        super().__init__(pretrained_model, 19)
+
+
+def prepare(image, size=(224, 224)):
+    """Makes the input of :class:`VGGLayers` of a PIL image or an array; see :func:`_pretrained.prepare_image`."""
+    return _pretrained.prepare_image(image, size, (103.939, 116.779, 123.68))
+
+
+def _max_pooling_2d(x):
+    return max_pooling_2d(x, ksize=2)
