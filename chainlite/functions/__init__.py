@@ -3,13 +3,20 @@
 from chainlite.functions._v1 import NAMES as _V1_NAMES
 from chainlite.functions._v1 import v1_class as _v1_class
 from chainlite.functions.activation.clipped_relu import clipped_relu, relu6
+from chainlite.functions.activation.crelu import crelu
 from chainlite.functions.activation.elu import elu
+from chainlite.functions.activation.hard_sigmoid import hard_sigmoid
 from chainlite.functions.activation.leaky_relu import leaky_relu
 from chainlite.functions.activation.log_softmax import log_softmax
+from chainlite.functions.activation.maxout import maxout
+from chainlite.functions.activation.prelu import prelu
 from chainlite.functions.activation.relu import relu
+from chainlite.functions.activation.rrelu import rrelu
+from chainlite.functions.activation.selu import selu
 from chainlite.functions.activation.sigmoid import sigmoid
 from chainlite.functions.activation.softmax import softmax
 from chainlite.functions.activation.softplus import softplus
+from chainlite.functions.activation.swish import swish
 from chainlite.functions.activation.tanh import tanh
 from chainlite.functions.array.as_strided import as_strided
 from chainlite.functions.array.broadcast import broadcast, broadcast_to
@@ -63,10 +70,24 @@ from chainlite.functions.connection.linear import linear
 from chainlite.functions.connection.local_convolution_2d import local_convolution_2d
 from chainlite.functions.connection.shift import shift
 from chainlite.functions.evaluation.accuracy import accuracy
+from chainlite.functions.loss.absolute_error import absolute_error
+from chainlite.functions.loss.black_out import black_out
+from chainlite.functions.loss.contrastive import contrastive
+from chainlite.functions.loss.crf1d import argmax_crf1d, crf1d
+from chainlite.functions.loss.cross_covariance import cross_covariance
+from chainlite.functions.loss.ctc import connectionist_temporal_classification
+from chainlite.functions.loss.decov import decov
 from chainlite.functions.loss.hinge import hinge
+from chainlite.functions.loss.huber_loss import huber_loss
+from chainlite.functions.loss.mean_absolute_error import mean_absolute_error
 from chainlite.functions.loss.mean_squared_error import mean_squared_error
+from chainlite.functions.loss.negative_sampling import negative_sampling
 from chainlite.functions.loss.sigmoid_cross_entropy import sigmoid_cross_entropy
 from chainlite.functions.loss.softmax_cross_entropy import softmax_cross_entropy
+from chainlite.functions.loss.squared_error import squared_error
+from chainlite.functions.loss.squared_error import squared_error as squared_difference
+from chainlite.functions.loss.triplet import triplet
+from chainlite.functions.loss.vae import bernoulli_nll, gaussian_kl_divergence, gaussian_nll
 from chainlite.functions.math.arctanh import arctanh
 from chainlite.functions.math.average import average, mean
 from chainlite.functions.math.basic_math import absolute, add

@@ -1,4 +1,5 @@
-from samples import Sample, normal
+import numpy as np
+from samples import Sample, distinct, normal
 
 
 def samples(chainer):
@@ -17,4 +18,12 @@ def samples(chainer):
         Sample('softmax_axis0', lambda x: F.softmax(x, 0), normal(3, 4, 2)),
         Sample('log_softmax', F.log_softmax, x),
         Sample('log_softmax_last_axis', lambda x: F.log_softmax(x, -1), normal(3, 4, 2)),
+        Sample('crelu', F.crelu, x),
+        Sample('hard_sigmoid', lambda x: F.hard_sigmoid(x * 2), x),
+        Sample('maxout', lambda x: F.maxout(x, 2), distinct(3, 4)),
+        Sample('prelu', F.prelu, normal(2, 3, 4), normal(3)),
+        Sample('prelu_elementwise', F.prelu, normal(2, 3, 4), normal(3, 4)),
+        Sample('rrelu', lambda x: F.rrelu(x, r=np.full((3, 4), 0.2, x.dtype)), x),
+        Sample('selu', F.selu, x),
+        Sample('swish', F.swish, normal(2, 3, 4), normal(3)),
     ]
