@@ -1,4 +1,5 @@
 import numpy as np
+
 from samples import Sample, distinct, normal
 
 

@@ -12,7 +12,6 @@ from chainlite.functions.array.split_axis import split_axis
 from chainlite.functions.math.average import average
 from chainlite.functions.math.logsumexp import logsumexp
 from chainlite.functions.math.minmax import argmax, max
-from chainlite.functions.math.sum import sum
 from chainlite.variable import as_array, as_variable
 
 
