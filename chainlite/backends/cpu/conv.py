@@ -14,9 +14,10 @@ import numpy as np
 from chainlite import backend
 from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu import numpy_backend
-from chainlite.backends.cpu.windows import col2im, im2col, offsets
+from chainlite.backends.cpu.windows import col2im, im2col, windows_view
 
 BLOCK = 1 << 18      # elements of the columns that are made at a time: a megabyte of float32
+FEW = 12000          # elements for which a call of NumPy costs more than the work that it does
 
 
 def compute_dtype(*arrays):
@@ -87,6 +88,14 @@ def _blocks(n, size):
     return [slice(i, min(i + step, n)) for i in range(0, n, step)] if n else []
 
 
+def _fill(col, x, ksize, stride, pad, dilate, outs):
+    """Writes the columns of some images: offset by offset where that moves much at a time, else all at once."""
+    if col.size >= FEW * prod(ksize) or min(pad) < 0:
+        im2col(x, ksize, stride, pad, dilate, outs, col)
+    else:
+        col[...] = windows_view(x, ksize, stride, pad, dilate, outs)
+
+
 def _is_pointwise(ksize, stride, pad):
     return all(k == 1 for k in ksize) and all(s == 1 for s in stride) and not any(pad)
 
@@ -108,7 +117,7 @@ def _correlate(x, W, b, y, stride, pad, dilate):
         image = x[part]
         if col is None or len(col) > len(image):                 # the padding keeps its zeros from block to block
             col = np.zeros((*image.shape[:2], *ksize, *outs), y.dtype)
-        im2col(image, ksize, stride, pad, dilate, outs, col)
+        _fill(col, image, ksize, stride, pad, dilate, outs)
         out = y[part]
         np.matmul(w, col.reshape(len(image), groups, -1, out.shape[-1]), out=out)
         if b is not None:
@@ -156,13 +165,19 @@ def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     wide = compute_dtype(x, gy)
     x, gy = x.astype(wide, copy=False), gy.astype(wide, copy=False)
     gW = np.zeros((groups, m // groups, c // groups * prod(ksize)), wide)
-    images_inside = (c, *ksize), outs
-    col = None
+    spatial, small = len(ksize), gW.size <= prod(outs)       # small: so many products that matrices of one image are long enough
+    images_first = (spatial + 1, *range(spatial + 1), *range(spatial + 2, 2 * spatial + 2))
+    last = 0
     for part in _blocks(n, c * prod(ksize) * prod(outs)):
-        image = x[part]
-        if col is None or col.shape[len(ksize) + 1] > len(image):
-            col = np.zeros((*images_inside[0], len(image), *outs), wide)
-        im2col(image, ksize, stride, pad, dilate, outs, np.moveaxis(col, len(ksize) + 1, 0))
-        g = gy[part].reshape(len(image), m, -1).swapaxes(0, 1).reshape(groups, m // groups, -1)
-        gW += np.matmul(g, col.reshape(groups, -1, g.shape[-1]).swapaxes(1, 2))
+        image, g = x[part], gy[part].reshape(-1, m, prod(outs))
+        if last != len(image):                                 # the padding keeps its zeros from block to block
+            last = len(image)
+            col = np.zeros((last, c, *ksize, *outs) if small else (c, *ksize, last, *outs), wide)
+            view = col if small else col.transpose(images_first)
+        _fill(view, image, ksize, stride, pad, dilate, outs)
+        if small:
+            gW += np.matmul(g.reshape(last, groups, m // groups, -1), col.reshape(last, groups, -1, prod(outs)).swapaxes(2, 3)).sum(axis=0)
+        else:
+            g = g.swapaxes(0, 1).reshape(groups, m // groups, -1)
+            gW += np.matmul(g, col.reshape(groups, -1, g.shape[2]).swapaxes(1, 2))
     return gW.reshape(m, c // groups, *ksize).astype(dtype, copy=False)

@@ -9,6 +9,8 @@ import functools
 import itertools
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Offset(NamedTuple):
     """An offset within the window, with indexes for arrays whose last axes are those of the input and of the output."""
@@ -49,6 +51,19 @@ def im2col(x, ksize, stride, pad, dilate, outs, col):
     for place, inside, windows in offsets(x.shape[2:], ksize, stride, pad, dilate, outs):
         col[(slice(None), slice(None), *place, *windows)] = x[inside]
     return col
+
+
+def windows_view(x, ksize, stride, pad, dilate, outs):
+    """The elements of all windows, (n, c, *ksize, *outs), as a view of `x` or of `x` with zeros around. NumPy only."""
+    reach = [(o - 1) * s + (k - 1) * d + 1 for k, s, d, o in zip(ksize, stride, dilate, outs)]
+    dims = x.shape[2:]
+    if any([p or r > n for n, p, r in zip(dims, pad, reach)]) or not x.flags.c_contiguous:
+        padded = np.zeros((*x.shape[:2], *[max(n + p, r) for n, p, r in zip(dims, pad, reach)]), x.dtype)
+        padded[(..., *[slice(p, p + n) for n, p in zip(dims, pad)])] = x
+        x = padded
+    images, channels, *steps = x.strides
+    strides = (images, channels, *[st * d for st, d in zip(steps, dilate)], *[st * s for st, s in zip(steps, stride)])
+    return np.ndarray((*x.shape[:2], *ksize, *outs), x.dtype, x, 0, strides)
 
 
 def col2im(col, stride, pad, dilate, x):

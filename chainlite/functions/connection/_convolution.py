@@ -6,8 +6,7 @@ the first input, gradients that of what they are the gradient of.
 """
 from math import prod
 
-import numpy as np
-
+from chainlite import backend
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.utils import type_check
@@ -43,7 +42,7 @@ class ConvolutionNode(Bilinear):
         if gy.dtype.itemsize == 2:
             return super().bias_gradient(gy)
         n, m, *outs = gy.shape                                # by matrix products: the fastest way to sum rows
-        return (gy.reshape(n * m, prod(outs)) @ np.ones_like(gy, shape=prod(outs))).reshape(n, m).sum(0)
+        return (gy.reshape(n * m, prod(outs)) @ backend.get_array_module(gy).ones(prod(outs), gy.dtype)).reshape(n, m).sum(0)
 
     def _check_data_type_forward(self, in_data):
         if not 2 <= len(in_data) <= 3 or not self._fits(*in_data):           # then see in detail what is wrong, if anything is
