@@ -2,9 +2,6 @@
 
 An operation is made for fixed shapes and layouts. Where the primitive wants an argument in a layout of its own
 (weights, mostly), the operation reorders it before or after. Results and arguments are float32.
-
-The layouts of an array (n, c, *dims) are two: C-contiguous, and `channels last`, where the channels of one pixel lie
-side by side. The second is what oneDNN computes in; the shape is the same, only the strides differ.
 """
 
 import ctypes
@@ -14,11 +11,12 @@ from ctypes import byref, c_int, c_int64, c_void_p
 import numpy as np
 
 from chainlite.backends.onednn import _library, _threads
+from chainlite.backends.onednn._layout import strides_of
 
 TRAINING, INFERENCE, BACKWARD, BACKWARD_DATA = 64, 96, 128, 160  # kinds of propagation
 
-# Arguments of primitives: the number that `execute` knows them by, and the one that asks for the layout that the primitive
-# wants (None: it takes the one that is given).
+# Arguments of primitives: the number that `execute` knows them by, and the one that asks for the layout that the
+# primitive wants (None: it takes the one that is given).
 SRC, DST, WEIGHTS, BIAS = (1, 129), (17, 133), (33, 131), (41, None)
 MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = (49, None), (50, None), (51, None), (52, None), (64, 135)
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = (129, 130), (145, 134), (161, 132), (169, None)
@@ -31,37 +29,6 @@ _Dims = c_int64 * 12
 
 def dims(values):
     return _Dims(*values)
-
-
-# -- layouts ----------------------------------------------------------------------------------------------------------
-def strides_of(shape, last=False):
-    """Strides in elements; with `last`, of channels last."""
-    order = (0, *range(2, len(shape)), 1) if last else range(len(shape))
-    strides, step = [0] * len(shape), 1
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= shape[axis]
-    return strides
-
-
-def is_last(x):
-    """Whether an array (n, c, *dims) is channels last; also where that is the same as C-contiguous."""
-    return x.ndim > 2 and x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous
-
-
-def dense(x):
-    """(array, whether it is channels last): x, or a copy if it is in neither of the two layouts."""
-    if x.flags.c_contiguous:
-        return x, x.shape[1] == 1 and x.ndim > 2
-    if is_last(x):
-        return x, True
-    return np.ascontiguousarray(x), False
-
-
-def empty_last(shape):
-    """A new float32 array (n, c, *dims), channels last."""
-    n, c, *sizes = shape
-    return np.empty((n, *sizes, c), np.float32).transpose(0, len(shape) - 1, *range(1, len(shape) - 1))
 
 
 # -- descriptors ------------------------------------------------------------------------------------------------------
@@ -150,7 +117,7 @@ class Primitive:
         self._run = library.execute
         self._set = library.set_data_handle
         self._first = ctypes.addressof(self._arguments)
-        self._stream = _threads.stream()
+        self._stream = _threads.prepare().stream
 
     def __call__(self, *addresses):
         set_data_handle = self._set

@@ -66,19 +66,18 @@ def _register():
     os.register_at_fork(after_in_child=_process.after_fork)
 
 
-def operation(build, *key):
-    """`build(*key)`, made once for each thread and number of threads, and kept while it is used."""
+def prepare():
+    """To be called before oneDNN computes: makes OpenMP's number of threads what it has to be."""
     thread = _thread
     if thread.threads is None or thread.threads != _process.threads:
         thread.prepare()
+    return thread
+
+
+def operation(build, *key):
+    """`build(*key)`, made once for each thread and number of threads, and kept while it is used."""
+    thread = prepare()
     return thread.cached(build, thread.threads, *key)
-
-
-def stream():
-    """This thread's stream."""
-    if _thread.threads is None or _thread.threads != _process.threads:
-        _thread.prepare()
-    return _thread.stream
 
 
 def set_num_threads(n):

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._layout import give
+from chainlite.backends.onednn._layout import dense, empty_last, give
 from chainlite.backends.onednn._primitive import (
     BIAS,
     DIFF_DST,
@@ -19,9 +19,7 @@ from chainlite.backends.onednn._primitive import (
     WEIGHTS,
     Descriptors,
     Operation,
-    dense,
     dims,
-    empty_last,
 )
 from chainlite.backends.onednn._threads import operation
 

@@ -1,3 +1,3 @@
 """All implementations: importing this module registers them."""
 
-from chainlite.backends.onednn import conv  # noqa: F401
+from chainlite.backends.onednn import batch_normalization, conv, pooling, product, softmax  # noqa: F401

@@ -1,20 +1,15 @@
 """Affine maps."""
 from math import prod
 
-import numpy as np
-
-from chainlite import backend
 from chainlite._trilinear import Bilinear
+from chainlite.backends.cpu.product import product
 from chainlite.functions.array.reshape import reshape
 from chainlite.utils import type_check
 from chainlite.variable import as_variable
 
 
 def _dot(a, b, dtype):
-    """a @ b in `dtype`; 16 bits are multiplied in 32 on the CPU, and an accelerator knows by itself."""
-    if isinstance(a, np.ndarray) and (a.dtype.itemsize == 2 or b.dtype.itemsize == 2):
-        a, b = a.astype(np.result_type(a, b, 'f'), copy=False), b.astype(np.result_type(a, b, 'f'), copy=False)
-    return backend.get_array_module(a).dot(a, b).astype(dtype, copy=False)
+    return product(a, b).astype(dtype, copy=False)
 
 
 class LinearFunction(Bilinear):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chainlite import backend
 from chainlite._trilinear import Bilinear
+from chainlite.backends.cpu.product import product
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.sum import sum_array
 from chainlite.utils import type_check
@@ -15,11 +15,9 @@ def _t(x, transposed):
 
 
 def _product(a, b, shape, result_dtype):
-    """a @ b, summed over the batch axes that `shape` does not have; 16 bits are multiplied in 32."""
+    """a @ b, summed over the batch axes that `shape` does not have."""
     dtype = np.result_type(a.dtype, b.dtype)
-    if dtype.itemsize == 2 and isinstance(a, np.ndarray):
-        a, b = a.astype('f'), b.astype('f')
-    y = backend.get_array_module(a).matmul(a, b)
+    y = product(a, b)
     if shape is not None and y.shape != shape:
         lead = y.ndim - len(shape)
         axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and y.shape[lead + i] != 1))

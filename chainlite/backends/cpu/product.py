@@ -1,0 +1,20 @@
+"""Matrix products."""
+
+import numpy as np
+
+from chainlite import backend
+from chainlite.backends._kernel import Kernel
+
+
+@Kernel
+def product(a, b):
+    """a @ b of two matrices, or of stacks of them, which broadcast.
+
+    On the CPU 16 bits are multiplied in 32, which the result then has; an accelerator knows by itself.
+    """
+    if isinstance(a, np.ndarray) and (a.dtype.itemsize == 2 or b.dtype.itemsize == 2):
+        dtype = np.result_type(a.dtype, b.dtype, np.float32)
+        a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+    if a.ndim == b.ndim == 2:
+        return a.dot(b)
+    return backend.get_array_module(a).matmul(a, b)

@@ -1,0 +1,109 @@
+"""Batch normalization of arrays (n, c, *dims) over all axes but that of the channels; see cpu.batch_normalization."""
+
+from ctypes import c_float, c_uint
+
+import numpy as np
+
+from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
+from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._layout import dense, empty_last, give
+from chainlite.backends.onednn._primitive import (
+    BACKWARD,
+    DIFF_DST,
+    DIFF_SCALE,
+    DIFF_SHIFT,
+    DIFF_SRC,
+    DST,
+    INFERENCE,
+    MEAN,
+    SCALE,
+    SHIFT,
+    SRC,
+    TRAINING,
+    VARIANCE,
+    Descriptors,
+    Operation,
+)
+from chainlite.backends.onednn._threads import operation
+
+_FIXED, _SCALE, _SHIFT = 1, 2, 4  # flags; fixed: mean and variance are given
+
+
+def _by_channels(x, axis):
+    return 2 <= x.ndim <= 5 and axis == (0, *range(2, x.ndim))
+
+
+def _forward(make, x, propagation, eps, fixed):
+    flags = c_uint(_SCALE | _SHIFT | fixed * _FIXED)
+    return make.primitive('batch_normalization_forward', propagation, x, x, c_float(eps), flags)
+
+
+def _build_forward(shape, last, eps, fixed):
+    with Descriptors() as make:
+        given, x, keys = make.plain(shape, last), make.plain(shape, len(shape) > 2), make.plain(shape[1:2])
+        return Operation(
+            make,
+            _forward(make, x, INFERENCE if fixed else TRAINING, eps, fixed),
+            (SRC, given, False),
+            (SCALE, keys, False),
+            (SHIFT, keys, False),
+            (MEAN, keys, not fixed),
+            (VARIANCE, keys, not fixed),
+            (DST, x, True),
+        )
+
+
+def _build_backward(shape, x_last, gy_last, fixed):
+    with Descriptors() as make:
+        x, keys = make.plain(shape, len(shape) > 2), make.plain(shape[1:2])
+        flags = c_uint(_SCALE | _SHIFT | fixed * _FIXED)
+        hint = _forward(make, x, TRAINING, 0, fixed)
+        return Operation(
+            make,
+            make.primitive('batch_normalization_backward', BACKWARD, x, x, x, c_float(0), flags, hint),
+            (SRC, make.plain(shape, x_last), False),
+            (DIFF_DST, make.plain(shape, gy_last), False),
+            (SCALE, keys, False),
+            (MEAN, keys, False),
+            (VARIANCE, keys, False),
+            (DIFF_SRC, x, True),
+            (DIFF_SCALE, keys, True),
+            (DIFF_SHIFT, keys, True),
+        )
+
+
+@batch_normalize.when(onednn, lambda x, gamma, beta, axis, eps: is_float32(x, gamma, beta) and _by_channels(x, axis))
+def _(x, gamma, beta, axis, eps):
+    x, last = dense(x)
+    y = empty_last(x.shape)
+    mean, var = np.empty((2, x.shape[1]), np.float32)
+    run = operation(_build_forward, x.shape, last, eps, False)
+    run(x, np.ascontiguousarray(gamma), np.ascontiguousarray(beta), mean, var, y)
+    return give(y), mean, var
+
+
+@normalize.when(
+    onednn,
+    lambda x, gamma, beta, mean, inv_std, axis: is_float32(x, gamma, beta, mean, inv_std) and _by_channels(x, axis),
+)
+def _(x, gamma, beta, mean, inv_std, axis):
+    x, last = dense(x)
+    y = empty_last(x.shape)
+    gamma, beta, mean = map(np.ascontiguousarray, (gamma, beta, mean))
+    operation(_build_forward, x.shape, last, 0, True)(x, gamma, beta, mean, inv_std**-2, y)
+    return give(y)
+
+
+@normalize_grad.when(
+    onednn,
+    lambda gy, x, gamma, mean, inv_std, axis, fixed: is_float32(gy, x, gamma, mean, inv_std) and _by_channels(x, axis),
+)
+def _(gy, x, gamma, mean, inv_std, axis, fixed):
+    gy, gy_last = dense(gy)
+    x, x_last = dense(x)
+    gx = empty_last(x.shape)
+    ggamma, gbeta = np.empty((2, x.shape[1]), np.float32)
+    gamma, mean = map(np.ascontiguousarray, (gamma, mean))
+    run = operation(_build_backward, x.shape, x_last, gy_last, fixed)
+    run(x, gy, gamma, mean, inv_std**-2, gx, ggamma, gbeta)
+    return give(gx), ggamma, gbeta

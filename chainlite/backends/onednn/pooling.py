@@ -1,0 +1,139 @@
+"""Maximum and average pooling; see cpu.pooling for what the arguments are.
+
+oneDNN remembers the maxima as cpu.pooling does: in bytes, by number within the window.
+"""
+
+from math import prod
+
+import numpy as np
+
+from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
+from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._layout import as_last, dense, empty_last, flat, give
+from chainlite.backends.onednn._primitive import (
+    DIFF_DST,
+    DIFF_SRC,
+    DST,
+    INFERENCE,
+    SRC,
+    TRAINING,
+    WORKSPACE,
+    Descriptors,
+    Operation,
+    dims,
+)
+from chainlite.backends.onednn._threads import operation
+
+_MAX, _AVERAGE, _AVERAGE_WITHOUT_PADDING = 0x1FF, 0x2FF, 0x3FF  # algorithms
+
+
+def _pad_behind(sizes, ksize, stride, pad, outs):
+    return [(out - 1) * s + k - p - size for size, k, s, p, out in zip(sizes, ksize, stride, pad, outs)]
+
+
+def _fits(sizes, ksize, stride, pad, outs):
+    """Whether oneDNN has such a window: in up to three dimensions, never in the padding alone, small."""
+    return (
+        len(ksize) in (1, 2, 3)
+        and prod(ksize) < 256
+        and all(
+            [
+                p < k and -s < behind < k
+                for k, s, p, behind in zip(ksize, stride, pad, _pad_behind(sizes, ksize, stride, pad, outs))
+            ]
+        )
+    )
+
+
+class _Shapes:
+    def __init__(self, make, algorithm, x_shape, y_shape, ksize, stride, pad):
+        self.make, self.algorithm = make, algorithm
+        self.x, self.y = make.plain(x_shape, True), make.plain(y_shape, True)
+        behind = _pad_behind(x_shape[2:], ksize, stride, pad, y_shape[2:])
+        self.window = dims(stride), dims(ksize), dims([0] * len(ksize)), dims(pad), dims(behind)
+
+    def forward(self, propagation):
+        return self.make.primitive('pooling_forward', propagation, self.algorithm, self.x, self.y, *self.window)
+
+    def backward(self):
+        arguments = self.algorithm, self.x, self.y, *self.window, self.forward(TRAINING)
+        return self.make.primitive('pooling_backward', *arguments)
+
+
+def _build_forward(algorithm, propagation, x_shape, x_last, y_shape, *window):
+    with Descriptors() as make:
+        shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
+        workspace = [(WORKSPACE, None, True)] if algorithm == _MAX and propagation == TRAINING else []
+        arguments = (SRC, make.plain(x_shape, x_last), False), (DST, shapes.y, True), *workspace
+        return Operation(make, shapes.forward(propagation), *arguments)
+
+
+def _build_backward(algorithm, x_shape, y_shape, y_last, *window):
+    with Descriptors() as make:
+        shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
+        workspace = [(WORKSPACE, None, False)] if algorithm == _MAX else []
+        arguments = (DIFF_DST, make.plain(y_shape, y_last), False), (DIFF_SRC, shapes.x, True), *workspace
+        return Operation(make, shapes.backward(), *arguments)
+
+
+def _all_finite(x):
+    """Whether the sum of squares is: NaN and infinity get lost in oneDNN's maximum."""
+    x = flat(x)
+    return np.isfinite(np.dot(x, x))
+
+
+@max_pool.when(
+    onednn,
+    lambda x, ksize, stride, pad, outs, with_places: (
+        is_float32(x) and _fits(x.shape[2:], ksize, stride, pad, outs) and _all_finite(x)
+    ),
+)
+def _(x, ksize, stride, pad, outs, with_places):
+    x, last = dense(x)
+    y = empty_last((*x.shape[:2], *outs))
+    propagation = TRAINING if with_places else INFERENCE
+    run = operation(_build_forward, _MAX, propagation, x.shape, last, y.shape, ksize, stride, pad)
+    if not with_places:
+        run(x, y)
+        return give(y), None
+    places = empty_last(y.shape, np.uint8)
+    run(x, y, places)
+    return give(y), places
+
+
+@max_spread.when(
+    onednn,
+    lambda gy, places, ksize, stride, pad, sizes: (
+        is_float32(gy) and places.dtype == np.uint8 and _fits(sizes, ksize, stride, pad, gy.shape[2:])
+    ),
+)
+def _(gy, places, ksize, stride, pad, sizes):
+    gy, last = dense(gy)
+    gx = empty_last((*gy.shape[:2], *sizes))
+    run = operation(_build_backward, _MAX, gx.shape, gy.shape, last, ksize, stride, pad)
+    run(gy, gx, as_last(places))
+    return give(gx)
+
+
+@average_pool.when(
+    onednn,
+    lambda x, ksize, stride, pad, outs, counted: is_float32(x) and _fits(x.shape[2:], ksize, stride, pad, outs),
+)
+def _(x, ksize, stride, pad, outs, counted):
+    x, last = dense(x)
+    y = empty_last((*x.shape[:2], *outs))
+    algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
+    operation(_build_forward, algorithm, INFERENCE, x.shape, last, y.shape, ksize, stride, pad)(x, y)
+    return give(y)
+
+
+@average_spread.when(
+    onednn,
+    lambda gy, ksize, stride, pad, sizes, counted: is_float32(gy) and _fits(sizes, ksize, stride, pad, gy.shape[2:]),
+)
+def _(gy, ksize, stride, pad, sizes, counted):
+    gy, last = dense(gy)
+    gx = empty_last((*gy.shape[:2], *sizes))
+    algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
+    operation(_build_backward, algorithm, gx.shape, gy.shape, last, ksize, stride, pad)(gy, gx)
+    return give(gx)

@@ -1,0 +1,48 @@
+"""Matrix products."""
+
+import numpy as np
+
+from chainlite.backends.cpu.product import product
+from chainlite.backends.onednn import _library, _threads
+from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._primitive import address
+
+_WORTH = 1 << 20  # multiplications, from which on oneDNN's function is faster than NumPy's
+
+
+def _is_large(a, b):
+    if a.ndim < 2 or b.ndim < 2 or a.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+        return False
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    return m > 1 and n > 1 and m * n * k >= _WORTH and is_float32(a, b)
+
+
+def _operand(x):
+    """(array, whether its rows are contiguous or its columns, the distance of these): x, or a copy."""
+    for order, (outer, inner), length in (b'N', x.strides, x.shape[1]), (b'T', x.strides[::-1], x.shape[0]):
+        if inner == 4 and outer >= 4 * length and outer % 4 == 0:
+            return x, order, outer // 4
+    x = np.ascontiguousarray(x)
+    return x, b'N', x.shape[1]
+
+
+def _multiply(a, b, y):
+    a, a_order, a_step = _operand(a)
+    b, b_order, b_step = _operand(b)
+    (m, k), n = a.shape, b.shape[1]
+    sgemm = _library.library().sgemm
+    status = sgemm(a_order, b_order, m, n, k, 1, address(a), a_step, address(b), b_step, 0, address(y), n)
+    if status:
+        _library.check(status, 'sgemm')
+
+
+@product.when(onednn, _is_large)
+def _(a, b):
+    _threads.prepare()
+    y = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
+    if y.ndim == 2:
+        _multiply(a, b, y)
+    else:
+        for index in np.ndindex(y.shape[:-2]):
+            _multiply(a[index], b[index], y[index])
+    return y
