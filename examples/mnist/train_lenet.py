@@ -72,9 +72,11 @@ def get_dataset(name, seed):
 def shift(pair, distance=2):
     """Move an image by up to two pixels in both directions; what comes in is black."""
     x, t = pair
+    channels, h, w = x.shape
+    canvas = np.zeros((channels, h + 2 * distance, w + 2 * distance), x.dtype)
+    canvas[:, distance:-distance, distance:-distance] = x
     dy, dx = np.random.randint(0, 2 * distance + 1, 2)
-    h, w = x.shape[1:]
-    return np.pad(x, ((0, 0), (distance, distance), (distance, distance)))[:, dy : dy + h, dx : dx + w], t
+    return canvas[:, dy : dy + h, dx : dx + w], t
 
 
 def parse(arguments=None):

@@ -20,7 +20,8 @@ def command(*arguments):
 
 def environment(**more):
     paths = [str(SCRIPT.parents[2]), os.environ.get('PYTHONPATH', '')]
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), 'MPLBACKEND': 'Agg', **more}
+    threads = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'}  # tests run side by side
+    return {**os.environ, **threads, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), 'MPLBACKEND': 'Agg', **more}
 
 
 def train(*arguments, **more):
