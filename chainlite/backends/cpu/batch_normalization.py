@@ -4,6 +4,7 @@ gamma, beta, mean and var have the shape of the other axes, the keys. Sixteen-bi
 the keys is given back in the dtype of the computation.
 """
 
+import functools
 from math import prod
 
 import numpy as np
@@ -18,6 +19,8 @@ BLOCK = 1 << 16      # of some samples, that are worked on at a time: they stay 
 
 def _wide(*arrays):
     """The arrays in the widest of their dtypes, at least float32."""
+    if all([a.dtype == np.float32 for a in arrays]):
+        return arrays
     dtype = np.result_type(*[a.dtype for a in arrays], np.float32)
     return [a.astype(dtype, copy=False) for a in arrays]
 
@@ -69,23 +72,25 @@ def normalize_grad(gy, x, gamma, mean, inv_std, axis, fixed):
 # ---- NumPy ----------------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(1024)
 class _Layout:
-    """An array seen as a matrix of samples, each with C keys of B elements; walked through in tiles that fit the cache.
+    """An array of shape `shape` seen as a matrix of samples, each with C keys of B elements; walked through in tiles that fit the cache.
 
     Numbers for each key are repeated B times, so that all operations run along the whole rows.
     """
 
-    def __init__(self, x, axis):
-        keys = [i for i in range(x.ndim) if i not in axis]
+    def __init__(self, shape, axis):
+        keys = [i for i in range(len(shape)) if i not in axis]
         self.order = None
         if keys and keys[-1] - keys[0] >= len(keys):                 # keys that are not neighbours: bring them together
             self.order = (*keys, *axis)
         first, last = (keys[0], keys[-1] + 1) if keys and not self.order else (0, len(keys))
-        self.shape = tuple([x.shape[i] for i in self.order]) if self.order else x.shape
+        self.shape = tuple([shape[i] for i in self.order]) if self.order else shape
         self.key_shape = self.shape[first:last]
         self.keys, self.repeat = prod(self.key_shape), prod(self.shape[last:])
         self.samples = prod(self.shape[:first])
         self.count = self.samples * self.repeat                      # elements for each key
+        self.tiles = list(self._tiles())
 
     def matrix(self, x):
         x = x if self.order is None else x.transpose(self.order)
@@ -101,7 +106,7 @@ class _Layout:
     def gather(self, row):
         return row if self.repeat == 1 else row.reshape(-1, self.repeat).sum(axis=1)
 
-    def tiles(self):
+    def _tiles(self):
         """Slices of the keys, the slice of each in a row, and the slices of the samples."""
         width = max(1, CHUNK // self.repeat)
         for i in range(0, self.keys, width):
@@ -118,10 +123,10 @@ def _not_empty(x, *_):
 @moments.when(numpy_backend, _not_empty)
 def _(x, axis):
     x, = _wide(x)
-    layout = _Layout(x, axis)
+    layout = _Layout(x.shape, axis)
     x = layout.matrix(x)
     mean, var = np.empty((2, layout.keys), x.dtype)
-    for keys, row, blocks in layout.tiles():
+    for keys, row, blocks in layout.tiles:
         _moments(x[:, row], blocks, layout, mean[keys], var[keys])
     return mean.reshape(layout.key_shape), var.reshape(layout.key_shape)
 
@@ -130,12 +135,12 @@ def _(x, axis):
 def _(x, gamma, beta, axis, eps):
     dtype = x.dtype
     x, gamma, beta = _wide(x, gamma, beta)
-    layout = _Layout(x, axis)
+    layout = _Layout(x.shape, axis)
     x = layout.matrix(x)
     y = np.empty_like(x)
     mean, var = np.empty((2, layout.keys), x.dtype)
     gamma, beta = gamma.reshape(-1), beta.reshape(-1)
-    for keys, row, blocks in layout.tiles():
+    for keys, row, blocks in layout.tiles:
         _moments(x[:, row], blocks, layout, mean[keys], var[keys])
         scale = gamma[keys] / np.sqrt(var[keys] + x.dtype.type(eps))
         _affine(x[:, row], y[:, row], blocks, layout.spread(scale), layout.spread(beta[keys] - mean[keys] * scale))
@@ -170,12 +175,12 @@ def _affine(x, y, blocks, scale, offset):
 def _(x, gamma, beta, mean, inv_std, axis):
     dtype = x.dtype
     x, gamma, beta, mean, inv_std = _wide(x, gamma, beta, mean, inv_std)
-    layout = _Layout(x, axis)
+    layout = _Layout(x.shape, axis)
     scale = (gamma * inv_std).reshape(-1)
     offset = beta.reshape(-1) - mean.reshape(-1) * scale
     x = layout.matrix(x)
     y = np.empty_like(x)
-    for keys, row, blocks in layout.tiles():
+    for keys, row, blocks in layout.tiles:
         _affine(x[:, row], y[:, row], blocks, layout.spread(scale[keys]), layout.spread(offset[keys]))
     return layout.array(y).astype(dtype, copy=False)
 
@@ -184,12 +189,12 @@ def _(x, gamma, beta, mean, inv_std, axis):
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
     dtype, key_shape = gy.dtype, gamma.shape
     gy, x, gamma, mean, inv_std = _wide(gy, x, gamma, mean, inv_std)
-    layout = _Layout(x, axis)
+    layout = _Layout(x.shape, axis)
     gy, x, gamma, mean, inv_std = layout.matrix(gy), layout.matrix(x), gamma.reshape(-1), mean.reshape(-1), inv_std.reshape(-1)
     gx = np.empty_like(gy)
     ggamma, gbeta = np.empty((2, layout.keys), x.dtype)
     count = x.dtype.type(layout.count)
-    for keys, row, blocks in layout.tiles():
+    for keys, row, blocks in layout.tiles:
         center = layout.spread(mean[keys])
         total, product = 0, 0
         for block in blocks:
