@@ -1,4 +1,5 @@
 """What a dataset, an iterator and a converter are."""
+
 from chainlite.dataset.convert import ConcatWithAsyncTransfer
 from chainlite.dataset.convert import Converter
 from chainlite.dataset.convert import concat_examples

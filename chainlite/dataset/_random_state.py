@@ -1,4 +1,5 @@
 """States of random number generators in snapshots: JSON in a uint8 array, which needs no pickle."""
+
 import json
 
 import numpy
@@ -34,11 +35,11 @@ def serialize_random_state(serializer, key, generator):
 
 def get_state(generator):
     """Returns the state of a generator, made of dictionaries, lists, arrays, strings and numbers."""
-    if hasattr(generator, 'getstate'):              # the module random
+    if hasattr(generator, 'getstate'):  # the module random
         return generator.getstate()
-    if hasattr(generator, 'get_state'):             # RandomState, numpy.random
+    if hasattr(generator, 'get_state'):  # RandomState, numpy.random
         return generator.get_state(legacy=False)
-    return generator.bit_generator.state            # Generator
+    return generator.bit_generator.state  # Generator
 
 
 def set_state(generator, state):

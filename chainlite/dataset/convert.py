@@ -1,4 +1,5 @@
 """From a list of examples to arrays on a device: the converters between iterators and models."""
+
 import functools
 import warnings
 
@@ -41,6 +42,7 @@ class _ArbitraryCallableConverter(Converter):
 
 def _find_by_name(obj):
     import sys
+
     name = getattr(obj, '__qualname__', '')
     module = sys.modules.get(getattr(obj, '__module__', None))
     return name if module is not None and getattr(module, name, None) is obj else None
@@ -91,12 +93,17 @@ def concat_examples_func(batch, device=None, padding=None):
     first = batch[0]
     if isinstance(first, tuple):
         paddings = padding if isinstance(padding, tuple) else [padding] * len(first)
-        return tuple([to_device(device, _concat_arrays([example[i] for example in batch], paddings[i]))
-                      for i in range(len(first))])
+        return tuple(
+            [
+                to_device(device, _concat_arrays([example[i] for example in batch], paddings[i]))
+                for i in range(len(first))
+            ]
+        )
     if isinstance(first, dict):
         paddings = padding if isinstance(padding, dict) else dict.fromkeys(first, padding)
-        return {key: to_device(device, _concat_arrays([example[key] for example in batch], paddings[key]))
-                for key in first}
+        return {
+            key: to_device(device, _concat_arrays([example[key] for example in batch], paddings[key])) for key in first
+        }
     return to_device(device, _concat_arrays(batch, padding))
 
 
@@ -141,7 +148,7 @@ class ConcatWithAsyncTransfer:
         self._stream = stream
         self.compute_stream = compute_stream
         self._device = None
-        self._conveyors = {}        # by position or key in the example
+        self._conveyors = {}  # by position or key in the example
 
     def __call__(self, batch, device=None, padding=None):
         """Returns what :func:`concat_examples` returns; ``device`` is -1, None or the number of a GPU."""
@@ -189,7 +196,7 @@ class Conveyor:
         self._device = device
         self._stream = stream
         self._pending = []
-        self._pinned = []           # (event, memory): page-locked memory lives until its copy is done
+        self._pinned = []  # (event, memory): page-locked memory lives until its copy is done
 
     def put(self, array):
         """Starts to send ``array``."""

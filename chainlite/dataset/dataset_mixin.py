@@ -1,4 +1,5 @@
 """Indexing for datasets that are written as a class with ``__len__`` and ``get_example``."""
+
 import numpy
 
 

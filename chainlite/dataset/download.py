@@ -4,6 +4,7 @@ It is ``~/.chainer/dataset`` unless the environment variable ``CHAINER_DATASET_R
 another, with the layout of Chainer, whose files are used if they are there. All files are written under another name
 and moved into place, and a lock keeps processes from doing one thing twice.
 """
+
 import contextlib
 import hashlib
 import os
@@ -53,6 +54,7 @@ def cached_download(url):
 def _download(url, path):
     from shutil import copyfileobj
     from urllib.request import urlopen
+
     with urlopen(url, timeout=60) as response, open(path, 'wb') as f:
         copyfileobj(response, f)
         expected = response.headers.get('Content-Length')
@@ -83,16 +85,17 @@ def cache_or_load_file(path, creator, loader):
     except OSError:
         raise RuntimeError(f'cannot create dataset directory: {_dataset_root}')
     from tempfile import TemporaryDirectory
-    if not os.access(_dataset_root, os.W_OK):       # a read-only collection: made anew each time
+
+    if not os.access(_dataset_root, os.W_OK):  # a read-only collection: made anew each time
         with TemporaryDirectory() as folder:
             return creator(os.path.join(folder, os.path.basename(path)))
     with _lock(os.path.join(_dataset_root, '_create_lock')):
-        if os.path.exists(path):        # another process made it meanwhile
+        if os.path.exists(path):  # another process made it meanwhile
             return loader(path)
         folder = os.path.dirname(os.path.abspath(path))
         os.makedirs(folder, exist_ok=True)
         with TemporaryDirectory(dir=folder) as temporary:
-            temporary = os.path.join(temporary, os.path.basename(path))     # the name counts: NumPy adds a missing .npz
+            temporary = os.path.join(temporary, os.path.basename(path))  # the name counts: NumPy adds a missing .npz
             content = creator(temporary)
             os.replace(temporary, path)
             return content

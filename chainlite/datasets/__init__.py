@@ -1,4 +1,5 @@
 """Datasets: combinations of others, files, and well-known collections that are downloaded on use."""
+
 from chainlite.datasets.cifar import get_cifar10
 from chainlite.datasets.cifar import get_cifar100
 from chainlite.datasets.concatenated_dataset import ConcatenatedDataset

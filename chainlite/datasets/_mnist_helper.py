@@ -1,4 +1,5 @@
 """What MNIST and the datasets in its format share."""
+
 import numpy
 
 from chainlite.configuration import get_dtype
@@ -6,8 +7,12 @@ from chainlite.dataset.download import cache_or_load_file, get_dataset_directory
 from chainlite.datasets._sources import Source
 from chainlite.datasets.tuple_dataset import TupleDataset
 
-NAMES = ('train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz',
-         't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz')
+NAMES = (
+    'train-images-idx3-ubyte.gz',
+    'train-labels-idx1-ubyte.gz',
+    't10k-images-idx3-ubyte.gz',
+    't10k-labels-idx1-ubyte.gz',
+)
 
 
 def sources(dataset, md5s, mirrors, retired=()):
@@ -65,7 +70,7 @@ def preprocess_mnist(raw, withlabel, ndim, scale, image_dtype, label_dtype, rgb_
     elif ndim != 1:
         raise ValueError('invalid ndim for MNIST dataset')
     images = images.astype(get_dtype(image_dtype))
-    images *= scale / 255.
+    images *= scale / 255.0
     if withlabel:
         return TupleDataset(images, raw['y'].astype(label_dtype))
     return images
@@ -73,5 +78,7 @@ def preprocess_mnist(raw, withlabel, ndim, scale, image_dtype, label_dtype, rgb_
 
 def get(files, withlabel, ndim, scale, dtype, label_dtype, rgb_format):
     """Returns the training and the test dataset of a pair of pairs of sources."""
-    return tuple(preprocess_mnist(retrieve(name, pair), withlabel, ndim, scale, dtype, label_dtype, rgb_format)
-                 for name, pair in zip(('train.npz', 'test.npz'), files))
+    return tuple(
+        preprocess_mnist(retrieve(name, pair), withlabel, ndim, scale, dtype, label_dtype, rgb_format)
+        for name, pair in zip(('train.npz', 'test.npz'), files)
+    )

@@ -1,4 +1,5 @@
 """Where the files of well-known datasets come from: a local folder, the download cache, or one of several mirrors."""
+
 import dataclasses
 import gzip
 import hashlib
@@ -18,6 +19,7 @@ class Source:
         mirrors: URLs of the folders that have it, tried in order.
         retired: URLs that no longer have it, but under which older programs may have put it into the cache.
     """
+
     dataset: str
     name: str
     md5: str
@@ -51,8 +53,10 @@ class Source:
             content = self._download(url + self.name, problems)
             if content is not None:
                 return content
-        raise RuntimeError(f'The dataset file {self.name} could not be downloaded ({"; ".join(problems)}). '
-                           f'Get it elsewhere and put it into the folder {self.folder}')
+        raise RuntimeError(
+            f'The dataset file {self.name} could not be downloaded ({"; ".join(problems)}). '
+            f'Get it elsewhere and put it into the folder {self.folder}'
+        )
 
     def _download(self, url, problems):
         try:

@@ -1,4 +1,5 @@
 """CIFAR-10 and CIFAR-100."""
+
 import io
 import pickle
 import tarfile
@@ -15,7 +16,7 @@ _cifar10 = Source('cifar', 'cifar-10-python.tar.gz', 'c58f30108f718f92721af3b95e
 _cifar100 = Source('cifar', 'cifar-100-python.tar.gz', 'eb9058c3a382ffc7106e4002c42a8d85', _mirrors)
 
 
-def get_cifar10(withlabel=True, ndim=3, scale=1., dtype=None):
+def get_cifar10(withlabel=True, ndim=3, scale=1.0, dtype=None):
     """CIFAR-10: 50,000 training and 10,000 test colour images of 32 x 32 pixels in ten classes.
 
     The file is downloaded once. Without a connection, put ``cifar-10-python.tar.gz`` into ``pfnet/chainer/cifar`` in
@@ -40,7 +41,7 @@ def get_cifar10(withlabel=True, ndim=3, scale=1., dtype=None):
     return _both(raw, withlabel, ndim, scale, dtype)
 
 
-def get_cifar100(withlabel=True, ndim=3, scale=1., dtype=None):
+def get_cifar100(withlabel=True, ndim=3, scale=1.0, dtype=None):
     """CIFAR-100: as :func:`get_cifar10`, with a hundred (fine) classes.
 
     The file is ``cifar-100-python.tar.gz``.
@@ -70,8 +71,9 @@ def _load(archive, member):
 
 
 def _both(raw, withlabel, ndim, scale, dtype):
-    return tuple(_preprocess(raw[part + '_x'], raw[part + '_y'], withlabel, ndim, scale, dtype)
-                 for part in ('train', 'test'))
+    return tuple(
+        _preprocess(raw[part + '_x'], raw[part + '_y'], withlabel, ndim, scale, dtype) for part in ('train', 'test')
+    )
 
 
 def _preprocess(images, labels, withlabel, ndim, scale, dtype):
@@ -82,7 +84,7 @@ def _preprocess(images, labels, withlabel, ndim, scale, dtype):
     else:
         raise ValueError('invalid ndim for CIFAR dataset')
     images = images.astype(get_dtype(dtype))
-    images *= scale / 255.
+    images *= scale / 255.0
     if withlabel:
         return TupleDataset(images, labels.astype(numpy.int32))
     return images

@@ -1,4 +1,5 @@
 """Datasets of image files and of zip archives of them. They need Pillow."""
+
 import bisect
 import importlib.util
 import os
@@ -20,6 +21,7 @@ def _check_pillow_availability():
 def _read_image_as_array(file, dtype):
     """Returns the image in a file as an array of shape (channels, height, width); one channel if it is grey."""
     from PIL import Image
+
     with Image.open(file) as image:
         array = numpy.array(image, dtype=dtype)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
@@ -107,6 +109,7 @@ class ZippedImageDataset(DatasetMixin):
 
     def _open(self):
         from zipfile import ZipFile
+
         self._zf = ZipFile(self._zipfilename)
         self._zf_pid = os.getpid()
         self._lock = threading.Lock()
@@ -124,7 +127,7 @@ class ZippedImageDataset(DatasetMixin):
     def get_example(self, i_or_filename):
         """Returns the image with a number or a name."""
         if self._zf_pid != os.getpid():
-            self._open()        # a child process must not move the parent's position in the file
+            self._open()  # a child process must not move the parent's position in the file
         name = i_or_filename if isinstance(i_or_filename, str) else self._paths[i_or_filename]
         with self._lock:
             with self._zf.open(name) as f:

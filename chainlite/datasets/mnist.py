@@ -8,13 +8,18 @@ from chainlite.datasets._mnist_helper import (
 
 _files = _mnist_helper.sources(
     'mnist',
-    ('6bbc9ace898e44ae57da46a324031adb', 'a25bea736e30d166cdddb491f175f624',     # of the uncompressed files
-     '2646ac647ad5339dbf082846283269ea', '27ae3e4e09519cfbb04c329615203637'),
+    (
+        '6bbc9ace898e44ae57da46a324031adb',
+        'a25bea736e30d166cdddb491f175f624',  # of the uncompressed files
+        '2646ac647ad5339dbf082846283269ea',
+        '27ae3e4e09519cfbb04c329615203637',
+    ),
     ('https://ossci-datasets.s3.amazonaws.com/mnist/', 'https://storage.googleapis.com/cvdf-datasets/mnist/'),
-    retired=('http://yann.lecun.com/exdb/mnist/',))
+    retired=('http://yann.lecun.com/exdb/mnist/',),
+)
 
 
-def get_mnist(withlabel=True, ndim=1, scale=1., dtype=None, label_dtype=numpy.int32, rgb_format=False):
+def get_mnist(withlabel=True, ndim=1, scale=1.0, dtype=None, label_dtype=numpy.int32, rgb_format=False):
     """The MNIST handwritten digits: 60,000 training and 10,000 test images of 28 x 28 pixels in ten classes.
 
     The files are downloaded once. Without a connection, put the four ``.gz`` files (of any compression level, or

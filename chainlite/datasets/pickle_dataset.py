@@ -1,4 +1,5 @@
 """Datasets of arbitrary objects in one file: pickles, one after the other."""
+
 import pickle
 import threading
 
@@ -24,6 +25,7 @@ class PickleDataset(DatasetMixin):
         self._lock = threading.RLock()
         if hasattr(self._reader, 'after_fork'):
             import multiprocessing.util
+
             multiprocessing.util.register_after_fork(self, PickleDataset._after_fork)
 
     def _after_fork(self):
@@ -112,7 +114,7 @@ class _FileReader:
         self._file = open(self._path, 'rb')
 
     def __getattr__(self, name):
-        if name.startswith('_'):        # not there yet while the object is being unpickled
+        if name.startswith('_'):  # not there yet while the object is being unpickled
             raise AttributeError(name)
         return getattr(self._file, name)
 

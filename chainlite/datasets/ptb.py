@@ -1,4 +1,5 @@
 """Words of the Penn Treebank."""
+
 import numpy
 
 from chainlite.dataset.download import cache_or_load_file, get_dataset_directory

@@ -1,4 +1,5 @@
 """Parts of datasets: splits and cross-validation folds, which refer to the dataset and copy nothing."""
+
 import warnings
 
 import numpy
@@ -25,7 +26,8 @@ class SubDataset(DatasetMixin):
         if order is not None and len(order) != len(dataset):
             raise ValueError(
                 'order option must have the same length as the base dataset: '
-                f'len(order) = {len(order)} while len(dataset) = {len(dataset)}')
+                f'len(order) = {len(order)} while len(dataset) = {len(dataset)}'
+            )
         self._dataset = dataset
         self._start = start
         self._finish = finish

@@ -14,7 +14,7 @@ _md5s = {
 }
 
 
-def get_svhn(withlabel=True, scale=1., dtype=None, label_dtype=numpy.int32, add_extra=False):
+def get_svhn(withlabel=True, scale=1.0, dtype=None, label_dtype=numpy.int32, add_extra=False):
     """The Street View House Numbers: 73,257 training and 26,032 test colour images of 32 x 32 pixels; ten digits.
 
     The files are downloaded once; SciPy is needed to read them then. Without a connection, put ``train_32x32.mat`` and
@@ -53,7 +53,7 @@ def _create(part, path):
     source = Source('svhn', f'{part}_32x32.mat', _md5s[part], ('http://ufldl.stanford.edu/housenumbers/',))
     data = scipy.io.loadmat(io.BytesIO(source.read()))
     y = data['y'].astype(numpy.uint8).flatten()
-    y[y == 10] = 0      # the file counts from 1 to 10, where 10 is the digit 0
+    y[y == 10] = 0  # the file counts from 1 to 10, where 10 is the digit 0
     arrays = {'x': data['X'].transpose(3, 2, 0, 1), 'y': y}
     numpy.savez_compressed(path, **arrays)
     return arrays
@@ -61,7 +61,7 @@ def _create(part, path):
 
 def _preprocess(raw, withlabel, scale, image_dtype, label_dtype):
     images = raw['x'].astype(image_dtype)
-    images *= scale / 255.
+    images *= scale / 255.0
     if withlabel:
         return TupleDataset(images, raw['y'].astype(label_dtype))
     return images

@@ -1,4 +1,5 @@
 """Datasets of lines of text files."""
+
 import os
 import threading
 
@@ -25,8 +26,10 @@ class TextDataset(DatasetMixin):
             paths = [paths]
         if not len(paths):
             raise ValueError('at least one text file must be specified')
-        options = [[value] * len(paths) if value is None or isinstance(value, str) else list(value)
-                   for value in (encoding, errors, newline)]
+        options = [
+            [value] * len(paths) if value is None or isinstance(value, str) else list(value)
+            for value in (encoding, errors, newline)
+        ]
         if any(len(values) != len(paths) for values in options):
             raise ValueError('length of each option must match with the number of text files to read')
         self._paths = list(paths)
@@ -45,12 +48,13 @@ class TextDataset(DatasetMixin):
         self._pid = os.getpid()
         self._lock = threading.Lock()
         options = zip(self._paths, self._encoding, self._errors, self._newline)
-        self._fps = [open(path, encoding=encoding, errors=errors, newline=newline)
-                     for path, encoding, errors, newline in options]
+        self._fps = [
+            open(path, encoding=encoding, errors=errors, newline=newline) for path, encoding, errors, newline in options
+        ]
 
     def _read(self, line):
         if self._pid != os.getpid():
-            self._open()        # a child process must not move the parent's position in the file
+            self._open()  # a child process must not move the parent's position in the file
         with self._lock:
             return tuple([_read_at(fp, bounds[line]) for fp, bounds in zip(self._fps, self._bounds)])
 

@@ -1,4 +1,5 @@
 """Iterators over the mini-batches of a dataset."""
+
 from chainlite.iterators.dali_iterator import DaliIterator
 from chainlite.iterators.multiprocess_iterator import MultiprocessIterator
 from chainlite.iterators.multithread_iterator import MultithreadIterator

@@ -1,4 +1,5 @@
 """What the iterators share: the position in the dataset, the order, and how both are saved."""
+
 import collections
 import typing
 
@@ -19,6 +20,7 @@ class IteratorState(typing.NamedTuple):
         is_new_epoch: Whether the batch completed one.
         order: Array of the indices of this epoch, or None for the dataset's own order.
     """
+
     current_position: int
     epoch: int
     is_new_epoch: bool
@@ -28,12 +30,14 @@ class IteratorState(typing.NamedTuple):
 class OrderedIterator(Iterator):
     """Base of the iterators over a dataset in an order. Subclasses override ``__next__``."""
 
-    _order_key = 'order'        # in files
+    _order_key = 'order'  # in files
 
     def __init__(self, dataset, batch_size, repeat, shuffle, order_sampler):
         if shuffle is not None and order_sampler is not None:
-            raise ValueError('`shuffle` is not `None` and a custom `order_sampler` is set. '
-                             'Please set `shuffle` to `None` to use the custom order sampler.')
+            raise ValueError(
+                '`shuffle` is not `None` and a custom `order_sampler` is set. '
+                'Please set `shuffle` to `None` to use the custom order sampler.'
+            )
         if order_sampler is None and (shuffle is None or shuffle):
             order_sampler = ShuffleOrderSampler()
         self.dataset = dataset
@@ -48,8 +52,8 @@ class OrderedIterator(Iterator):
         if self.order_sampler is not None:
             order = numpy.asarray(self.order_sampler(numpy.arange(len(self.dataset)), 0))
         self._state = IteratorState(0, 0, False, order)
-        self._previous_epoch_detail = -1.
-        self._drawn_orders = collections.deque()    # orders of coming epochs, if a file had some
+        self._previous_epoch_detail = -1.0
+        self._drawn_orders = collections.deque()  # orders of coming epochs, if a file had some
 
     @property
     def current_position(self):
@@ -137,9 +141,9 @@ class OrderedIterator(Iterator):
             self._drawn_orders.extend(() if drawn is None else numpy.asarray(drawn))
         try:
             self._previous_epoch_detail = serializer('previous_epoch_detail', self._previous_epoch_detail)
-        except KeyError:        # Chainer before version 2 did not save it
+        except KeyError:  # Chainer before version 2 did not save it
             detail = epoch + (position - self.batch_size) / self._epoch_size
-            self._previous_epoch_detail = max(detail, 0.) if self.epoch_detail > 0 else -1.
+            self._previous_epoch_detail = max(detail, 0.0) if self.epoch_detail > 0 else -1.0
 
     def _set_state(self, state):
         self._state = state

@@ -1,4 +1,5 @@
 """What the iterators that work ahead share."""
+
 import collections
 
 from chainlite.iterators._ordered_iterator import OrderedIterator
@@ -16,7 +17,7 @@ class PrefetchingIterator(OrderedIterator):
 
     def _start(self):
         super()._start()
-        self._ahead = collections.deque()       # (state after the batch, what _submit returned)
+        self._ahead = collections.deque()  # (state after the batch, what _submit returned)
         self._finalized = False
 
     def _submit(self, indices):

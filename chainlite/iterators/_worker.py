@@ -7,6 +7,7 @@ Large results lie in shared memory, and the parent's arrays are views of it. Whe
 says so with its next request, and the worker fills the same memory again: fresh memory would cost the kernel more time
 than copying takes. A piece of shared memory has a name only until the parent has opened it.
 """
+
 import collections
 import contextlib
 import mmap
@@ -23,7 +24,7 @@ import weakref
 
 import numpy
 
-_LARGE = 512            # bytes: from here on, arrays go through shared memory
+_LARGE = 512  # bytes: from here on, arrays go through shared memory
 _ALIGNMENT = 64
 _parent_ends = weakref.WeakSet()
 
@@ -42,13 +43,14 @@ class Worker:
 
     def __init__(self, dataset, folder):
         import multiprocessing
+
         self._connection, other = multiprocessing.Pipe()
         self._process = multiprocessing.Process(target=_run, args=(dataset, folder, other, os.getpid()), daemon=True)
         self._folder = folder
         self._n_requests = 0
         self._n_answers = 0
-        self._memory = {}                       # by name
-        self._free = collections.deque()        # names of what can be filled again
+        self._memory = {}  # by name
+        self._free = collections.deque()  # names of what can be filled again
         _parent_ends.add(self._connection)
         self._process.start()
         other.close()
@@ -111,12 +113,14 @@ class Worker:
             os.remove(path)
         memory = numpy.frombuffer(self._memory[name], numpy.uint8)
         weakref.finalize(memory, self._free.append, name).atexit = False
-        return [memory[start:start + size] for start, size in zip(_offsets(sizes), sizes)]
+        return [memory[start : start + size] for start, size in zip(_offsets(sizes), sizes)]
 
     def _died(self):
         self._process.join(1)
-        return WorkerDied(f'a process that fetches examples has died (exit code {self._process.exitcode}): '
-                          'out of memory? killed? a crash in the dataset?')
+        return WorkerDied(
+            f'a process that fetches examples has died (exit code {self._process.exitcode}): '
+            'out of memory? killed? a crash in the dataset?'
+        )
 
     def retire(self):
         """Lets the process end after what it was asked for."""
@@ -138,9 +142,9 @@ def make_folder():
 
 
 def _run(dataset, folder, connection, parent):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is for the parent, which then ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for end in list(_parent_ends):      # inherited by fork
+    for end in list(_parent_ends):  # inherited by fork
         end.close()
     requests = queue.SimpleQueue()
     # The parent must never wait for this process to take a request.
@@ -163,7 +167,7 @@ def _take_requests(connection, requests, folder, parent):
             if os.getppid() != parent:
                 shutil.rmtree(folder, ignore_errors=True)
                 break
-            time.sleep(.05)
+            time.sleep(0.05)
         os._exit(1)
 
 
@@ -179,9 +183,10 @@ def _answer(dataset, indices, seed, memory):
         return True, data, *memory.finish()
     except Exception as e:
         from multiprocessing.pool import ExceptionWithTraceback
+
         try:
             data = pickle.dumps(ExceptionWithTraceback(e, e.__traceback__))
-        except Exception:       # some can not be pickled
+        except Exception:  # some can not be pickled
             data = pickle.dumps(RuntimeError(f'{type(e).__name__} in the dataset: {e}'))
         return False, data, *memory.finish()
 
@@ -205,7 +210,7 @@ class _SharedMemory:
     def __init__(self, folder):
         self.free = []
         self._folder = folder
-        self._pieces = {}       # by name
+        self._pieces = {}  # by name
         self._n = 0
         self._start()
 
@@ -245,7 +250,7 @@ class _SharedMemory:
                 self._drop(self.free.pop())
             name = self._make(2 * size)
         if self._name is not None:
-            self._pieces[name][:self._end] = self._pieces[self._name][:self._end]
+            self._pieces[name][: self._end] = self._pieces[self._name][: self._end]
             self._drop(self._name)
         self._name = name
 
@@ -253,12 +258,12 @@ class _SharedMemory:
         self._n += 1
         name = f'{os.getpid()}-{self._n}'
         with open(os.path.join(self._folder, name), 'wb+') as f:
-            f.truncate(size)        # pages that are not written cost nothing
+            f.truncate(size)  # pages that are not written cost nothing
             self._pieces[name] = mmap.mmap(f.fileno(), size)
         return name
 
     def _drop(self, name):
         del self._pieces[name]
         self._replaced.append(name)
-        with contextlib.suppress(OSError):      # the parent has removed it, if it knew of it
+        with contextlib.suppress(OSError):  # the parent has removed it, if it knew of it
             os.remove(os.path.join(self._folder, name))

@@ -63,7 +63,7 @@ class DaliIterator(Iterator):
         self.current_position = 0
         self.epoch = 0
         self.is_new_epoch = False
-        self._previous_epoch_detail = -1.
+        self._previous_epoch_detail = -1.0
 
     def serialize(self, serializer):
         """Saves or loads the counters."""

@@ -41,8 +41,19 @@ class MultiprocessIterator(PrefetchingIterator):
     _workers = ()
     _interruption_testing = False
 
-    def __init__(self, dataset, batch_size, repeat=True, shuffle=None, n_processes=None, n_prefetch=1, shared_mem=None,
-                 order_sampler=None, dataset_timeout=30.0, maxtasksperchild=None):
+    def __init__(
+        self,
+        dataset,
+        batch_size,
+        repeat=True,
+        shuffle=None,
+        n_processes=None,
+        n_prefetch=1,
+        shared_mem=None,
+        order_sampler=None,
+        dataset_timeout=30.0,
+        maxtasksperchild=None,
+    ):
         self.n_processes = n_processes or os.cpu_count() or 1
         self.n_prefetch = max(n_prefetch, 1)
         self.shared_mem = shared_mem
@@ -59,7 +70,7 @@ class MultiprocessIterator(PrefetchingIterator):
     def _forget_workers(self):
         self._workers = []
         self._pid = os.getpid()
-        self._retired = []      # workers that still have answers for batches ahead
+        self._retired = []  # workers that still have answers for batches ahead
         self._folder = None
 
     def _submit(self, indices):
@@ -72,7 +83,7 @@ class MultiprocessIterator(PrefetchingIterator):
         try:
             for i in range(-(-len(indices) // n)):
                 worker = self._worker(i)
-                part = indices[i * n:(i + 1) * n]
+                part = indices[i * n : (i + 1) * n]
                 seed = self._seed, state.epoch, state.current_position, i
                 request.append((worker, worker.request(part, seed)))
         except WorkerDied:
@@ -107,12 +118,15 @@ class MultiprocessIterator(PrefetchingIterator):
         warnings.warn(
             f'Stalled dataset is detected: a batch takes longer than {self.dataset_timeout} seconds. '
             'Is the dataset slow (then raise dataset_timeout), or does it wait for something that its process does '
-            'not have, such as a lock or a thread of the parent?', MultiprocessIterator.TimeoutWarning, stacklevel=5)
+            'not have, such as a lock or a thread of the parent?',
+            MultiprocessIterator.TimeoutWarning,
+            stacklevel=5,
+        )
 
     def finalize(self):
         """Ends the processes; batches that they are working on are given up."""
         self._finalized = True
-        if not self._workers or self._pid != os.getpid():       # a forked child has a copy of this object
+        if not self._workers or self._pid != os.getpid():  # a forked child has a copy of this object
             return
         self._ahead.clear()
         workers, folder = self._workers + self._retired, self._folder

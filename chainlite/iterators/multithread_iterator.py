@@ -23,9 +23,10 @@ class MultithreadIterator(PrefetchingIterator):
     def _submit(self, indices):
         if self._executor is None:
             from concurrent.futures import ThreadPoolExecutor
+
             self._executor = ThreadPoolExecutor(self.n_threads, 'MultithreadIterator')
         n = -(-len(indices) // self.n_threads)
-        parts = [indices[i:i + n] for i in range(0, len(indices), n)]
+        parts = [indices[i : i + n] for i in range(0, len(indices), n)]
         return [self._executor.submit(_fetch, self.dataset, part) for part in parts]
 
     def _receive(self, request):

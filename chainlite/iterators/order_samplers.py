@@ -1,4 +1,5 @@
 """In which order an iterator takes the examples."""
+
 import numpy
 
 

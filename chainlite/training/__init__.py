@@ -1,4 +1,5 @@
 """Training loops: a trainer runs an updater until a trigger says stop, and calls extensions at theirs."""
+
 from chainlite.training import extensions, triggers, updaters, util
 from chainlite.training._updater import Updater
 from chainlite.training.extension import Extension, PRIORITY_EDITOR, PRIORITY_READER, PRIORITY_WRITER, make_extension

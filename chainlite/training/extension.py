@@ -1,4 +1,5 @@
 """What a trainer calls besides the updates."""
+
 from chainlite.utils import argument
 
 PRIORITY_WRITER = 300
@@ -16,6 +17,7 @@ class Extension:
             ``PRIORITY_EDITOR`` for one that changes them, ``PRIORITY_READER`` for one that only reads.
         name: Name in the trainer; None for :attr:`default_name`.
     """
+
     trigger = 1, 'iteration'
     priority = PRIORITY_READER
     name = None
@@ -31,8 +33,9 @@ class Extension:
 
     def __getattr__(self, name):
         if name == 'invoke_before_training':
-            raise AttributeError('invoke_before_training has been removed since Chainer v2.0.0. '
-                                 'Use Extension.initialize instead.')
+            raise AttributeError(
+                'invoke_before_training has been removed since Chainer v2.0.0. Use Extension.initialize instead.'
+            )
         raise AttributeError(f'{type(self).__name__} object has no attribute {name}')
 
     def initialize(self, trainer):
@@ -48,8 +51,9 @@ class Extension:
         """Saves or loads the state."""
 
 
-def make_extension(trigger=None, default_name=None, priority=None, finalizer=None, initializer=None, on_error=None,
-                   **kwargs):
+def make_extension(
+    trigger=None, default_name=None, priority=None, finalizer=None, initializer=None, on_error=None, **kwargs
+):
     """Decorator that gives the attributes of an :class:`Extension` to a function of a trainer.
 
     Args:
@@ -61,8 +65,10 @@ def make_extension(trigger=None, default_name=None, priority=None, finalizer=Non
         on_error: Function of the trainer, an exception and its traceback, called when that ends the training.
     """
     argument.check_unexpected_kwargs(
-        kwargs, invoke_before_training='invoke_before_training has been removed since Chainer v2.0.0. '
-                                       'Use initializer= instead.')
+        kwargs,
+        invoke_before_training='invoke_before_training has been removed since Chainer v2.0.0. '
+        'Use initializer= instead.',
+    )
     argument.assert_kwargs_empty(kwargs)
 
     def decorate(extension):

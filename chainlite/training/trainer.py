@@ -60,7 +60,7 @@ class Trainer:
         self._done = False
         self._extensions = collections.OrderedDict()
         self._start_at = None
-        self._snapshot_elapsed_time = 0.
+        self._snapshot_elapsed_time = 0.0
         self._final_elapsed_time = None
         self._loaded_random_states = []
         updater.connect_trainer(self)
@@ -99,8 +99,10 @@ class Trainer:
             TypeError, ValueError: if it has no name, or the name ``training``.
         """
         argument.check_unexpected_kwargs(
-            kwargs, invoke_before_training='invoke_before_training has been removed since Chainer v2.0.0. '
-                                           'Use initializer= instead.')
+            kwargs,
+            invoke_before_training='invoke_before_training has been removed since Chainer v2.0.0. '
+            'Use initializer= instead.',
+        )
         argument.assert_kwargs_empty(kwargs)
         for attribute in ('name', 'default_name', '__name__'):
             name = name or getattr(extension, attribute, None)
@@ -116,7 +118,7 @@ class Trainer:
         while name in self._extensions:
             number += 1
             name = f'{base}_{number}'
-        with contextlib.suppress(AttributeError):       # a bound method takes no attributes
+        with contextlib.suppress(AttributeError):  # a bound method takes no attributes
             extension.name = name
         self._extensions[name] = _ExtensionEntry(extension, priority, util.get_trigger(trigger), call_before_training)
 

@@ -13,8 +13,9 @@ def get_trigger(trigger):
     if callable(trigger):
         return trigger
     if not isinstance(trigger, (tuple, list)):
-        raise TypeError("a trigger is a function of the trainer or a pair (period, 'epoch' or 'iteration'), "
-                        f'not {trigger!r}')
+        raise TypeError(
+            f"a trigger is a function of the trainer or a pair (period, 'epoch' or 'iteration'), not {trigger!r}"
+        )
     return IntervalTrigger(*trigger)
 
 

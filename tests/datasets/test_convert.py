@@ -1,4 +1,5 @@
 """From lists of examples to arrays."""
+
 import pickle
 
 import numpy
@@ -46,8 +47,11 @@ def test_what_can_not_be_stacked_is_an_error():
 
 @pytest.mark.parametrize('device', [None, -1, '@numpy', chainlite.backend.CpuDevice()])
 def test_arrays_are_sent(device):
-    for result in (concat([numpy.ones(2)], device), dataset.to_device(device, numpy.ones((1, 2))),
-                   dataset.ConcatWithAsyncTransfer()([numpy.ones(2)], device)):
+    for result in (
+        concat([numpy.ones(2)], device),
+        dataset.to_device(device, numpy.ones((1, 2))),
+        dataset.ConcatWithAsyncTransfer()([numpy.ones(2)], device),
+    ):
         assert isinstance(result, numpy.ndarray) and result.shape == (1, 2)
 
 

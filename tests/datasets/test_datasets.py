@@ -1,4 +1,5 @@
 """Datasets made of others and of files."""
+
 import pickle
 import zipfile
 
@@ -18,9 +19,16 @@ class Squares(chainlite.dataset.DatasetMixin):
         return i * i
 
 
-@pytest.mark.parametrize('index, expected', [
-    (2, 4), (slice(1, 4), [1, 4, 9]), (slice(None, None, -2), [16, 4, 0]), ([0, 3], [0, 9]),
-    (numpy.array([3, 0]), [9, 0])])
+@pytest.mark.parametrize(
+    'index, expected',
+    [
+        (2, 4),
+        (slice(1, 4), [1, 4, 9]),
+        (slice(None, None, -2), [16, 4, 0]),
+        ([0, 3], [0, 9]),
+        (numpy.array([3, 0]), [9, 0]),
+    ],
+)
 def test_a_class_with_get_example_can_be_indexed(index, expected):
     assert Squares()[index] == expected
 
@@ -32,17 +40,20 @@ def test_tuples_and_dictionaries_of_datasets():
     assert len(named) == 3 and named[1] == {'a': 1, 'b': 6} and named[1:] == [{'a': 1, 'b': 6}, {'a': 2, 'b': 7}]
 
 
-@pytest.mark.parametrize('call, message', [
-    (lambda: datasets.TupleDataset(), 'no datasets are given'),
-    (lambda: datasets.DictDataset(), 'no datasets are given'),
-    (lambda: datasets.TupleDataset([1, 2], [1]), 'dataset of the index 1 has a wrong length'),
-    (lambda: datasets.DictDataset(a=[1, 2], b=[1]), 'dataset length conflicts at "b"'),
-    (lambda: datasets.SubDataset([1, 2, 3], 2, 5), 'subset overruns the base dataset.'),
-    (lambda: datasets.SubDataset([1, 2, 3], 0, 2, [1]), r'len\(order\) = 1 while len\(dataset\) = 3'),
-    (lambda: datasets.split_dataset([1, 2, 3], 5), 'split_at exceeds the dataset size'),
-    (lambda: datasets.split_dataset([1, 2, 3], -1), 'split_at must be non-negative'),
-    (lambda: datasets.get_cross_validation_datasets([1, 2, 3]), 'n_folds is needed'),
-])
+@pytest.mark.parametrize(
+    'call, message',
+    [
+        (lambda: datasets.TupleDataset(), 'no datasets are given'),
+        (lambda: datasets.DictDataset(), 'no datasets are given'),
+        (lambda: datasets.TupleDataset([1, 2], [1]), 'dataset of the index 1 has a wrong length'),
+        (lambda: datasets.DictDataset(a=[1, 2], b=[1]), 'dataset length conflicts at "b"'),
+        (lambda: datasets.SubDataset([1, 2, 3], 2, 5), 'subset overruns the base dataset.'),
+        (lambda: datasets.SubDataset([1, 2, 3], 0, 2, [1]), r'len\(order\) = 1 while len\(dataset\) = 3'),
+        (lambda: datasets.split_dataset([1, 2, 3], 5), 'split_at exceeds the dataset size'),
+        (lambda: datasets.split_dataset([1, 2, 3], -1), 'split_at must be non-negative'),
+        (lambda: datasets.get_cross_validation_datasets([1, 2, 3]), 'n_folds is needed'),
+    ],
+)
 def test_misuse_is_a_value_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -63,13 +74,14 @@ def test_parts():
 
 def test_random_parts_are_those_of_chainer():
     data = list(range(10))
-    assert [list(part) for part in datasets.split_dataset_random(data, 4, seed=3)] == [
-        [5, 4, 1, 2], [9, 6, 7, 0, 3, 8]]
-    assert [list(part) for part in datasets.split_dataset_n_random(data, 4, seed=3)] == [
-        [5, 4], [1, 2], [9, 6], [7, 0]]
+    assert [list(part) for part in datasets.split_dataset_random(data, 4, seed=3)] == [[5, 4, 1, 2], [9, 6, 7, 0, 3, 8]]
+    assert [list(part) for part in datasets.split_dataset_n_random(data, 4, seed=3)] == [[5, 4], [1, 2], [9, 6], [7, 0]]
     folds = datasets.get_cross_validation_datasets_random(list(range(7)), 3, seed=3)
     assert [[list(part) for part in fold] for fold in folds] == [
-        [[4, 6, 5, 3], [1, 0, 2]], [[1, 0, 2, 4, 6], [5, 3]], [[5, 3, 1, 0, 2], [4, 6]]]
+        [[4, 6, 5, 3], [1, 0, 2]],
+        [[1, 0, 2, 4, 6], [5, 3]],
+        [[5, 3, 1, 0, 2], [4, 6]],
+    ]
 
 
 @pytest.mark.parametrize('n, n_folds', [(7, 3), (6, 3), (5, 5), (4, 1), (8, 5)])
@@ -94,17 +106,17 @@ def test_concatenation_and_transformation():
 def test_pickled_objects(tmp_path):
     path = tmp_path / 'file'
     with datasets.open_pickle_dataset_writer(path) as writer:
-        for value in (1, 'two', [3.]):
+        for value in (1, 'two', [3.0]):
             writer.write(value)
         with pytest.raises((pickle.PicklingError, AttributeError)):
             writer.write([4, lambda: None])
         writer.write(5)
     with datasets.open_pickle_dataset(path) as data:
-        assert data[:] == [1, 'two', [3.], 5]
+        assert data[:] == [1, 'two', [3.0], 5]
         with pickle.loads(pickle.dumps(data)) as other:
             assert other[1] == 'two'
         with MultiprocessIterator(data, 4, shuffle=False, n_processes=4) as iterator:
-            assert [iterator.next() for _ in range(5)] == [[1, 'two', [3.], 5]] * 5
+            assert [iterator.next() for _ in range(5)] == [[1, 'two', [3.0], 5]] * 5
         assert data[1] == 'two'
     with pytest.raises(ValueError):
         data[0]
@@ -117,8 +129,9 @@ def test_lines_of_text(tmp_path):
     c.write_text('x\n')
     lines = datasets.TextDataset(a, encoding='utf-8')
     assert lines[:] == ['alpha\n', 'β\n', '\n', 'δ']
-    pairs = datasets.TextDataset([a, b], encoding=['utf-8', None], newline=[None, '\r\n'],
-                                 filter_func=lambda x, y: y != '3\r\n')
+    pairs = datasets.TextDataset(
+        [a, b], encoding=['utf-8', None], newline=[None, '\r\n'], filter_func=lambda x, y: y != '3\r\n'
+    )
     assert pairs[:] == [('alpha\n', '1\r\n'), ('β\n', '2\r\n'), ('δ', '4\r\n')]
     assert pairs[1] == ('β\n', '2\r\n')
     again = datasets.TextDataset([a, b], encoding='utf-8')
@@ -156,8 +169,12 @@ def pictures(tmp_path):
 def test_images(pictures):
     folder, rgb = pictures
     zipped = datasets.ZippedImageDataset(folder / 'both.zip')
-    for data in (datasets.ImageDataset(folder / 'paths', folder), zipped,
-                 datasets.ImageDataset(['rgb.png', 'grey.png'], folder), pickle.loads(pickle.dumps(zipped))):
+    for data in (
+        datasets.ImageDataset(folder / 'paths', folder),
+        zipped,
+        datasets.ImageDataset(['rgb.png', 'grey.png'], folder),
+        pickle.loads(pickle.dumps(zipped)),
+    ):
         assert len(data) == 2
         assert data[0].dtype == data[1].dtype == numpy.float32
         numpy.testing.assert_array_equal(data[0], rgb)
@@ -173,8 +190,10 @@ def test_images(pictures):
 
 def test_labelled_images(pictures):
     folder, rgb = pictures
-    for data in (datasets.LabeledImageDataset(folder / 'labels', folder, label_dtype='int64'),
-                 datasets.LabeledZippedImageDataset(folder / 'both.zip', folder / 'labels', label_dtype='int64')):
+    for data in (
+        datasets.LabeledImageDataset(folder / 'labels', folder, label_dtype='int64'),
+        datasets.LabeledZippedImageDataset(folder / 'both.zip', folder / 'labels', label_dtype='int64'),
+    ):
         assert len(data) == 2
         image, label = data[0]
         numpy.testing.assert_array_equal(image, rgb)

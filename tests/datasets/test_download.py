@@ -1,4 +1,5 @@
 """The cache of downloaded and prepared data, and the collections that use it."""
+
 import gzip
 import hashlib
 import http.server
@@ -71,7 +72,7 @@ def test_a_prepared_file_is_made_once(root):
 
     def create(path):
         made.append(path)
-        numpy.savez(path, x=[1])        # which would add a suffix to a name without it
+        numpy.savez(path, x=[1])  # which would add a suffix to a name without it
         return 'created'
 
     path = str(root / 'pfnet' / 'file.npz')
@@ -93,17 +94,21 @@ def test_a_failed_preparation_leaves_nothing(root):
 
 def create_slowly(path, log):
     import time
+
     with open(log, 'a') as f:
         f.write('x')
-    time.sleep(.3)
+    time.sleep(0.3)
     Path(path).write_text('content')
     return 'content'
 
 
 def prepare(root, log, results):
     dataset.set_dataset_root(root)
-    results.put(dataset.cache_or_load_file(
-        f'{root}/file', lambda path: create_slowly(path, log), lambda path: Path(path).read_text()))
+    results.put(
+        dataset.cache_or_load_file(
+            f'{root}/file', lambda path: create_slowly(path, log), lambda path: Path(path).read_text()
+        )
+    )
 
 
 def test_of_many_processes_one_prepares(root, tmp_path):
@@ -184,8 +189,9 @@ def test_downloads_of_chainer_are_taken(root, digits):
     assert len(datasets.get_mnist()[0]) == 6
 
 
-@pytest.mark.parametrize('get, name', [
-    (datasets.get_fashion_mnist, 'fashion-mnist'), (datasets.get_kuzushiji_mnist, 'kuzushiji_mnist')])
+@pytest.mark.parametrize(
+    'get, name', [(datasets.get_fashion_mnist, 'fashion-mnist'), (datasets.get_kuzushiji_mnist, 'kuzushiji_mnist')]
+)
 def test_the_other_collections_in_the_format(root, digits, get, name):
     put(root / 'pfnet/chainer' / name, digits[0])
     assert len(get()[1]) == 3
@@ -201,16 +207,23 @@ def test_a_prepared_collection_of_chainer_is_taken(root):
     assert [t for _, t in training] == [7, 8]
 
 
-@pytest.mark.parametrize('arguments, shape, dtype', [
-    (dict(), (784,), 'f'), (dict(ndim=2), (28, 28), 'f'), (dict(ndim=3), (1, 28, 28), 'f'),
-    (dict(ndim=3, rgb_format=True), (3, 28, 28), 'f'), (dict(ndim=3, scale=255., dtype='d'), (1, 28, 28), 'd')])
+@pytest.mark.parametrize(
+    'arguments, shape, dtype',
+    [
+        (dict(), (784,), 'f'),
+        (dict(ndim=2), (28, 28), 'f'),
+        (dict(ndim=3), (1, 28, 28), 'f'),
+        (dict(ndim=3, rgb_format=True), (3, 28, 28), 'f'),
+        (dict(ndim=3, scale=255.0, dtype='d'), (1, 28, 28), 'd'),
+    ],
+)
 def test_forms_of_images(root, digits, arguments, shape, dtype):
     contents, arrays = digits
     put(root, contents)
     x, _ = datasets.get_mnist(**arguments)[0][0]
     assert x.shape == shape and x.dtype == dtype
     expected = numpy.broadcast_to(arrays[0][0].reshape((1, 28, 28) if len(shape) == 3 else shape), shape)
-    numpy.testing.assert_allclose(x, expected * arguments.get('scale', 1.) / 255, rtol=1e-6)
+    numpy.testing.assert_allclose(x, expected * arguments.get('scale', 1.0) / 255, rtol=1e-6)
     images, _ = datasets.get_mnist(withlabel=False, **arguments)
     assert isinstance(images, numpy.ndarray)
     with pytest.raises(ValueError, match='invalid ndim for MNIST dataset'):
@@ -223,7 +236,7 @@ def test_offline_one_error_says_which_file_goes_where(root, digits):
     message = str(e.value)
     assert 'train-images-idx3-ubyte.gz could not be downloaded (http://127.0.0.1:9/' in message
     assert message.endswith(f'put it into the folder {root}/pfnet/chainer/mnist')
-    put(root / 'pfnet/chainer/mnist', digits[0])        # which the user then does
+    put(root / 'pfnet/chainer/mnist', digits[0])  # which the user then does
     datasets.get_mnist()
 
 
@@ -261,10 +274,18 @@ def test_a_read_only_collection_is_prepared_in_memory(root, digits):
         root.chmod(0o700)
 
 
-@pytest.mark.parametrize('get, source, members, labels', [
-    (datasets.get_cifar10, '_cifar10',
-     [f'cifar-10-batches-py/{name}' for name in [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch']], 'labels'),
-    (datasets.get_cifar100, '_cifar100', ['cifar-100-python/train', 'cifar-100-python/test'], 'fine_labels')])
+@pytest.mark.parametrize(
+    'get, source, members, labels',
+    [
+        (
+            datasets.get_cifar10,
+            '_cifar10',
+            [f'cifar-10-batches-py/{name}' for name in [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch']],
+            'labels',
+        ),
+        (datasets.get_cifar100, '_cifar100', ['cifar-100-python/train', 'cifar-100-python/test'], 'fine_labels'),
+    ],
+)
 def test_cifar(root, monkeypatch, get, source, members, labels):
     r = numpy.random.RandomState(0)
     archive = io.BytesIO()
@@ -282,8 +303,8 @@ def test_cifar(root, monkeypatch, get, source, members, labels):
     (folder / name).write_bytes(archive.getvalue())
     md5 = hashlib.md5(archive.getvalue()).hexdigest()
     monkeypatch.setattr(cifar, source, Source('cifar', name, md5, ()))
-    for _ in range(2):      # prepared, then loaded
-        training, test = get(scale=255.)
+    for _ in range(2):  # prepared, then loaded
+        training, test = get(scale=255.0)
         assert (len(training), len(test)) == (2 * (len(members) - 1), 2)
         numpy.testing.assert_array_equal(training[2 * len(members) - 3][0], images[-2][1].reshape(3, 32, 32))
         x, t = test[1]

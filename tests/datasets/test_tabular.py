@@ -1,10 +1,11 @@
 """Tables and their views, against the same operations on a matrix."""
+
 import numpy
 import pytest
 
 from chainlite.dataset import TabularDataset, concat_examples, tabular
 
-DATA = numpy.arange(30.).reshape(3, 10)      # a row of this is a column of the table
+DATA = numpy.arange(30.0).reshape(3, 10)  # a row of this is a column of the table
 
 
 @pytest.fixture(params=[list, numpy.asarray])
@@ -18,12 +19,12 @@ def columns(dataset, indices=None, key_indices=None):
 
 def test_rows_have_the_form_of_the_mode(table):
     assert len(table) == 10 and table.keys == ('a', 'b', 'c') and table.mode is dict
-    assert table[3] == {'a': 3., 'b': 13., 'c': 23.}
-    assert table.astuple()[3] == (3., 13., 23.)
+    assert table[3] == {'a': 3.0, 'b': 13.0, 'c': 23.0}
+    assert table.astuple()[3] == (3.0, 13.0, 23.0)
     assert table.astuple().asdict()[3] == table[3]
-    assert table.slice[:, 'b'][3] == 13. and table.slice[:, 'b'].mode is None
+    assert table.slice[:, 'b'][3] == 13.0 and table.slice[:, 'b'].mode is None
     assert list(table)[9] == table[9]
-    assert [row['a'] for row in table[2:4]] == [2., 3.]
+    assert [row['a'] for row in table[2:4]] == [2.0, 3.0]
 
 
 def test_fetched_columns_become_arrays(table):
@@ -56,16 +57,25 @@ def test_columns_are_sliced(table):
     numpy.testing.assert_array_equal(columns(view, None, (1,)), DATA[[0], 2:4])
 
 
-@pytest.mark.parametrize('index, error', [
-    ([10], IndexError), ([-11], IndexError), ([True] * 9, ValueError), ((slice(None), 'd'), KeyError),
-    ((slice(None), 3), IndexError)])
+@pytest.mark.parametrize(
+    'index, error',
+    [
+        ([10], IndexError),
+        ([-11], IndexError),
+        ([True] * 9, ValueError),
+        ((slice(None), 'd'), KeyError),
+        ((slice(None), 3), IndexError),
+    ],
+)
 def test_what_is_not_there_is_an_error(table, index, error):
     with pytest.raises(error):
         table.slice[index]
 
 
-@pytest.mark.parametrize('indices', [
-    None, [3, 12, 0, 14], slice(None, None, -1), slice(13, 6, -2), slice(8, 13, 3), slice(11, 14), slice(3, 3), []])
+@pytest.mark.parametrize(
+    'indices',
+    [None, [3, 12, 0, 14], slice(None, None, -1), slice(13, 6, -2), slice(8, 13, 3), slice(11, 14), slice(3, 3), []],
+)
 def test_tables_are_put_on_top_of_each_other(table, indices):
     other = tabular.from_data({key: column for key, column in zip('abc', -DATA[:, :5])})
     view = table.concat(other)
@@ -93,11 +103,11 @@ def test_tables_are_put_side_by_side(table, key_indices):
 
 def test_columns_are_computed(table):
     view = table.transform(('sum', 'b'), lambda a, b, c: (a + b + c, b))
-    assert view.keys == ('sum', 'b') and view.mode is tuple and view[1] == (33., 11.)
+    assert view.keys == ('sum', 'b') and view.mode is tuple and view[1] == (33.0, 11.0)
     numpy.testing.assert_array_equal(columns(view, slice(2), (1, 0)), [DATA[1, :2], DATA.sum(axis=0)[:2]])
     batched = table.astuple().transform_batch('sum', lambda *columns: numpy.sum(columns, axis=0))
-    assert batched.mode is None and batched[1] == 33.
-    assert table.transform('d', lambda a, b, c: {'d': c})[0] == {'d': 20.}
+    assert batched.mode is None and batched[1] == 33.0
+    assert table.transform('d', lambda a, b, c: {'d': c})[0] == {'d': 20.0}
 
 
 def test_computed_columns_keep_their_form(table):

@@ -2,6 +2,7 @@
 
 Five hidden units, all kinds of extension, stopped in the middle of an epoch.
 """
+
 import io
 import os
 
@@ -13,19 +14,21 @@ def make_trainer(chainer, out, n_iterations):
     extensions, triggers = chainer.training.extensions, chainer.training.triggers
     numpy.random.seed(0)
     data = chainer.datasets.TupleDataset(
-        numpy.random.rand(20, 3).astype('f'), numpy.random.randint(0, 3, 20).astype('i'))
+        numpy.random.rand(20, 3).astype('f'), numpy.random.randint(0, 3, 20).astype('i')
+    )
     iterator = chainer.iterators.SerialIterator(data, 3)
     model = chainer.links.Classifier(
-        chainer.Sequential(chainer.links.Linear(3, 5), chainer.functions.relu, chainer.links.Linear(5, 3)))
-    optimizer = chainer.optimizers.MomentumSGD(lr=.1).setup(model)
+        chainer.Sequential(chainer.links.Linear(3, 5), chainer.functions.relu, chainer.links.Linear(5, 3))
+    )
+    optimizer = chainer.optimizers.MomentumSGD(lr=0.1).setup(model)
     updater = chainer.training.StandardUpdater(iterator, optimizer)
     trainer = chainer.training.Trainer(updater, (n_iterations, 'iteration'), out=out)
     validation = chainer.iterators.SerialIterator(data, 4, repeat=False, shuffle=False)
     trainer.extend(extensions.Evaluator(validation, model))
     trainer.extend(extensions.LogReport(trigger=(3, 'iteration')))
     trainer.extend(extensions.PrintReport(['epoch', 'main/loss'], out=io.StringIO()))
-    trainer.extend(extensions.ExponentialShift('lr', .9), trigger=(2, 'iteration'))
-    trainer.extend(extensions.WarmupShift('momentum', .5, 30, .9))
+    trainer.extend(extensions.ExponentialShift('lr', 0.9), trigger=(2, 'iteration'))
+    trainer.extend(extensions.WarmupShift('momentum', 0.5, 30, 0.9))
     trainer.extend(extensions.PlotReport(['main/loss'], trigger=(2, 'iteration')))
     trainer.extend(extensions.observe_lr())
     trainer.extend(extensions.DumpGraph('main/loss'))
@@ -41,7 +44,8 @@ if __name__ == '__main__':
     import tempfile
 
     import chainer
-    from chainer import training        # NOQA
+    from chainer import training  # NOQA
+
     folder = os.path.dirname(os.path.abspath(__file__))
     with tempfile.TemporaryDirectory() as out:
         trainer, _ = make_trainer(chainer, out, 13)

@@ -3,6 +3,7 @@
 HOW is 'kill' (SIGKILL, in an extension called in the middle of iteration WHEN), 'interrupt' (Ctrl-C) or 'run'.
 It prints the digest of the final weights.
 """
+
 import hashlib
 import os
 import random
@@ -13,7 +14,7 @@ import numpy
 
 import chainlite.functions as F
 import chainlite.links as L
-from chainlite import Chain, Sequential, dataset, datasets, iterators, optimizers, training
+from chainlite import Chain, dataset, datasets, iterators, optimizers, training
 from chainlite.training import extensions, triggers
 
 
@@ -28,11 +29,10 @@ class Augmented(dataset.DatasetMixin):
         return len(self.x)
 
     def get_example(self, i):
-        return self.x[i] + numpy.random.rand(8).astype('f') * .1 + random.random() * .1, self.t[i]
+        return self.x[i] + numpy.random.rand(8).astype('f') * 0.1 + random.random() * 0.1, self.t[i]
 
 
 class Net(Chain):
-
     def __init__(self):
         super().__init__()
         with self.init_scope():
@@ -50,7 +50,8 @@ def make_iterator(kind, seed):
     return {
         'serial': lambda: iterators.SerialIterator(data, 6),
         'own generator': lambda: iterators.SerialIterator(
-            data, 6, order_sampler=iterators.ShuffleOrderSampler(numpy.random.RandomState(seed))),
+            data, 6, order_sampler=iterators.ShuffleOrderSampler(numpy.random.RandomState(seed))
+        ),
         'thread': lambda: iterators.MultithreadIterator(plain, 6, n_threads=2),
         # Fetches fifteen batches ahead: more than an epoch.
         'process': lambda: iterators.MultiprocessIterator(data, 6, n_processes=2, n_prefetch=15),
@@ -59,7 +60,7 @@ def make_iterator(kind, seed):
 
 def main(out, kind, how, when):
     resuming = os.path.isdir(out)
-    seed = os.getpid() if resuming else 3       # what a resumed run starts with must not count
+    seed = os.getpid() if resuming else 3  # what a resumed run starts with must not count
     numpy.random.seed(seed)
     random.seed(seed)
     model = L.Classifier(Net())
@@ -73,8 +74,8 @@ def main(out, kind, how, when):
     trainer.extend(extensions.Evaluator(validation, model))
     trainer.extend(extensions.LogReport(trigger=(7, 'iteration')))
     trainer.extend(extensions.snapshot(autoload=True, n_retains=2), trigger=(3, 'iteration'))
-    trainer.extend(extensions.ExponentialShift('alpha', .9), trigger=(5, 'iteration'))
-    trainer.extend(extensions.WarmupShift('beta1', .5, 60, .9))
+    trainer.extend(extensions.ExponentialShift('alpha', 0.9), trigger=(5, 'iteration'))
+    trainer.extend(extensions.WarmupShift('beta1', 0.5, 60, 0.9))
     best = triggers.MinValueTrigger('main/loss', (4, 'iteration'))
     trainer.extend(extensions.snapshot_object(model, 'best'), trigger=best)
     # It draws after the snapshot's own priority.
@@ -92,7 +93,7 @@ def main(out, kind, how, when):
     except KeyboardInterrupt:
         return
     digest = hashlib.md5()
-    for path, param in sorted(model.namedparams()):
+    for _, param in sorted(model.namedparams()):
         digest.update(param.array.tobytes())
     for link in model.links():
         for name in sorted(link._persistent):

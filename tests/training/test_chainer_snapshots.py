@@ -1,4 +1,5 @@
 """Snapshots of trainers go both ways between Chainer 7.8.1 and here."""
+
 import json
 import runpy
 from pathlib import Path
@@ -32,9 +33,20 @@ def test_a_snapshot_of_chainer_is_loaded(tmp_path, stored):
     assert len(trainer.get_extension('LogReport').log) == 4
     trainer.run()
     assert trainer.updater.iteration == 20
-    assert optimizer.lr == pytest.approx(.1 * .9 ** 10, rel=1e-12)
-    assert optimizer.momentum == pytest.approx(.5 + .4 * 20 / 30, rel=1e-12)
+    assert optimizer.lr == pytest.approx(0.1 * 0.9**10, rel=1e-12)
+    assert optimizer.momentum == pytest.approx(0.5 + 0.4 * 20 / 30, rel=1e-12)
     assert len(trainer.get_extension('LogReport').log) == 6
+
+
+def test_a_snapshot_of_older_versions_is_loaded(tmp_path, stored):
+    # They called the order differently, and saved less.
+    old = {name.replace('iterator:main/order', 'iterator:main/_order'): array for name, array in stored.items()}
+    del old['updater/iterator:main/previous_epoch_detail']
+    numpy.savez(tmp_path / 'old.npz', **{name: array for name, array in old.items() if array.dtype != object})
+    trainer, iterator = make_trainer(chainlite, tmp_path, 20)
+    serializers.load_npz(tmp_path / 'old.npz', trainer)
+    numpy.testing.assert_array_equal(iterator._state.order, stored['updater/iterator:main/order'])
+    assert iterator.previous_epoch_detail == pytest.approx(12 * 3 / 20)
 
 
 def test_all_that_chainer_asks_for_is_in_a_snapshot(tmp_path, stored):

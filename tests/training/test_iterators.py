@@ -1,4 +1,5 @@
 """Iterators: the same batches whichever, exact positions, and workers that die."""
+
 import copy
 import os
 import pickle
@@ -41,8 +42,13 @@ def test_batches_and_positions_in_order(make):
     for _ in range(5):
         seen.append((it.next(), it.epoch, it.is_new_epoch, it.epoch_detail, it.previous_epoch_detail))
     assert seen == [
-        (0, 0., None), ([0, 1], 0, False, .4, 0.), ([2, 3], 0, False, .8, .4), ([4, 0], 1, True, 1.2, .8),
-        ([1, 2], 1, False, 1.6, 1.2), ([3, 4], 2, True, 2., 1.6)]
+        (0, 0.0, None),
+        ([0, 1], 0, False, 0.4, 0.0),
+        ([2, 3], 0, False, 0.8, 0.4),
+        ([4, 0], 1, True, 1.2, 0.8),
+        ([1, 2], 1, False, 1.6, 1.2),
+        ([3, 4], 2, True, 2.0, 1.6),
+    ]
 
 
 def test_the_last_batch_is_smaller_without_repetition(make):
@@ -59,14 +65,12 @@ def test_shuffles_are_those_of_chainer(make):
     # By Chainer 7.8.1 after numpy.random.seed(0).
     numpy.random.seed(0)
     it = make(list(range(7)), 3)
-    assert [it.next() for _ in range(6)] == [
-        [6, 2, 1], [3, 0, 5], [4, 1, 0], [6, 3, 4], [2, 5, 6], [3, 5, 1]]
+    assert [it.next() for _ in range(6)] == [[6, 2, 1], [3, 0, 5], [4, 1, 0], [6, 3, 4], [2, 5, 6], [3, 5, 1]]
 
 
 def test_an_own_generator_is_that_of_chainer(make):
     it = make(list(range(7)), 3, order_sampler=iterators.ShuffleOrderSampler(numpy.random.RandomState(3)))
-    assert [it.next() for _ in range(6)] == [
-        [4, 6, 5], [3, 1, 0], [2, 6, 4], [1, 2, 3], [5, 0, 6], [1, 3, 4]]
+    assert [it.next() for _ in range(6)] == [[4, 6, 5], [3, 1, 0], [2, 6, 4], [1, 2, 3], [5, 0, 6], [1, 3, 4]]
 
 
 @pytest.mark.parametrize('generator', [numpy.random.RandomState, numpy.random.default_rng])
@@ -84,7 +88,7 @@ def test_a_loaded_position_goes_on_the_same(make, other, n, generator):
     expected = [(it.next(), it.epoch_detail) for _ in range(9)]
     loaded = KINDS[other](list(range(7)), 3, order_sampler=sampler(2))
     if n == 2:
-        loaded.next()       # what it has fetched ahead does not count
+        loaded.next()  # what it has fetched ahead does not count
     loaded.serialize(NpzDeserializer(target))
     assert [(loaded.next(), loaded.epoch_detail) for _ in range(9)] == expected
     loaded.finalize()
@@ -125,7 +129,7 @@ def test_samplers_and_shuffle_exclude_each_other(make):
 
 
 class Failing:
-    def __init__(self, error=ZeroDivisionError('in the dataset')):
+    def __init__(self, error=None):
         self.error = error
 
     def __len__(self):
@@ -163,12 +167,12 @@ def test_a_process_that_dies_is_an_error():
 
 class Slow(Failing):
     def __getitem__(self, i):
-        time.sleep(.3 * (i == 0))
+        time.sleep(0.3 * (i == 0))
         return i
 
 
 def test_a_slow_dataset_is_warned_of_and_waited_for():
-    with iterators.MultiprocessIterator(Slow(), 3, shuffle=False, n_processes=1, dataset_timeout=.05) as it:
+    with iterators.MultiprocessIterator(Slow(), 3, shuffle=False, n_processes=1, dataset_timeout=0.05) as it:
         with pytest.warns(iterators.MultiprocessIterator.TimeoutWarning, match='Stalled dataset'):
             assert it.next() == [0, 1, 2]
 
@@ -241,9 +245,9 @@ def test_large_arrays_come_whole_and_stay_as_they_are():
             batch = it.next()
             check_pictures(batch, range(start, start + 8))
             if n % 7 == 0:
-                kept.append((batch[3], start + 3))      # shared memory that is in use is not filled again
+                kept.append((batch[3], start + 3))  # shared memory that is in use is not filled again
             if n % 5 == 0:
-                batch[0]['image'][...] = -1             # and belongs to whoever has it
+                batch[0]['image'][...] = -1  # and belongs to whoever has it
         for example, i in kept:
             check_pictures([example], [i])
         folder = it._folder
@@ -270,7 +274,7 @@ def test_batches_ahead_are_dropped_on_reset():
 @pytest.mark.parametrize('method', ['spawn', 'forkserver'])
 def test_other_start_methods(method, tmp_path):
     script = tmp_path / 'script.py'
-    script.write_text(f'''
+    script.write_text(f"""
 import multiprocessing
 import numpy
 from chainlite import iterators
@@ -280,26 +284,28 @@ if __name__ == '__main__':
     data = numpy.arange(40000, dtype='f').reshape(4, 10000)
     with iterators.MultiprocessIterator(data, 2, shuffle=False, n_processes=2) as it:
         print([[int(x[1]) for x in it.next()] for _ in range(3)])
-''')
+""")
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, '-W', 'error', script], env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout == '[[1, 10001], [20001, 30001], [1, 10001]]\n', done.stderr
 
 
-SCRIPT = '''
+SCRIPT = """
 import time
 from chainlite import iterators
 it = iterators.MultiprocessIterator(list(range(7)), 3, n_processes=3)
 it.next()
 print(it._folder, *(worker.pid for worker in it._workers), flush=True)
 time.sleep(60)
-'''
+"""
 
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_workers_end_with_their_parent(number):
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
-    parent = subprocess.Popen([sys.executable, '-c', SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    parent = subprocess.Popen(
+        [sys.executable, '-c', SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+    )
     folder, *pids = parent.stdout.readline().decode().split()
     assert len(pids) == 3 and os.path.exists(folder)
     parent.send_signal(number)
@@ -308,7 +314,7 @@ def test_workers_end_with_their_parent(number):
     for _ in range(100):
         if not any(map(is_running, pids)) and not os.path.exists(folder):
             break
-        time.sleep(.1)
+        time.sleep(0.1)
     assert not any(map(is_running, pids)) and not os.path.exists(folder)
 
 

@@ -1,4 +1,5 @@
 """Extensions that report, log, print, draw and evaluate."""
+
 import io
 import json
 
@@ -17,7 +18,7 @@ class Updater(training.Updater):
 
     def __init__(self):
         self.iteration = 0
-        self.optimizer = optimizers.SGD(lr=.25).setup(L.Linear(2, 2))
+        self.optimizer = optimizers.SGD(lr=0.25).setup(L.Linear(2, 2))
 
     epoch = property(lambda self: self.iteration // 2)
     epoch_detail = property(lambda self: self.iteration / 2)
@@ -31,7 +32,7 @@ class Updater(training.Updater):
 
     def update(self):
         self.iteration += 1
-        chainlite.report({'x': self.iteration * 10., 'n': 2., 'v': chainlite.Variable(numpy.array(1, 'f'))})
+        chainlite.report({'x': self.iteration * 10.0, 'n': 2.0, 'v': chainlite.Variable(numpy.array(1, 'f'))})
 
 
 @pytest.fixture
@@ -44,15 +45,15 @@ def test_a_log_has_the_means_of_intervals(trainer, tmp_path):
     trainer.run()
     log = json.loads((tmp_path / 'log').read_text())
     assert [entry.pop('elapsed_time') > 0 for entry in log] == [True, True]
-    assert log == [{'x': 15., 'epoch': 1, 'iteration': 2}, {'x': 35., 'epoch': 2, 'iteration': 4}]
+    assert log == [{'x': 15.0, 'epoch': 1, 'iteration': 2}, {'x': 35.0, 'epoch': 2, 'iteration': 4}]
     assert [path.name for path in tmp_path.iterdir()] == ['log']
 
 
 def test_a_log_is_postprocessed_and_named_by_values(trainer, tmp_path):
-    trainer.extend(extensions.LogReport(postprocess=lambda stats: stats.update(y=1.), filename='log_{epoch}'))
+    trainer.extend(extensions.LogReport(postprocess=lambda stats: stats.update(y=1.0), filename='log_{epoch}'))
     trainer.run()
     assert [path.name for path in sorted(tmp_path.iterdir())] == ['log_1', 'log_2']
-    assert json.loads((tmp_path / 'log_2').read_text())[-1]['y'] == 1.
+    assert json.loads((tmp_path / 'log_2').read_text())[-1]['y'] == 1.0
 
 
 def test_a_log_without_a_file(trainer, tmp_path):
@@ -71,7 +72,8 @@ def test_a_table_is_printed(trainer):
     assert out.getvalue() == (
         'epoch       x           a_long_long_name  n         \n'
         '\033[J1           15                            2           \n'
-        '\033[J2           35                            2           \n')
+        '\033[J2           35                            2           \n'
+    )
 
 
 def test_a_table_of_an_own_log(trainer):
@@ -99,15 +101,22 @@ def test_a_progress_bar(trainer, monkeypatch):
         'this epoch [..........]  0.00%\n'
         '         4 iter, 2 epoch / 5 iterations\n'
         '         2 iters/sec. Estimated time to finish: 0:00:00.500000.\n'
-        '\033[4A\033[J')
+        '\033[4A\033[J'
+    )
 
 
 def test_curves_are_drawn(trainer, tmp_path):
     image = pytest.importorskip('PIL.Image')
     seen = []
-    trainer.extend(extensions.PlotReport(
-        ['x', 'n'], 'epoch', postprocess=lambda figure, axes, summary: seen.append(
-            [line.get_xydata().tolist() for line in axes.get_lines()])))
+    trainer.extend(
+        extensions.PlotReport(
+            ['x', 'n'],
+            'epoch',
+            postprocess=lambda figure, axes, summary: seen.append(
+                [line.get_xydata().tolist() for line in axes.get_lines()]
+            ),
+        )
+    )
     trainer.run()
     assert seen[-1] == [[[1, 15], [2, 35]], [[1, 2], [2, 2]]]
     with image.open(tmp_path / 'plot.png') as picture:
@@ -122,8 +131,8 @@ def test_the_points_of_curves_and_the_current_interval_are_saved(trainer, tmp_pa
     target = chainlite.serializers.npz.serialize(plot)
     other = extensions.PlotReport(['x'])
     other.serialize(chainlite.serializers.NpzDeserializer(target))
-    assert other._data == {'x': [[2, 15.], [4, 35.]]}
-    assert other._summary.compute_mean() == {'x': 50.}
+    assert other._data == {'x': [[2, 15.0], [4, 35.0]]}
+    assert other._summary.compute_mean() == {'x': 50.0}
 
 
 def test_values_are_observed(trainer):
@@ -132,7 +141,7 @@ def test_values_are_observed(trainer):
     trainer.extend(extensions.observe_value('k', lambda trainer: trainer.updater.iteration))
     trainer.extend(lambda trainer: seen.append((trainer.observation.get('lr'), trainer.observation.get('k'))))
     trainer.run()
-    assert seen == [(None, None), (.25, 2), (None, None), (.25, 4), (None, None)]
+    assert seen == [(None, None), (0.25, 2), (None, None), (0.25, 4), (None, None)]
 
 
 def test_micro_average_is_the_quotient_of_sums(trainer):
@@ -140,7 +149,7 @@ def test_micro_average_is_the_quotient_of_sums(trainer):
     trainer.extend(extensions.MicroAverage('x', 'v', 'q'))
     trainer.extend(lambda trainer: seen.append(trainer.observation.get('q')))
     trainer.run()
-    assert seen == [None, 15., None, 35., None]
+    assert seen == [None, 15.0, None, 35.0, None]
 
 
 def test_statistics_of_parameters(trainer):
@@ -185,7 +194,6 @@ def test_a_reservoir_keeps_a_sample():
 
 
 class Model(chainlite.Chain):
-
     def forward(self, x, t=0):
         assert not chainlite.config.train and not chainlite.config.enable_backprop
         chainlite.report({'loss': F.sum(x) + t}, self)
@@ -204,8 +212,13 @@ def test_an_evaluation_reports_means():
         assert reporter.observation == {prefix + 'main/loss': (1 + 5 + 9) / 3}
 
 
-@pytest.mark.parametrize('converter, expected', [
-    (lambda batch, device: (numpy.array(batch), 1), 6.), (lambda batch, device: {'x': numpy.array(batch), 't': 2}, 7.)])
+@pytest.mark.parametrize(
+    'converter, expected',
+    [
+        (lambda batch, device: (numpy.array(batch), 1), 6.0),
+        (lambda batch, device: {'x': numpy.array(batch), 't': 2}, 7.0),
+    ],
+)
 def test_a_batch_can_be_a_tuple_or_a_dictionary(converter, expected):
     assert extensions.Evaluator(make_iterator(), Model(), converter)() == {'main/loss': expected}
 
@@ -244,7 +257,7 @@ def test_the_graph_is_dumped_once(tmp_path):
 def test_only_variables_have_graphs(trainer):
     dump = extensions.DumpGraph('x')
     dump.initialize(trainer)
-    trainer.observation = {'x': 3.}
+    trainer.observation = {'x': 3.0}
     with pytest.raises(TypeError, match='root value is not a Variable'):
         dump(trainer)
     assert not chainlite.config.keep_graph_on_report

@@ -1,4 +1,5 @@
 """A training that was interrupted ends with the same weights, bit for bit, as one that was not."""
+
 import os
 import random
 import subprocess
@@ -19,8 +20,13 @@ ROOT = Path(__file__).parents[2]
 
 def run(out, kind, how='run', when=0):
     env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OPENBLAS_NUM_THREADS': '1'}
-    return subprocess.run([sys.executable, '-W', 'error', SCRIPT, out, kind, how, str(when)], env=env,
-                          capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, '-W', 'error', SCRIPT, out, kind, how, str(when)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize('kind', ['serial', 'own generator', 'thread', 'process'])
@@ -50,9 +56,9 @@ def make_trainer(out, n=6, snapshot=None, **kwargs):
 def test_the_newest_complete_snapshot_is_loaded(tmp_path):
     make_trainer(tmp_path).run()
     content = (tmp_path / 'snapshot_iter_6').read_bytes()
-    (tmp_path / 'snapshot_iter_7').write_bytes(content[:len(content) // 2])
+    (tmp_path / 'snapshot_iter_7').write_bytes(content[: len(content) // 2])
     (tmp_path / 'snapshot_iter_8').write_bytes(b'')
-    (tmp_path / '.snapshot_iter_9.123-abc.tmp').write_bytes(content)        # a killed process left it
+    (tmp_path / '.snapshot_iter_9.123-abc.tmp').write_bytes(content)  # a killed process left it
     damaged = bytearray(content)
     damaged[len(content) // 3] ^= 255
     (tmp_path / 'snapshot_iter_10').write_bytes(damaged)
@@ -62,7 +68,8 @@ def test_the_newest_complete_snapshot_is_loaded(tmp_path):
     with pytest.warns(UserWarning) as warned:
         trainer.run()
     assert [w.message.args[0].split(' is broken')[0] for w in warned] == [
-        f'The snapshot {tmp_path}/snapshot_iter_{i}' for i in (10, 8, 7)]
+        f'The snapshot {tmp_path}/snapshot_iter_{i}' for i in (10, 8, 7)
+    ]
     assert trainer.updater.iteration == 9
 
 
@@ -74,6 +81,7 @@ def test_snapshots_of_one_moment_sort_by_number(tmp_path):
     trainer.run()
     assert trainer.updater.iteration == 11
     from chainlite.training.extensions._snapshot import _find_latest_snapshot
+
     assert _find_latest_snapshot('snapshot_iter_{.updater.iteration}', tmp_path) == 'snapshot_iter_11'
 
 
@@ -98,12 +106,13 @@ def test_the_snapshot_comes_after_all_other_extensions(tmp_path):
     trainer = training.Trainer(make_trainer(tmp_path).updater, (1, 'iteration'), out=str(tmp_path))
     trainer.extend(extensions.snapshot(writer=lambda *args: order.append('trainer')), trigger=(1, 'iteration'))
     model = L.Linear(1, 1)
-    trainer.extend(extensions.snapshot_object(model, 'm', writer=lambda *args: order.append('model')),
-                   trigger=(1, 'iteration'))
-    for priority in (500, -10 ** 9):
+    trainer.extend(
+        extensions.snapshot_object(model, 'm', writer=lambda *args: order.append('model')), trigger=(1, 'iteration')
+    )
+    for priority in (500, -(10**9)):
         trainer.extend(lambda trainer, p=priority: order.append(p), trigger=(1, 'iteration'), priority=priority)
     trainer.run()
-    assert order == [500, 'model', -10 ** 9, 'trainer']
+    assert order == [500, 'model', -(10**9), 'trainer']
 
 
 def test_a_snapshot_with_a_priority_comes_at_its_place(tmp_path):
@@ -132,8 +141,9 @@ def test_random_states_are_set_after_all_that_comes_before_training(tmp_path):
     make_trainer(tmp_path).run()
     expected = numpy.random.rand()
     trainer = make_trainer(tmp_path)
-    trainer.extend(lambda trainer: numpy.random.rand(), name='early', trigger=(9, 'iteration'),
-                   call_before_training=True)
+    trainer.extend(
+        lambda trainer: numpy.random.rand(), name='early', trigger=(9, 'iteration'), call_before_training=True
+    )
     with numpy.load(tmp_path / 'snapshot_iter_6') as f:
         entries = dict(f)
     for key in ('previous_iteration', 'previous_epoch_detail'):
@@ -157,12 +167,12 @@ def test_the_dynamic_loss_scale_goes_on(tmp_path):
     trainer = make_trainer(tmp_path)
     optimizer = trainer.updater.get_optimizer('main')
     optimizer.loss_scaling()
-    optimizer._loss_scale, optimizer._loss_scaling_isnan_ever = 4096., True
+    optimizer._loss_scale, optimizer._loss_scaling_isnan_ever = 4096.0, True
     serializers.save_npz(tmp_path / 'file', trainer)
     other = make_trainer(tmp_path)
     other.updater.get_optimizer('main').loss_scaling()
     serializers.load_npz(tmp_path / 'file', other)
-    assert other.updater.get_optimizer('main')._loss_scale == 4096.
+    assert other.updater.get_optimizer('main')._loss_scale == 4096.0
     assert other.updater.get_optimizer('main')._loss_scaling_isnan_ever is True
 
 
@@ -186,7 +196,7 @@ def test_writers_in_the_background_write_what_was_there(tmp_path, name):
     model = L.Linear(200, 200)
     expected = model.W.array.copy()
     writer('file', str(tmp_path), serializers.npz.serialize(model))
-    model.W.array[...] = 0      # training goes on
+    model.W.array[...] = 0  # training goes on
     writer.finalize()
     with numpy.load(tmp_path / 'file') as f:
         numpy.testing.assert_array_equal(f['W'], expected)

@@ -1,4 +1,5 @@
 """Extensions that move a hyperparameter: values by Chainer 7.8.1, and resuming."""
+
 import types
 
 import pytest
@@ -7,26 +8,46 @@ from chainlite.serializers import DictionarySerializer, NpzDeserializer
 from chainlite.training import extensions as E
 
 CASES = [
-    (E.ExponentialShift, ('lr', .5), [.5, .25, .125, .0625, .03125, .015625, .0078125, .00390625]),
-    (E.ExponentialShift, ('lr', .5, 1., .3), [1., .5, .3, .3, .3, .3, .3, .3]),
-    (E.ExponentialShift, ('lr', 2., 1., 5.), [1., 2., 4., 5., 5., 5., 5., 5.]),
-    (E.PolynomialShift, ('lr', .5, 5, 1.),
-     [1., .8944271909999159, .7745966692414834, .6324555320336759, .44721359549995787, 0., 0., 0.]),
-    (E.InverseShift, ('lr', .1, .75, 1.),
-     [1., .9310124446222228, .8721959494934213, .8213769018249545, .7769695042409123, .7377879464668811,
-      .7029266564879363, .6716813796678979]),
-    (E.InverseShift, ('lr', .1, .75, 1., .9), [1., .9310124446222228, .9, .9, .9, .9, .9, .9]),
-    (E.StepShift, ('lr', .1, 2, 1.),
-     [1., 1., .1, .1, .010000000000000002, .010000000000000002, .0010000000000000002, .0010000000000000002]),
-    (E.StepShift, ('lr', .5, 2, -2., -1.2), [-2., -2., -1.2, -1.2, -1.2, -1.2, -1.2, -1.2]),
-    (E.WarmupShift, ('lr', .1, 4, 1.), [.1, .325, .55, .775, 1., 1., 1., 1.]),
+    (E.ExponentialShift, ('lr', 0.5), [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]),
+    (E.ExponentialShift, ('lr', 0.5, 1.0, 0.3), [1.0, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]),
+    (E.ExponentialShift, ('lr', 2.0, 1.0, 5.0), [1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0, 5.0]),
+    (
+        E.PolynomialShift,
+        ('lr', 0.5, 5, 1.0),
+        [1.0, 0.8944271909999159, 0.7745966692414834, 0.6324555320336759, 0.44721359549995787, 0.0, 0.0, 0.0],
+    ),
+    (
+        E.InverseShift,
+        ('lr', 0.1, 0.75, 1.0),
+        [
+            1.0,
+            0.9310124446222228,
+            0.8721959494934213,
+            0.8213769018249545,
+            0.7769695042409123,
+            0.7377879464668811,
+            0.7029266564879363,
+            0.6716813796678979,
+        ],
+    ),
+    (E.InverseShift, ('lr', 0.1, 0.75, 1.0, 0.9), [1.0, 0.9310124446222228, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]),
+    (
+        E.StepShift,
+        ('lr', 0.1, 2, 1.0),
+        [1.0, 1.0, 0.1, 0.1, 0.010000000000000002, 0.010000000000000002, 0.0010000000000000002, 0.0010000000000000002],
+    ),
+    (E.StepShift, ('lr', 0.5, 2, -2.0, -1.2), [-2.0, -2.0, -1.2, -1.2, -1.2, -1.2, -1.2, -1.2]),
+    (E.WarmupShift, ('lr', 0.1, 4, 1.0), [0.1, 0.325, 0.55, 0.775, 1.0, 1.0, 1.0, 1.0]),
     (E.LinearShift, ('lr', (1, 2), (1, 4)), [1, 1, 1.3333333333333333, 1.6666666666666665, 2, 2, 2, 2]),
-    (E.MultistepShift, ('lr', .1, [1, 5], .3),
-     [.3, .03, .03, .03, .03, .0030000000000000005, .0030000000000000005, .0030000000000000005]),
+    (
+        E.MultistepShift,
+        ('lr', 0.1, [1, 5], 0.3),
+        [0.3, 0.03, 0.03, 0.03, 0.03, 0.0030000000000000005, 0.0030000000000000005, 0.0030000000000000005],
+    ),
 ]
 
 
-def make(cls, arguments, lr=.5):
+def make(cls, arguments, lr=0.5):
     optimizer = types.SimpleNamespace(lr=lr)
     return cls(*arguments, optimizer=optimizer), optimizer
 
@@ -71,10 +92,10 @@ def test_negative_speeds_are_errors():
 
 
 def test_a_target_of_a_polynomial_that_reaches_zero():
-    shift, optimizer = make(E.PolynomialShift, ('lr', .5, 2, 1., .6))
+    shift, optimizer = make(E.PolynomialShift, ('lr', 0.5, 2, 1.0, 0.6))
     shift.initialize(None)
     values = []
     for _ in range(4):
         shift(None)
         values.append(optimizer.lr)
-    assert values == [pytest.approx(.5 ** .5), .6, .6, .6]
+    assert values == [pytest.approx(0.5**0.5), 0.6, 0.6, 0.6]

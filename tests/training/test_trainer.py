@@ -1,4 +1,5 @@
 """The training loop."""
+
 import numpy
 import pytest
 
@@ -38,6 +39,7 @@ class CountingUpdater(training.Updater):
 def make_trainer(tmp_path):
     def make(n=3, **kwargs):
         return training.Trainer(CountingUpdater(), (n, 'iteration'), out=str(tmp_path / 'out'), **kwargs)
+
     return make
 
 
@@ -67,15 +69,22 @@ def test_extensions_can_be_bound_methods(make_trainer):
     assert called == [trainer, trainer]
 
 
-@pytest.mark.parametrize('call, error, message', [
-    (lambda t: t.extend(lambda t: None, name='training'), ValueError, 'the name "training" is prohibited'),
-    (lambda t: t.extend(None), TypeError, 'name is not given for the extension'),
-    (lambda t: t.extend(lambda t: None, invoke_before_training=True), ValueError, 'has been removed since Chainer v2'),
-    (lambda t: t.extend(lambda t: None, other=True), TypeError, "got unexpected keyword argument.* 'other'"),
-    (lambda t: t.get_extension('x'), ValueError, 'extension x not found'),
-    (lambda t: t.elapsed_time, RuntimeError, 'training has not been started yet'),
-    (lambda t: t.extend(lambda t: None, trigger=3), TypeError, 'a trigger is a function'),
-])
+@pytest.mark.parametrize(
+    'call, error, message',
+    [
+        (lambda t: t.extend(lambda t: None, name='training'), ValueError, 'the name "training" is prohibited'),
+        (lambda t: t.extend(None), TypeError, 'name is not given for the extension'),
+        (
+            lambda t: t.extend(lambda t: None, invoke_before_training=True),
+            ValueError,
+            'has been removed since Chainer v2',
+        ),
+        (lambda t: t.extend(lambda t: None, other=True), TypeError, "got unexpected keyword argument.* 'other'"),
+        (lambda t: t.get_extension('x'), ValueError, 'extension x not found'),
+        (lambda t: t.elapsed_time, RuntimeError, 'training has not been started yet'),
+        (lambda t: t.extend(lambda t: None, trigger=3), TypeError, 'a trigger is a function'),
+    ],
+)
 def test_misuse_is_an_error(make_trainer, call, error, message):
     with pytest.raises(error, match=message):
         call(make_trainer())
@@ -149,7 +158,11 @@ def test_make_extension_sets_the_attributes_of_an_extension():
         pass
 
     assert (extension.trigger, extension.default_name, extension.priority, extension.initialize) == (
-        (2, 'epoch'), 'other', 0, print)
+        (2, 'epoch'),
+        'other',
+        0,
+        print,
+    )
     with pytest.raises(ValueError, match='has been removed since Chainer v2'):
         training.make_extension(invoke_before_training=True)
     with pytest.raises(TypeError):
@@ -167,7 +180,6 @@ def test_an_extension_knows_what_was_removed():
 
 
 class Regression(chainlite.Chain):
-
     def __init__(self):
         super().__init__()
         with self.init_scope():
@@ -183,19 +195,19 @@ def make_updater(**kwargs):
     r = numpy.random.RandomState(0)
     data = datasets.TupleDataset(r.rand(10, 3).astype('f'), r.rand(10, 1).astype('f'))
     iterator = iterators.SerialIterator(data, 2, shuffle=False)
-    optimizer = optimizers.SGD(lr=.1).setup(Regression())
+    optimizer = optimizers.SGD(lr=0.1).setup(Regression())
     return training.StandardUpdater(iterator, optimizer, **kwargs), data, optimizer
 
 
 def test_an_update_is_a_step_of_gradient_descent():
     updater, data, optimizer = make_updater()
     x, t = (numpy.stack(part).astype('d') for part in zip(*data[:2]))
-    w = numpy.array([[1., 2., 3.]])
+    w = numpy.array([[1.0, 2.0, 3.0]])
     error = x @ w.T - t
-    expected = w - .1 * error.T @ x
+    expected = w - 0.1 * error.T @ x
     updater.update()
     numpy.testing.assert_allclose(optimizer.target.l.W.array, expected, rtol=1e-5)
-    assert (updater.iteration, updater.epoch_detail, updater.previous_epoch_detail) == (1, .2, 0)
+    assert (updater.iteration, updater.epoch_detail, updater.previous_epoch_detail) == (1, 0.2, 0)
 
 
 def test_the_optimizer_is_told_of_a_new_epoch():
@@ -225,10 +237,10 @@ def test_a_loss_scale_goes_to_the_optimizer():
 
 def test_a_parallel_updater_does_what_one_device_does():
     updater, data, single = make_updater(loss_func=None)
-    parallel_optimizer = optimizers.SGD(lr=.1).setup(Regression())
+    parallel_optimizer = optimizers.SGD(lr=0.1).setup(Regression())
     iterator = iterators.SerialIterator(data, 2, shuffle=False)
     # Two copies with one example each have a mean over one: twice the gradient.
-    parallel_optimizer.lr = .05
+    parallel_optimizer.lr = 0.05
     parallel = training.ParallelUpdater(iterator, parallel_optimizer, devices={'main': -1, 'second': -1})
     reporter = chainlite.Reporter()
     reporter.add_observer('main', parallel_optimizer.target)

@@ -1,4 +1,5 @@
 """When triggers fire, also after loading."""
+
 import types
 
 import numpy
@@ -10,8 +11,8 @@ from chainlite.training import triggers
 
 
 def make_trainer(iterations_per_epoch):
-    updater = types.SimpleNamespace(iteration=0, epoch_detail=0., previous_epoch_detail=None, epoch=0)
-    trainer = types.SimpleNamespace(updater=updater, observation={}, elapsed_time=0.)
+    updater = types.SimpleNamespace(iteration=0, epoch_detail=0.0, previous_epoch_detail=None, epoch=0)
+    trainer = types.SimpleNamespace(updater=updater, observation={}, elapsed_time=0.0)
 
     def advance():
         updater.iteration += 1
@@ -41,17 +42,20 @@ def fires(make, iterations_per_epoch, n=8, reload_at=None, value=None, every=1):
 
 
 @pytest.mark.parametrize('reload_at', [None, 1, 3, 4, 5])
-@pytest.mark.parametrize('make, iterations_per_epoch, expected', [
-    (lambda: triggers.IntervalTrigger(2, 'iteration'), 5, [2, 4, 6, 8]),
-    (lambda: triggers.IntervalTrigger(3, 'epoch'), 1, [3, 6]),
-    (lambda: triggers.IntervalTrigger(1.5, 'epoch'), 2, [3, 6]),
-    (lambda: triggers.IntervalTrigger(1, 'epoch'), 2.5, [3, 5, 8]),
-    (lambda: triggers.IntervalTrigger(1, 'epoch'), .5, [1, 2, 3, 4, 5, 6, 7, 8]),
-    (lambda: triggers.ManualScheduleTrigger([2, 5], 'iteration'), 3, [2, 5]),
-    (lambda: triggers.ManualScheduleTrigger([1, 2], 'epoch'), 2.5, [3, 5]),
-    (lambda: triggers.ManualScheduleTrigger(1.5, 'epoch'), 2, [3]),
-    (lambda: triggers.OnceTrigger(), 1, [1]),
-])
+@pytest.mark.parametrize(
+    'make, iterations_per_epoch, expected',
+    [
+        (lambda: triggers.IntervalTrigger(2, 'iteration'), 5, [2, 4, 6, 8]),
+        (lambda: triggers.IntervalTrigger(3, 'epoch'), 1, [3, 6]),
+        (lambda: triggers.IntervalTrigger(1.5, 'epoch'), 2, [3, 6]),
+        (lambda: triggers.IntervalTrigger(1, 'epoch'), 2.5, [3, 5, 8]),
+        (lambda: triggers.IntervalTrigger(1, 'epoch'), 0.5, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (lambda: triggers.ManualScheduleTrigger([2, 5], 'iteration'), 3, [2, 5]),
+        (lambda: triggers.ManualScheduleTrigger([1, 2], 'epoch'), 2.5, [3, 5]),
+        (lambda: triggers.ManualScheduleTrigger(1.5, 'epoch'), 2, [3]),
+        (lambda: triggers.OnceTrigger(), 1, [1]),
+    ],
+)
 def test_schedules(make, iterations_per_epoch, expected, reload_at):
     assert fires(make, iterations_per_epoch, reload_at=reload_at) == expected
 
@@ -65,30 +69,38 @@ def test_once_can_fire_again_after_loading():
     assert fires(lambda: triggers.OnceTrigger(call_on_resume=True), 1, reload_at=4) == [1, 5]
 
 
-VALUES = [.5, .5, .4, .6, .6, .2, .3, .7]
+VALUES = [0.5, 0.5, 0.4, 0.6, 0.6, 0.2, 0.3, 0.7]
 
 
 @pytest.mark.parametrize('reload_at', [None, 1, 3, 4, 6])
-@pytest.mark.parametrize('cls, interval, expected', [
-    (triggers.MaxValueTrigger, 1, [1, 4, 8]),
-    (triggers.MinValueTrigger, 1, [1, 3, 6]),
-    (triggers.MaxValueTrigger, 2, [2]),                 # means .5 .5 .4 .5
-    (triggers.MinValueTrigger, 2, [2, 6]),
-])
+@pytest.mark.parametrize(
+    'cls, interval, expected',
+    [
+        (triggers.MaxValueTrigger, 1, [1, 4, 8]),
+        (triggers.MinValueTrigger, 1, [1, 3, 6]),
+        (triggers.MaxValueTrigger, 2, [2]),  # means .5 .5 .4 .5
+        (triggers.MinValueTrigger, 2, [2, 6]),
+    ],
+)
 def test_best_values(cls, interval, expected, reload_at):
     def make():
         return cls('value', (interval, 'iteration'))
+
     assert fires(make, 1, reload_at=reload_at, value=VALUES) == expected
 
 
 @pytest.mark.parametrize('reload_at', [None, 2, 4, 5])
-@pytest.mark.parametrize('monitor_mode, values, expected', [
-    ('min', [100, 80, 30, 10, 20, 24, 30, 35], [7, 8]),
-    ('max', [.5, .5, .6, .7, .6, .4, .3, .2], [7, 8]),
-])
+@pytest.mark.parametrize(
+    'monitor_mode, values, expected',
+    [
+        ('min', [100, 80, 30, 10, 20, 24, 30, 35], [7, 8]),
+        ('max', [0.5, 0.5, 0.6, 0.7, 0.6, 0.4, 0.3, 0.2], [7, 8]),
+    ],
+)
 def test_early_stopping(monitor_mode, values, expected, reload_at):
     def make():
         return triggers.EarlyStoppingTrigger(monitor='value', mode=monitor_mode, patience=3)
+
     assert fires(make, 1, reload_at=reload_at, value=values) == expected
 
 
@@ -118,14 +130,19 @@ def test_early_stopping_warns_of_a_missing_value():
 def test_time():
     trigger, trainer = triggers.TimeTrigger(1), make_trainer(1)
     fired = []
-    for trainer.elapsed_time in (0, .9, 1.2, 1.3, 2.1, 5.5, 5.9, 6.):
+    for trainer.elapsed_time in (0, 0.9, 1.2, 1.3, 2.1, 5.5, 5.9, 6.0):
         fired.append(trigger(trainer))
     assert fired == [False, False, True, False, True, True, False, True]
 
 
-@pytest.mark.parametrize('make', [
-    lambda: triggers.IntervalTrigger(2, 'iteration'), lambda: triggers.ManualScheduleTrigger([2, 5], 'iteration'),
-    lambda: triggers.IntervalTrigger(1, 'epoch')])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: triggers.IntervalTrigger(2, 'iteration'),
+        lambda: triggers.ManualScheduleTrigger([2, 5], 'iteration'),
+        lambda: triggers.IntervalTrigger(1, 'epoch'),
+    ],
+)
 def test_files_of_old_versions_lack_the_last_call(make):
     expected = fires(make, 2.5)
     trigger, trainer, fired = make(), make_trainer(2.5), []

@@ -1,4 +1,5 @@
 """Views of tables: some rows and some columns."""
+
 import numbers
 
 import numpy

@@ -1,4 +1,5 @@
 """Views of tables with computed columns."""
+
 from chainlite.dataset.tabular.tabular_dataset import TabularDataset, call_with, view
 
 
@@ -35,8 +36,11 @@ class _Transformed(TabularDataset):
         result = call_with(self._transform, self._dataset.mode, self._dataset.keys, values)
         mode = next((kind for kind in (tuple, dict) if isinstance(result, kind)), None)
         if getattr(self, '_mode', mode) is not mode:
-            raise ValueError('transform_batch must not change its mode' if isinstance(self, TransformBatch)
-                             else 'transform must not change its mode')
+            raise ValueError(
+                'transform_batch must not change its mode'
+                if isinstance(self, TransformBatch)
+                else 'transform must not change its mode'
+            )
         self._mode = mode
         if mode is dict:
             return tuple(result[key] for key in self._keys)

@@ -1,4 +1,5 @@
 """Views of tables that leave the values as they are."""
+
 import bisect
 import itertools
 
@@ -66,8 +67,8 @@ class Concat(TabularDataset):
         if not len(indices):
             return tuple([] for _ in (self.keys if key_indices is None else key_indices))
 
-        parts = [[] for _ in self._datasets]        # the rows asked for, by the table that has them
-        places = []                                 # for each row: (table, place in its part)
+        parts = [[] for _ in self._datasets]  # the rows asked for, by the table that has them
+        places = []  # for each row: (table, place in its part)
         for index in indices:
             table = next(i for i, end in enumerate(self._ends) if index < end)
             places.append((table, len(parts[table])))
@@ -85,7 +86,7 @@ class Concat(TabularDataset):
         tables = []
         for i, dataset in enumerate(self._datasets):
             first, end = self._start(i), self._ends[i]
-            own = ascending[bisect.bisect_left(ascending, first):bisect.bisect_left(ascending, end)]
+            own = ascending[bisect.bisect_left(ascending, first) : bisect.bisect_left(ascending, end)]
             if own:
                 start = (own[0] if rows.step > 0 else own[-1]) - first
                 stop = min(rows.stop, end) - first

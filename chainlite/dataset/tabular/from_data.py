@@ -1,9 +1,10 @@
 """Tables from arrays, lists and functions."""
+
 import itertools
 
 from chainlite.dataset.tabular.tabular_dataset import TabularDataset
 
-_numbers = itertools.count()        # for the keys of columns that have none: no two columns share one
+_numbers = itertools.count()  # for the keys of columns that have none: no two columns share one
 
 
 def from_data(data, *, size=None):
@@ -55,7 +56,7 @@ class _Column:
     def __init__(self, source, keys, several):
         self.source = source
         self.keys = keys
-        self._several = several         # a function that returns all of a tuple of keys
+        self._several = several  # a function that returns all of a tuple of keys
 
     @property
     def mode(self):
@@ -69,15 +70,15 @@ class _Column:
                 chosen = chosen[indices] if isinstance(indices, slice) else indices
             rows = [self.source(i) for i in chosen]
             if not self._several:
-                return rows,
+                return (rows,)
             if rows and isinstance(rows[0], dict):
                 rows = [tuple(row[key] for key in self.keys) for row in rows]
             return tuple([row[i] for row in rows] for i in range(len(self.keys)))
         if indices is None:
-            return self.source,
+            return (self.source,)
         if isinstance(indices, slice) or hasattr(self.source, 'ndim'):
-            return self.source[indices],
-        return [self.source[i] for i in indices],
+            return (self.source[indices],)
+        return ([self.source[i] for i in indices],)
 
 
 def _make(source, key=None):

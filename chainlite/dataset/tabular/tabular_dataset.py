@@ -1,8 +1,9 @@
 """The interface of tables, and what a row looks like."""
+
 from chainlite.dataset.convert import concat_examples
 from chainlite.dataset.dataset_mixin import DatasetMixin
 
-_views = {}     # classes by name: they stand on this module, which gives their names methods
+_views = {}  # classes by name: they stand on this module, which gives their names methods
 
 
 def view(cls):

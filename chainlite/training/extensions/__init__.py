@@ -1,4 +1,5 @@
 """Extensions of a trainer."""
+
 from chainlite.training.extensions import _snapshot, snapshot_writers, util, variable_statistics_plot
 from chainlite.training.extensions._snapshot import snapshot, snapshot_object
 from chainlite.training.extensions.computational_graph import DumpGraph
@@ -21,4 +22,4 @@ from chainlite.training.extensions.variable_statistics_plot import VariableStati
 from chainlite.training.extensions.variable_unchain import unchain_variables
 from chainlite.training.extensions.warmup_shift import WarmupShift
 
-dump_graph = DumpGraph      # Chainer's older name
+dump_graph = DumpGraph  # Chainer's older name

@@ -1,4 +1,5 @@
 """What the extensions that move a hyperparameter share."""
+
 from chainlite.serializer import Serializer
 from chainlite.training.extension import Extension
 
@@ -37,7 +38,7 @@ class Shift(Extension):
     def initialize(self, trainer):
         if self._init is None:
             self._init = getattr(self._get_optimizer(trainer), self._attr)
-        if self._last_value is not None:        # loaded
+        if self._last_value is not None:  # loaded
             self._set(trainer, self._last_value)
         else:
             self._set(trainer, self._value(self._t) if self._t else self._first())

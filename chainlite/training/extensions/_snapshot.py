@@ -1,4 +1,5 @@
 """Snapshots of a training, from which it can go on."""
+
 import math
 import os
 import re
@@ -56,8 +57,14 @@ def snapshot(savefun=None, filename='snapshot_iter_{.updater.iteration}', **kwar
         warnings.warn('Argument `num_retain` is deprecated. Please use `n_retains` instead', DeprecationWarning)
         kwargs['n_retains'] = kwargs.pop('num_retain')
     target, condition, writer, snapshot_on_error, n_retains, autoload = argument.parse_kwargs(
-        kwargs, ('target', None), ('condition', None), ('writer', None), ('snapshot_on_error', False),
-        ('n_retains', -1), ('autoload', False))
+        kwargs,
+        ('target', None),
+        ('condition', None),
+        ('writer', None),
+        ('snapshot_on_error', False),
+        ('n_retains', -1),
+        ('autoload', False),
+    )
     if savefun is not None and writer is not None:
         raise TypeError('savefun and writer arguments cannot be specified together.')
     if writer is None:
@@ -71,8 +78,16 @@ class _Snapshot(Extension):
     trigger = 1, 'epoch'
     priority = -100
 
-    def __init__(self, target=None, condition=None, writer=None, filename='snapshot_iter_{.updater.iteration}',
-                 snapshot_on_error=False, n_retains=-1, autoload=False):
+    def __init__(
+        self,
+        target=None,
+        condition=None,
+        writer=None,
+        filename='snapshot_iter_{.updater.iteration}',
+        snapshot_on_error=False,
+        n_retains=-1,
+        autoload=False,
+    ):
         if callable(filename) and (autoload or n_retains > 0):
             raise TypeError('autoload and n_retains need a format string as the filename, by which files are found')
         self._target = target
@@ -83,7 +98,7 @@ class _Snapshot(Extension):
         self.n_retains = n_retains
         self.autoload = autoload
         if target is None:
-            self.priority = -math.inf       # after all others: their state is in the snapshot
+            self.priority = -math.inf  # after all others: their state is in the snapshot
 
     def initialize(self, trainer):
         if self.n_retains > 0 and hasattr(self.writer, '_add_cleanup_hook'):
@@ -144,6 +159,7 @@ def _is_hdf5(path):
 def _load(path, target):
     if _is_hdf5(path):
         from chainlite.serializers.hdf5 import load_hdf5
+
         load_hdf5(path, target)
     else:
         npz.load_npz(path, target)
@@ -151,6 +167,7 @@ def _load(path, target):
 
 def _broken_errors():
     from zipfile import BadZipFile
+
     return BadZipFile, OSError, EOFError
 
 
@@ -162,7 +179,7 @@ def _find_snapshot_files(fmt, path):
     if not os.path.isdir(path):
         return found
     for name in os.listdir(path):
-        temporary = name.startswith('.') and name.endswith('.tmp')      # what a killed process has left
+        temporary = name.startswith('.') and name.endswith('.tmp')  # what a killed process has left
         if not temporary and pattern.fullmatch(name):
             found.append((os.stat(os.path.join(path, name)).st_mtime_ns, name))
     return sorted(found, key=lambda item: (item[0], _numbers_in(item[1])))
@@ -181,7 +198,7 @@ def _find_latest_snapshot(fmt, path):
 
 def _find_stale_snapshots(fmt, path, n_retains, **kwargs):
     """Yields the names of all but the newest ``n_retains`` files, oldest first."""
-    n_retains, = argument.parse_kwargs(kwargs, ('num_retain', n_retains))
+    (n_retains,) = argument.parse_kwargs(kwargs, ('num_retain', n_retains))
     files = _find_snapshot_files(fmt, path)
-    for _, name in files[:max(len(files) - n_retains, 0)]:
+    for _, name in files[: max(len(files) - n_retains, 0)]:
         yield name

@@ -34,10 +34,11 @@ class DumpGraph(Extension):
         filename: Name of the file in the trainer's ``out``; ``cg.dot`` if not given.
         variable_style, function_style: Dictionaries of Graphviz's attributes for the two kinds of node.
     """
+
     default_name = 'dump_graph'
 
     def __init__(self, root_name, filename=None, variable_style=None, function_style=None, **kwargs):
-        out_name, = argument.parse_kwargs(kwargs, ('out_name', 'cg.dot'))
+        (out_name,) = argument.parse_kwargs(kwargs, ('out_name', 'cg.dot'))
         self._root_name = root_name
         self._filename = out_name if filename is None else filename
         self._variable_style = variable_style or _variable_style
@@ -64,7 +65,8 @@ class DumpGraph(Extension):
             if not isinstance(root, Variable):
                 raise TypeError('root value is not a Variable')
             graph = computational_graph.build_computational_graph(
-                [root], variable_style=self._variable_style, function_style=self._function_style).dump()
+                [root], variable_style=self._variable_style, function_style=self._function_style
+            ).dump()
         finally:
             self._restore()
         path = os.path.join(trainer.out, self._filename)

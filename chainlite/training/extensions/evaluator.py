@@ -27,14 +27,16 @@ class Evaluator(Extension):
         eval_func: Function of a batch's arrays that reports values; None for the main target.
         progress_bar: Whether to show progress on a terminal.
     """
+
     trigger = 1, 'epoch'
     default_name = 'validation'
     priority = PRIORITY_WRITER
     name = None
 
-    def __init__(self, iterator, target, converter=convert.concat_examples, device=None, eval_hook=None,
-                 eval_func=None, **kwargs):
-        self._progress_bar, = argument.parse_kwargs(kwargs, ('progress_bar', False))
+    def __init__(
+        self, iterator, target, converter=convert.concat_examples, device=None, eval_hook=None, eval_func=None, **kwargs
+    ):
+        (self._progress_bar,) = argument.parse_kwargs(kwargs, ('progress_bar', False))
         self._iterators = {'main': iterator} if isinstance(iterator, Iterator) else iterator
         self._targets = {'main': target} if isinstance(target, Link) else target
         self.converter = converter
@@ -43,8 +45,10 @@ class Evaluator(Extension):
         self.eval_func = eval_func
         for name, it in self._iterators.items():
             if getattr(it, 'repeat', getattr(it, '_repeat', False)):
-                warnings.warn(f'The `repeat` property of the iterator {name!r} is True: an evaluation takes all its '
-                              'batches, and would never end. Make the iterator with repeat=False.')
+                warnings.warn(
+                    f'The `repeat` property of the iterator {name!r} is True: an evaluation takes all its '
+                    'batches, and would never end. Make the iterator with repeat=False.'
+                )
 
     def get_iterator(self, name):
         """Returns the iterator of a name."""
@@ -110,11 +114,11 @@ class Evaluator(Extension):
 
 
 class _IteratorProgressBar(util.ProgressBar):
-
     def __init__(self, iterator, bar_length=None, out=None):
         if not (hasattr(iterator, 'current_position') and hasattr(iterator, 'epoch_detail')):
-            raise TypeError('Iterator must have the following attributes to enable a progress bar: '
-                            'current_position, epoch_detail')
+            raise TypeError(
+                'Iterator must have the following attributes to enable a progress bar: current_position, epoch_detail'
+            )
         super().__init__(bar_length, out)
         self._iterator = iterator
 

@@ -22,4 +22,4 @@ class ExponentialShift(Shift):
         self._target = target
 
     def _value(self, t):
-        return limited(self._init * self._rate ** t, self._target, self._rate > 1)
+        return limited(self._init * self._rate**t, self._target, self._rate > 1)

@@ -12,5 +12,4 @@ class FailOnNonNumber(Extension):
                     continue
                 with using_device(param.device):
                     if not param.device.xp.isfinite(param.array).all():
-                        raise RuntimeError(
-                            f"Kill the process since parameters in optimizer '{name}' diverge. R.I.P.")
+                        raise RuntimeError(f"Kill the process since parameters in optimizer '{name}' diverge. R.I.P.")

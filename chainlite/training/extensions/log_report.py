@@ -29,7 +29,7 @@ class LogReport(Extension):
         self._trigger = util.get_trigger(trigger)
         self._postprocess = postprocess
         self._log = []
-        log_name, = argument.parse_kwargs(kwargs, ('log_name', 'log'))
+        (log_name,) = argument.parse_kwargs(kwargs, ('log_name', 'log'))
         self._log_name = log_name if filename is None else filename
         self._summary = DictSummary()
 

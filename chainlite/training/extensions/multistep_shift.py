@@ -12,7 +12,7 @@ class MultistepShift(Shift):
         optimizer: The optimizer; None for the updater's main one.
     """
 
-    _saves_last_value = False       # Chainer saves the number of steps instead
+    _saves_last_value = False  # Chainer saves the number of steps instead
 
     def __init__(self, attr, gamma, step_value, init, optimizer=None):
         super().__init__(attr, init, optimizer)

@@ -26,6 +26,7 @@ class ParameterStatistics(Extension):
             default.
         skip_nan_params: Whether all statistics of an array that has a NaN are NaN, without calling the functions.
     """
+
     default_name = 'parameter_statistics'
     priority = PRIORITY_WRITER
     report_key_template = '{prefix}{link_name}{param_name}/{attr_name}/{function_name}'
@@ -39,8 +40,16 @@ class ParameterStatistics(Extension):
         'percentile': _percentile,
     }
 
-    def __init__(self, links, statistics='default', report_params=True, report_grads=True, prefix=None,
-                 trigger=(1, 'epoch'), skip_nan_params=False):
+    def __init__(
+        self,
+        links,
+        statistics='default',
+        report_params=True,
+        report_grads=True,
+        prefix=None,
+        trigger=(1, 'epoch'),
+        skip_nan_params=False,
+    ):
         self._links = tuple(links) if isinstance(links, (list, tuple)) else (links,)
         if statistics == 'default':
             statistics = self.default_statistics
@@ -62,7 +71,7 @@ class ParameterStatistics(Extension):
 
     def _compute(self, link, path, param, attr):
         x = getattr(param, attr)
-        if x is None:       # not initialized, or not computed
+        if x is None:  # not initialized, or not computed
             return {}
         x = x.ravel()
         values = {}
@@ -70,8 +79,12 @@ class ParameterStatistics(Extension):
             skipped = self._skip_nan_params and bool(backend.get_array_module(x).isnan(x).any())
             for name, function in self._statistics.items():
                 key = self.report_key_template.format(
-                    prefix=f'{self._prefix}/' if self._prefix else '', link_name=link.name, param_name=path,
-                    attr_name='data' if attr == 'array' else attr, function_name=name)
+                    prefix=f'{self._prefix}/' if self._prefix else '',
+                    link_name=link.name,
+                    param_name=path,
+                    attr_name='data' if attr == 'array' else attr,
+                    function_name=name,
+                )
                 value = math.nan if skipped else function(x)
                 if numpy.ndim(value) == 0:
                     values[key] = float(value)

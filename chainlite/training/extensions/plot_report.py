@@ -43,9 +43,18 @@ class PlotReport(Extension):
         grid: Whether there is a grid.
     """
 
-    def __init__(self, y_keys, x_key='iteration', trigger=(1, 'epoch'), postprocess=None, filename=None, marker='x',
-                 grid=True, **kwargs):
-        file_name, = argument.parse_kwargs(kwargs, ('file_name', 'plot.png'))
+    def __init__(
+        self,
+        y_keys,
+        x_key='iteration',
+        trigger=(1, 'epoch'),
+        postprocess=None,
+        filename=None,
+        marker='x',
+        grid=True,
+        **kwargs,
+    ):
+        (file_name,) = argument.parse_kwargs(kwargs, ('file_name', 'plot.png'))
         self._x_key = x_key
         self._y_keys = [y_keys] if isinstance(y_keys, str) else y_keys
         self._trigger = util.get_trigger(trigger)
@@ -80,6 +89,7 @@ class PlotReport(Extension):
     def _plot(self, path, summary):
         # Without pyplot: that would choose a backend and keep the figure.
         from matplotlib.figure import Figure
+
         figure = Figure()
         axes = figure.add_subplot(111)
         axes.set_xlabel(self._x_key)
@@ -93,7 +103,7 @@ class PlotReport(Extension):
             return
         if self._postprocess is not None:
             self._postprocess(figure, axes, summary)
-        legend = axes.legend(bbox_to_anchor=(1.05, 1), loc=2, borderaxespad=0.)
+        legend = axes.legend(bbox_to_anchor=(1.05, 1), loc=2, borderaxespad=0.0)
         save_figure(figure, path, bbox_extra_artists=(legend,), bbox_inches='tight')
 
     def serialize(self, serializer):

@@ -18,7 +18,7 @@ class PrintReport(Extension):
         self._entries = entries
         self._log_report = log_report
         self._out = out
-        self._log_len = 0       # number of lines printed
+        self._log_len = 0  # number of lines printed
         widths = [max(10, len(entry)) for entry in entries]
         self._header = '  '.join(f'{entry:{width}}' for entry, width in zip(entries, widths)) + '\n'
         self._templates = [(entry, f'{{:<{width}g}}  ', ' ' * (width + 2)) for entry, width in zip(entries, widths)]
@@ -34,8 +34,8 @@ class PrintReport(Extension):
             log_report(trainer)
         else:
             raise TypeError(f'log report has a wrong type {type(log_report)}')
-        for line in log_report.log[self._log_len:]:
-            self._out.write('\033[J')       # what a progress bar has left below
+        for line in log_report.log[self._log_len :]:
+            self._out.write('\033[J')  # what a progress bar has left below
             self._print(line)
         self._log_len = len(log_report.log)
 

@@ -28,7 +28,6 @@ class ProgressBar(Extension):
 
 
 class _TrainerProgressBar(util.ProgressBar):
-
     def __init__(self, training_length, bar_length, out):
         super().__init__(bar_length, out)
         self._length = training_length

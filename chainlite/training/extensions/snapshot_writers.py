@@ -1,4 +1,5 @@
 """How snapshots get to the disk: at once, or in threads and processes while the training goes on."""
+
 import multiprocessing
 import os
 import queue
@@ -15,7 +16,7 @@ class Entries(dict):
     def serialize(self, serializer):
         for key, array in self.items():
             value = array
-            if array.shape == () and array.dtype.kind in 'OU':      # None or a string
+            if array.shape == () and array.dtype.kind in 'OU':  # None or a string
                 value = array[()] if array.dtype == object else str(array)
             serializer(key, value)
 

@@ -1,4 +1,5 @@
 """Progress bars on a terminal."""
+
 import datetime
 import sys
 import time

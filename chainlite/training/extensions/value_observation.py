@@ -8,6 +8,7 @@ def observe_value(observation_key, target_func):
         observation_key: Name of the value.
         target_func: The function.
     """
+
     @make_extension(trigger=(1, 'epoch'), priority=PRIORITY_WRITER)
     def _observe_value(trainer):
         trainer.observation[observation_key] = target_func(trainer)

@@ -1,4 +1,5 @@
 """Plots of how the values in variables are distributed, over the training."""
+
 import os
 
 import numpy
@@ -28,7 +29,7 @@ class Reservoir:
     def add(self, x, idx=None):
         """Adds an array; ``idx`` is its number, None for how many came before."""
         place = self._counter
-        if place >= self.size:      # each one so far stays with the same probability
+        if place >= self.size:  # each one so far stays with the same probability
             place = numpy.random.randint(self._counter + 1)
         if place < self.size:
             self._data[place] = x
@@ -60,9 +61,11 @@ class Statistician:
         if axis is None:
             axis = tuple(range(x.ndim))
         elif not isinstance(axis, (tuple, list)):
-            axis = axis,
-        return {key: numpy.asarray(backend.CpuDevice().send(value), dtype=dtype)
-                for key, value in self.collect(x, axis).items()}
+            axis = (axis,)
+        return {
+            key: numpy.asarray(backend.CpuDevice().send(value), dtype=dtype)
+            for key, value in self.collect(x, axis).items()
+        }
 
     def collect(self, x, axis):
         """Returns the dictionary of statistics of an array over a tuple of axes."""
@@ -94,10 +97,23 @@ class VariableStatisticsPlot(Extension):
         figsize, marker, grid: Matplotlib's.
     """
 
-    def __init__(self, targets, max_sample_size=1000, report_data=True, report_grad=True, plot_mean=True,
-                 plot_std=True, percentile_sigmas=(0, 0.13, 2.28, 15.87, 50, 84.13, 97.72, 99.87, 100),
-                 trigger=(1, 'epoch'), filename=None, figsize=None, marker=None, grid=True, **kwargs):
-        file_name, = argument.parse_kwargs(kwargs, ('file_name', 'statistics.png'))
+    def __init__(
+        self,
+        targets,
+        max_sample_size=1000,
+        report_data=True,
+        report_grad=True,
+        plot_mean=True,
+        plot_std=True,
+        percentile_sigmas=(0, 0.13, 2.28, 15.87, 50, 84.13, 97.72, 99.87, 100),
+        trigger=(1, 'epoch'),
+        filename=None,
+        figsize=None,
+        marker=None,
+        grid=True,
+        **kwargs,
+    ):
+        (file_name,) = argument.parse_kwargs(kwargs, ('file_name', 'statistics.png'))
         self._vars = tuple(_variables(targets))
         if not self._vars:
             raise ValueError('no variables to plot are given')
@@ -127,6 +143,7 @@ class VariableStatisticsPlot(Extension):
         self._samples.add(numpy.stack(rows), idx=trainer.updater.iteration)
         if self._trigger(trainer):
             from matplotlib.figure import Figure
+
             self._draw(Figure(figsize=self._figsize), os.path.join(trainer.out, self._filename))
 
     def _statistics(self, attr):

@@ -1,4 +1,5 @@
 """Triggers: functions of a trainer that say when to act."""
+
 from chainlite.training.triggers.early_stopping_trigger import EarlyStoppingTrigger
 from chainlite.training.triggers.interval_trigger import IntervalTrigger
 from chainlite.training.triggers.manual_schedule_trigger import ManualScheduleTrigger

@@ -1,4 +1,5 @@
 """The point of the last call, by which a trigger sees what it has passed since: it may be called rarely."""
+
 import warnings
 
 from chainlite.serializer import Serializer
@@ -9,14 +10,14 @@ class SincePrevious:
 
     def __init__(self):
         self._previous_iteration = 0
-        self._previous_epoch_detail = 0.
+        self._previous_epoch_detail = 0.0
 
     def _step(self, updater):
         """Returns the iterations and the fractional epochs at the last call and now: two pairs."""
-        if self._previous_iteration < 0:        # loaded from a file without them
+        if self._previous_iteration < 0:  # loaded from a file without them
             self._previous_iteration = updater.iteration - 1
         if self._previous_epoch_detail < 0:
-            self._previous_epoch_detail = updater.previous_epoch_detail or 0.
+            self._previous_epoch_detail = updater.previous_epoch_detail or 0.0
         before = self._previous_iteration, self._previous_epoch_detail
         now = updater.iteration, updater.epoch_detail
         self._previous_iteration, self._previous_epoch_detail = now
@@ -27,12 +28,20 @@ class SincePrevious:
         name = type(self).__name__
         rarely = 'If this trigger is not called at every iteration, it may not work correctly.'
         self._previous_iteration = load_or(
-            serializer, 'previous_iteration', self._previous_iteration, -1,
-            f'The previous value of iteration is not saved. {name} guesses it using current iteration. {rarely}')
+            serializer,
+            'previous_iteration',
+            self._previous_iteration,
+            -1,
+            f'The previous value of iteration is not saved. {name} guesses it using current iteration. {rarely}',
+        )
         self._previous_epoch_detail = load_or(
-            serializer, 'previous_epoch_detail', self._previous_epoch_detail, -1.,
+            serializer,
+            'previous_epoch_detail',
+            self._previous_epoch_detail,
+            -1.0,
             'The previous value of epoch_detail is not saved. '
-            f'{name} uses the value of trainer.updater.previous_epoch_detail. {rarely}')
+            f'{name} uses the value of trainer.updater.previous_epoch_detail. {rarely}',
+        )
 
 
 def load_or(serializer, key, value, default, message=None):

@@ -23,12 +23,22 @@ class EarlyStoppingTrigger:
         best: The best value so far.
     """
 
-    def __init__(self, check_trigger=(1, 'epoch'), monitor='main/loss', patience=None, mode='auto', verbose=False,
-                 max_trigger=(100, 'epoch'), **kwargs):
+    def __init__(
+        self,
+        check_trigger=(1, 'epoch'),
+        monitor='main/loss',
+        patience=None,
+        mode='auto',
+        verbose=False,
+        max_trigger=(100, 'epoch'),
+        **kwargs,
+    ):
         if 'patients' in kwargs:
             if patience is not None:
-                raise TypeError("Both 'patience' and 'patients' arguments are specified. 'patients' is an alias of the "
-                                "former. Specify only 'patience'.")
+                raise TypeError(
+                    "Both 'patience' and 'patients' arguments are specified. 'patients' is an alias of the "
+                    "former. Specify only 'patience'."
+                )
             patience = kwargs.pop('patients')
         argument.assert_kwargs_empty(kwargs)
         self.count = 0

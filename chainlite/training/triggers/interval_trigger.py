@@ -27,4 +27,4 @@ class IntervalTrigger(SincePrevious):
         return self.period, self.unit
 
     def __str__(self):
-        return f'{type(self).__name__}({self.period}, \'{self.unit}\')'
+        return f"{type(self).__name__}({self.period}, '{self.unit}')"

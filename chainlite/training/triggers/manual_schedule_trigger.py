@@ -29,6 +29,10 @@ class ManualScheduleTrigger(SincePrevious):
     def serialize(self, serializer):
         super().serialize(serializer)
         self.finished = load_or(
-            serializer, 'finished', self.finished, False,
+            serializer,
+            'finished',
+            self.finished,
+            False,
             'The flag of finished is not saved. ManualScheduleTrigger set the flag to `False` to force initialization '
-            'and reset in next `__call__`.')
+            'and reset in next `__call__`.',
+        )

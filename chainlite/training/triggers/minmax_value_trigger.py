@@ -1,4 +1,5 @@
 """Triggers on the best value so far."""
+
 from chainlite.reporter import DictSummary
 from chainlite.training import util
 
@@ -27,7 +28,7 @@ class BestValueTrigger:
             return False
         mean = self._summary.compute_mean()
         self._summary = DictSummary()
-        if self._key not in mean:       # nothing was reported in the interval
+        if self._key not in mean:  # nothing was reported in the interval
             return False
         value = float(mean[self._key])
         if self._best_value is not None and not self._compare(self._best_value, value):

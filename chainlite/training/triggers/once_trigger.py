@@ -18,7 +18,7 @@ class OnceTrigger:
         """Whether it will not fire."""
         return not (self._flag_first or self._resumed)
 
-    _resumed = False        # whether to fire because of loading
+    _resumed = False  # whether to fire because of loading
 
     def __call__(self, trainer):
         fires = not self.finished
@@ -28,8 +28,12 @@ class OnceTrigger:
     def serialize(self, serializer):
         """Saves or loads whether it has fired."""
         self._flag_first = load_or(
-            serializer, '_flag_first', self._flag_first, False,
+            serializer,
+            '_flag_first',
+            self._flag_first,
+            False,
             'The flag is not saved.OnceTrigger guess it is not first when resumed. '
-            'If this trigger is resumed before first called, it may not work correctly.')
+            'If this trigger is resumed before first called, it may not work correctly.',
+        )
         if not isinstance(serializer, Serializer):
             self._resumed = self._flag_resumed

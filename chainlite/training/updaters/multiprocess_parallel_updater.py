@@ -1,4 +1,5 @@
 """Data-parallel training with one process and one GPU for each part of a batch, by NCCL."""
+
 import multiprocessing
 
 import numpy
@@ -30,8 +31,10 @@ class MultiprocessParallelUpdater(StandardUpdater):
 
     def __init__(self, iterators, optimizer, converter=convert.concat_examples, devices=None, auto_new_epoch=True):
         if not MultiprocessParallelUpdater.available():
-            raise Exception('NCCL is not enabled. MultiprocessParallelUpdater requires NCCL.\n'
-                            'Please reinstall CuPy after you install NCCL.')
+            raise Exception(
+                'NCCL is not enabled. MultiprocessParallelUpdater requires NCCL.\n'
+                'Please reinstall CuPy after you install NCCL.'
+            )
         if isinstance(devices, dict):
             devices = [devices['main'], *(device for name, device in sorted(devices.items()) if name != 'main')]
         self._mpu_devices = [backend.get_device(device) for device in devices]
@@ -66,11 +69,20 @@ class MultiprocessParallelUpdater(StandardUpdater):
             return
         self._initialized = True
         from cupy.cuda import nccl
+
         self._model.cleargrads()
         for i, device in enumerate(self._mpu_devices[1:], 1):
             pipe, other = multiprocessing.Pipe()
-            worker = _Worker(i, len(self._mpu_devices), other, self._model, self._optimizers['main'],
-                             self._mpu_iterators[i], self.converter, device)
+            worker = _Worker(
+                i,
+                len(self._mpu_devices),
+                other,
+                self._model,
+                self._optimizers['main'],
+                self._mpu_iterators[i],
+                self.converter,
+                device,
+            )
             worker.start()
             self._workers.append(worker)
             self._pipes.append(pipe)
@@ -122,6 +134,7 @@ class _Worker(multiprocessing.Process):
 
     def run(self):
         from cupy.cuda import nccl
+
         self._worker_device.use()
         self._model.to_device(self._worker_device)
         reporter = Reporter()
@@ -155,6 +168,7 @@ def _backward(model, iterator, converter, device):
 
 def _sum_grads(model, comm):
     from cupy.cuda import nccl
+
     grads = gather_grads(model)
     comm.allReduce(grads.data.ptr, grads.data.ptr, grads.size, _nccl_type(grads), nccl.NCCL_SUM, cuda.Stream.null.ptr)
     scatter_grads(model, grads)
@@ -162,6 +176,7 @@ def _sum_grads(model, comm):
 
 def _nccl_type(array):
     from cupy.cuda import nccl
+
     return {'e': nccl.NCCL_HALF, 'f': nccl.NCCL_FLOAT, 'd': nccl.NCCL_DOUBLE}[array.dtype.char]
 
 
@@ -186,7 +201,7 @@ def _gather(link, name):
 def _scatter(link, flat, name):
     offset = 0
     for array in _arrays(link, name):
-        array[...] = flat[offset:offset + array.size].reshape(array.shape)
+        array[...] = flat[offset : offset + array.size].reshape(array.shape)
         offset += array.size
 
 

@@ -22,10 +22,20 @@ class ParallelUpdater(StandardUpdater):
         ValueError, KeyError: if there are neither models nor devices, or none is named ``main``.
     """
 
-    def __init__(self, iterator, optimizer, converter=convert.concat_examples, models=None, devices=None,
-                 loss_func=None, loss_scale=None, auto_new_epoch=True):
-        super().__init__(iterator, optimizer, converter, loss_func=loss_func, loss_scale=loss_scale,
-                         auto_new_epoch=auto_new_epoch)
+    def __init__(
+        self,
+        iterator,
+        optimizer,
+        converter=convert.concat_examples,
+        models=None,
+        devices=None,
+        loss_func=None,
+        loss_scale=None,
+        auto_new_epoch=True,
+    ):
+        super().__init__(
+            iterator, optimizer, converter, loss_func=loss_func, loss_scale=loss_scale, auto_new_epoch=auto_new_epoch
+        )
         if models is None:
             if devices is None:
                 raise ValueError('either models or devices must be specified')
@@ -55,7 +65,7 @@ class ParallelUpdater(StandardUpdater):
         losses = []
         for i, (name, model) in enumerate(self._models.items()):
             model.cleargrads()
-            part = batch[i::len(self._models)]
+            part = batch[i :: len(self._models)]
             if part:
                 losses.append(self._loss(name, model, part))
         for loss in losses:

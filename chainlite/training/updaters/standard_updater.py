@@ -29,9 +29,18 @@ class StandardUpdater(Updater):
         converter, loss_func, iteration: The converter, the loss function and the number of iterations done.
     """
 
-    def __init__(self, iterator, optimizer, converter=convert.concat_examples, device=None, loss_func=None,
-                 loss_scale=None, auto_new_epoch=True, **kwargs):
-        input_device, = argument.parse_kwargs(kwargs, ('input_device', None))
+    def __init__(
+        self,
+        iterator,
+        optimizer,
+        converter=convert.concat_examples,
+        device=None,
+        loss_func=None,
+        loss_scale=None,
+        auto_new_epoch=True,
+        **kwargs,
+    ):
+        (input_device,) = argument.parse_kwargs(kwargs, ('input_device', None))
         device = _as_device(device)
         input_device = device if input_device is None else _as_device(input_device)
         self._iterators = {'main': iterator} if isinstance(iterator, Iterator) else iterator
@@ -143,10 +152,13 @@ def _send(model, device):
     if any(isinstance(param.device, backend.GpuDevice) and param.device != device for param in model.params()):
         warnings.warn(
             'Transfer between @cupy devices was skipped: the model is on another GPU than the device argument. '
-            'Send it there first, by model.to_device.', FutureWarning)
+            'Send it there first, by model.to_device.',
+            FutureWarning,
+        )
     entry = 'to_gpu', {'device': device.device.id}
-    model.device_resident_accept(_ToDeviceVisitor(device, entry, skip_between_cupy_devices=True,
-                                                  starting_device_resident=model))
+    model.device_resident_accept(
+        _ToDeviceVisitor(device, entry, skip_between_cupy_devices=True, starting_device_resident=model)
+    )
 
 
 def _serialize_loss_scale(serializer, optimizer):
