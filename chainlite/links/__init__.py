@@ -21,7 +21,9 @@ from chainlite.links.connection.local_convolution_2d import LocalConvolution2D
 from chainlite.links.connection.mlp_convolution_2d import MLPConvolution2D
 from chainlite.links.connection.parameter import Parameter
 from chainlite.links.connection.scale import Scale
+from chainlite.links.loss.black_out import BlackOut
 from chainlite.links.loss.hierarchical_softmax import BinaryHierarchicalSoftmax
+from chainlite.links.loss.negative_sampling import NegativeSampling
 from chainlite.links.model.classifier import Classifier
 from chainlite.links.model.vision.googlenet import GoogLeNet
 from chainlite.links.model.vision.resnet import ResNet101Layers, ResNet152Layers, ResNet50Layers
@@ -32,5 +34,6 @@ from chainlite.links.normalization.decorrelated_batch_normalization import Decor
 from chainlite.links.normalization.group_normalization import GroupNormalization
 from chainlite.links.normalization.layer_normalization import LayerNormalization
 from chainlite.links.rnn.gru import GRU, StatefulGRU, StatelessGRU
+from chainlite.links.rnn.lstm import LSTM, StatelessLSTM
 from chainlite.links.rnn.mgu import StatefulMGU, StatelessMGU
 from chainlite.links.rnn.peephole import StatefulPeepholeLSTM

@@ -49,9 +49,9 @@ class LSTMBase(Chain):
             lateral(self.lateral.W.array[i : i + n])
             upward(self.upward.W.array[i : i + n])
         biases = self.upward.b.array.reshape(n, 4)
-        for gate in (0, 1, 3):
-            _get_initializer(self.bias_init)(biases[:, gate])
-        _get_initializer(self.forget_bias_init)(biases[:, 2])
+        bias_inits = self.bias_init, self.bias_init, self.forget_bias_init, self.bias_init
+        for gate, initializer in enumerate(bias_inits):
+            _get_initializer(initializer)(biases[:, gate])
 
     def _prepare(self, x):
         if self.upward.W.array is None:
