@@ -166,6 +166,7 @@ class Variable:
     _array = None
     _own_node = None  # made when it is first asked for
     _name = None
+    _device = None  # where it was sent, where the array does not tell (two devices of one array type)
     _loss_scale = None
     _has_chainerx_array = False
     requires_grad = True
@@ -203,6 +204,7 @@ class Variable:
     @array.setter
     def array(self, array):
         self._array = array
+        self._device = None
         if self._own_node is not None:
             self._own_node._update_data_info(array)
 
@@ -234,8 +236,8 @@ class Variable:
 
     @property
     def device(self):
-        """The device that the array is on."""
-        return backend.get_device_from_array(self.array)
+        """The device that the array is on: the one it was sent to, if that was not the array's own choice."""
+        return self._device or backend.get_device_from_array(self.array)
 
     def item(self):
         """The only element as a Python scalar."""
@@ -416,6 +418,7 @@ class Variable:
         gradient = self.grad_var
         if self.array is not None:
             self.array = device.send(self.array)
+            self._device = None if device == backend.get_device_from_array(self.array) else device
         if gradient is not None:
             moved = Variable._wrap(device.send(gradient.array), gradient.requires_grad)
             self.node.grad_var = moved

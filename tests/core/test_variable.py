@@ -219,3 +219,18 @@ def test_unchain_backward_forgets_the_graph():
     middle = y.creator.inputs[0]
     y.unchain_backward()
     assert y.creator is None and middle.creator_node is None
+
+
+def test_a_device_that_the_array_does_not_tell_is_remembered():
+    class Elsewhere(chainlite.backend.Device):
+        xp = np
+        supported_array_types = (np.ndarray,)
+
+        def send_array(self, array):
+            return array.copy()
+
+    x, elsewhere = Variable(ones(2)), Elsewhere()
+    x.to_device(elsewhere)
+    assert x.device is elsewhere
+    x.to_cpu()
+    assert x.device == chainlite.get_device('@numpy')
