@@ -17,14 +17,17 @@ class Adjoint(FunctionNode):
 
     Attributes:
         in_shape: shape of the input of the first map of the pair.
-        params: what both maps need to know.
+        params: what both maps need to know; each is also an attribute, under the name it has in the array functions
+            (which is Chainer's, as exporters and hooks read it).
     """
 
     run = None  # the array function
     partner = None
+    _names = ()  # of params
 
     def __init__(self, in_shape, *params):
         self.in_shape, self.params = in_shape, params
+        self.__dict__.update(zip(self._names, params))
 
     def forward(self, inputs):
         return (self.run(inputs[0], self.in_shape, *self.params),)
@@ -45,4 +48,6 @@ def adjoint_pair(name, forward, transpose_name, transpose, module=None, **attrib
         transpose_name, (Adjoint,), dict(run=staticmethod(transpose), __module__=module, __doc__=transpose.__doc__)
     )
     first.partner, second.partner = second, first
+    code = forward.__code__
+    first._names = second._names = code.co_varnames[2 : code.co_argcount]
     return first, second
