@@ -418,7 +418,8 @@ class Variable:
         gradient = self.grad_var
         if self.array is not None:
             self.array = device.send(self.array)
-            self._device = None if device == backend.get_device_from_array(self.array) else device
+            natural = backend.get_device_from_array(self.array)
+            self._device = None if type(device) is type(natural) else device
         if gradient is not None:
             moved = Variable._wrap(device.send(gradient.array), gradient.requires_grad)
             self.node.grad_var = moved
