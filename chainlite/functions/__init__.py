@@ -138,6 +138,7 @@ from chainlite.functions.math.tensordot import tensordot
 from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
 from chainlite.functions.math.zeta import zeta
 from chainlite.functions.noise.dropout import dropout
+from chainlite.functions.noise.zoneout import zoneout
 from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
 from chainlite.functions.normalization.batch_renormalization import batch_renormalization, fixed_batch_renormalization
 from chainlite.functions.normalization.decorrelated_batch_normalization import (
@@ -160,6 +161,12 @@ from chainlite.functions.pooling.spatial_pyramid_pooling_2d import spatial_pyram
 from chainlite.functions.pooling.unpooling_2d import unpooling_2d
 from chainlite.functions.pooling.unpooling_nd import unpooling_1d, unpooling_3d, unpooling_nd
 from chainlite.functions.pooling.upsampling_2d import upsampling_2d
+from chainlite.functions.rnn.lstm import lstm
+from chainlite.functions.rnn.n_step_gru import n_step_bigru, n_step_gru
+from chainlite.functions.rnn.n_step_lstm import n_step_bilstm, n_step_lstm
+from chainlite.functions.rnn.n_step_rnn import n_step_birnn, n_step_rnn
+from chainlite.functions.rnn.slstm import slstm
+from chainlite.functions.rnn.tree_lstm import tree_lstm
 
 
 def __getattr__(name):

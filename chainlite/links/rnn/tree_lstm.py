@@ -1,6 +1,6 @@
 from chainlite.functions.activation.sigmoid import sigmoid
 from chainlite.functions.activation.tanh import tanh
-from chainlite.functions.activation.tree_lstm import tree_lstm
+from chainlite.functions.rnn.tree_lstm import tree_lstm
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.split_axis import split_axis
 from chainlite.link import Chain
