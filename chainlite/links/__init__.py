@@ -22,6 +22,7 @@ from chainlite.links.connection.mlp_convolution_2d import MLPConvolution2D
 from chainlite.links.connection.parameter import Parameter
 from chainlite.links.connection.scale import Scale
 from chainlite.links.loss.black_out import BlackOut
+from chainlite.links.loss.crf1d import CRF1d
 from chainlite.links.loss.hierarchical_softmax import BinaryHierarchicalSoftmax
 from chainlite.links.loss.negative_sampling import NegativeSampling
 from chainlite.links.model.classifier import Classifier
@@ -36,4 +37,9 @@ from chainlite.links.normalization.layer_normalization import LayerNormalization
 from chainlite.links.rnn.gru import GRU, StatefulGRU, StatelessGRU
 from chainlite.links.rnn.lstm import LSTM, StatelessLSTM
 from chainlite.links.rnn.mgu import StatefulMGU, StatelessMGU
+from chainlite.links.rnn.n_step_gru import NStepBiGRU, NStepGRU
+from chainlite.links.rnn.n_step_lstm import NStepBiLSTM, NStepLSTM
+from chainlite.links.rnn.n_step_rnn import NStepBiRNNReLU, NStepBiRNNTanh, NStepRNNReLU, NStepRNNTanh
 from chainlite.links.rnn.peephole import StatefulPeepholeLSTM
+from chainlite.links.rnn.tree_lstm import ChildSumTreeLSTM, NaryTreeLSTM
+from chainlite.links.rnn.zoneoutlstm import StatefulZoneoutLSTM

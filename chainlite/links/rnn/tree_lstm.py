@@ -113,5 +113,6 @@ class NaryTreeLSTM(TreeLSTMBase):
         cs, hs, x = self._split(cshsx)
         y = self.W_x(x)
         for i, h in enumerate(hs, 1):
-            y = y + self[f'W_h{i}'](h)
+            if cshsx[self.n_ary + i - 1] is not None:  # the weights of a child that is not there learn nothing
+                y = y + self[f'W_h{i}'](h)
         return tree_lstm(*cs, y)

@@ -20,7 +20,7 @@ from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwarg
 from chainlite.variable import Variable
 
 _USE_CONFIG = 'argument is not supported anymore. Use chainer.using_config'
-_REMOVED = {'test': f'test {_USE_CONFIG}', 'volatile': f'volatile {_USE_CONFIG}'}
+_REMOVED = {name: f'{name} {_USE_CONFIG}' for name in ('test', 'train', 'volatile')}
 
 
 def is_pillow_available():
@@ -39,7 +39,7 @@ def prepare_image(image, size, mean):
         Array (3, height, width), float32, in the order BGR.
     """
     if not is_pillow_available():
-        raise ImportError('Pillow is needed to prepare images: pip install chainlite[images]')
+        raise ImportError('Pillow is needed to prepare images: pip install chainlite[image]')
     from PIL import Image
 
     if isinstance(image, numpy.ndarray):
@@ -64,7 +64,7 @@ class PretrainedClassifier(Chain):
     """
 
     _feature_layer = 'pool5'
-    _removed = _REMOVED  # arguments that once were
+    _removed = {'test': _REMOVED['test']}  # arguments that once were
 
     def _load_pretrained(self, pretrained_model, name, fetch):
         """Loads weights.

@@ -11,7 +11,7 @@ from chainlite.links.connection.inception import Inception
 from chainlite.links.connection.linear import Linear
 from chainlite.links.model.vision import _pretrained
 from chainlite.serializers import npz
-from chainlite.utils.argument import assert_kwargs_empty
+from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
 
 _INCEPTIONS = {  # input channels, then the arguments of Inception
     '3a': (192, 64, 96, 128, 16, 32, 32),
@@ -62,7 +62,7 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
     See: Szegedy et al., Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842
     """
 
-    _removed = {}
+    _removed = {'train': _pretrained._REMOVED['train']}
 
     def __init__(self, pretrained_model='auto'):
         super().__init__()
@@ -129,6 +129,7 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
         Returns:
             Dictionary from the names to Variables.
         """
+        check_unexpected_kwargs(kwargs, **self._removed)
         assert_kwargs_empty(kwargs)
         wanted = {'prob'} if layers is None else set(layers)
         branches = {'inception_4a': 'loss1_fc2', 'inception_4d': 'loss2_fc2'}
