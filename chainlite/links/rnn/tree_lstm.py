@@ -1,8 +1,8 @@
 from chainlite.functions.activation.sigmoid import sigmoid
 from chainlite.functions.activation.tanh import tanh
-from chainlite.functions.rnn.tree_lstm import tree_lstm
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.split_axis import split_axis
+from chainlite.functions.rnn.tree_lstm import tree_lstm
 from chainlite.link import Chain
 from chainlite.links.connection.linear import Linear
 
