@@ -1,6 +1,7 @@
 """The wheel: what it holds, and that it works installed outside the checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,14 @@ def test_the_wheel_requires_numpy_alone(wheel):
         lines = z.read(name).decode().splitlines()
     required = [line for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
     assert required == ['Requires-Dist: numpy>=1.26']
+
+
+def test_hints_name_extras_that_exist(wheel):
+    with zipfile.ZipFile(wheel) as z:
+        texts = {name: z.read(name).decode() for name in z.namelist() if name.endswith(('.py', 'METADATA'))}
+    extras = set(re.findall(r'^Provides-Extra: (.*)$', '\n'.join(texts.values()), re.MULTILINE))
+    hints = {(name, extra) for name, text in texts.items() for extra in re.findall(r'chainlite\[([\w,]+)\]', text)}
+    assert hints and [hint for hint in sorted(hints) if not set(hint[1].split(',')) <= extras] == []
 
 
 def test_an_installed_wheel_finds_its_kernels(run):

@@ -46,8 +46,11 @@ def cached_download(url):
     with _lock(os.path.join(folder, '_dl_lock')):
         if not os.path.exists(path):
             print(f'Downloading from {url}...', file=sys.stderr, flush=True)
-            with replacing(path) as temporary:
-                _download(url, temporary)
+            try:
+                with replacing(path) as temporary:
+                    _download(url, temporary)
+            except OSError as e:
+                raise OSError(f'cannot download {url} ({e}). Get it some other way and put it in place as {path}')
     return path
 
 

@@ -336,10 +336,10 @@ def test_names_of_classes():
     assert datasets.get_kuzushiji_mnist_labels()[3] == ('tsu', 'つ')
 
 
-@pytest.mark.skipif('CHAINLITE_TEST_MNIST' not in os.environ, reason='needs a folder with the MNIST files')
+@pytest.mark.skipif('CHAINLITE_TEST_DATA' not in os.environ, reason='needs the MNIST files in CHAINLITE_TEST_DATA')
 def test_mnist_itself(root):
     root.mkdir()
-    (root / 'mnist').symlink_to(os.environ['CHAINLITE_TEST_MNIST'])
+    (root / 'mnist').symlink_to(os.path.join(os.environ['CHAINLITE_TEST_DATA'], 'mnist'))
     training, test = datasets.get_mnist()
     assert (len(training), len(test)) == (60000, 10000)
     assert [int(t) for _, t in training[:5]] == [5, 0, 4, 1, 9]
