@@ -10,19 +10,19 @@ _REMOVED = {
 }
 
 
-def removed_arguments(*names):
+def removed_arguments(*names, **messages):
     """A decorator: passing an argument of these names raises ValueError, which names today's spelling.
 
-    `@removed_arguments('train')` on `dropout` is for programs that still call `dropout(x, train=True)`.
+    `@removed_arguments('train')` on `dropout` is for programs that still call `dropout(x, train=True)`. A name that is given
+    as a keyword comes with its own message.
     """
-    names = frozenset(names)
+    messages = {**{name: _REMOVED.get(name, _USING_CONFIG).format(name) for name in names}, **messages}
 
     def decorate(f):
         @functools.wraps(f)
         def wrapper(*args, **kwargs):
-            if kwargs and not names.isdisjoint(kwargs):
-                name = next(name for name in kwargs if name in names)
-                raise ValueError(_REMOVED.get(name, _USING_CONFIG).format(name))
+            if kwargs and not messages.keys().isdisjoint(kwargs):
+                raise ValueError(next(messages[name] for name in kwargs if name in messages))
             return f(*args, **kwargs)
 
         return wrapper

@@ -13,7 +13,10 @@ from chainlite.variable import Variable, as_variable
 _check = compile_check('x: f (n c h w), grid: =x (n 2 oh ow)')
 
 
-@removed_arguments('use_cudnn')
+@removed_arguments(
+    use_cudnn='The argument "use_cudnn" is not supported anymore. '
+    "Use chainer.using_config('use_cudnn', value) context where value can be `always`, `never`, or `auto`."
+)
 def spatial_transformer_sampler(x, grid):
     """Samples images at the places of a grid, by bilinear interpolation; outside the images there are zeros.
 

@@ -45,6 +45,9 @@ class NStepRNNBase(ChainList):
     use_bi_direction = False
 
     def __init__(self, n_layers, in_size, out_size, dropout, *, initialW=None, initial_bias=None, **kwargs):
+        check_unexpected_kwargs(
+            kwargs, use_cudnn='use_cudnn argument is not supported anymore. Use chainer.using_config'
+        )
         assert_kwargs_empty(kwargs)
         direction = 2 if self.use_bi_direction else 1
         layers = []
