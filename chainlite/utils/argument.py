@@ -13,8 +13,8 @@ _REMOVED = {
 def removed_arguments(*names, **messages):
     """A decorator: passing an argument of these names raises ValueError, which names today's spelling.
 
-    `@removed_arguments('train')` on `dropout` is for programs that still call `dropout(x, train=True)`. A name that is given
-    as a keyword comes with its own message.
+    `@removed_arguments('train')` on `dropout` is for programs that still call `dropout(x, train=True)`.
+    A name that is given as a keyword comes with its own message.
     """
     messages = {**{name: _REMOVED.get(name, _USING_CONFIG).format(name) for name in names}, **messages}
 
