@@ -268,14 +268,16 @@ class Equations:
         text, lines = {}, [f'using C = {_ctype(compute)};']
         for e in self._order:
             if leaf(e):
-                text[e] = f'C({float(e.args[0])!r})' if e.op == 'const' else f'C({e.args[0]})'
+                text[e] = f'C({float(e.args[0])!r})' if e.op == 'const' else f'C(in_{e.args[0]})'
             else:
                 text[e] = PRIMITIVES[e.op].cuda.format(*[text[a] for a in e.args])
                 if uses.count(e) > 1:
                     lines.append(f'const auto t{len(lines)} = {text[e]};')
                     text[e] = f't{len(lines) - 1}'
         lines += [f'out_{y} = {text[e]};' for y, e in self.outputs.items()]
-        ins = [f'{d.name} {n}' for n, d in zip(self.inputs, dtypes)] + [f'{compute.name} {n}' for n in self.scalars]
+        # Prefixes keep the formula's names apart from those of CuPy's loop: i, n, ...
+        ins = [f'{d.name} in_{x}' for x, d in zip(self.inputs, dtypes)]
+        ins += [f'{compute.name} in_{x}' for x in self.scalars]
         outs = [f'{d.name} out_{y}' for y, d in zip(self.outputs, out_dtypes)]
         return ', '.join(ins), ', '.join(outs), '\n'.join(lines), self.label, CUDA_PREAMBLE
 
