@@ -138,6 +138,9 @@ from chainlite.functions.math.tensordot import tensordot
 from chainlite.functions.math.trigonometric import arccos, arcsin, arctan, arctan2, cos, sin, tan
 from chainlite.functions.math.zeta import zeta
 from chainlite.functions.noise.dropout import dropout
+from chainlite.functions.noise.gaussian import gaussian
+from chainlite.functions.noise.gumbel_softmax import gumbel_softmax
+from chainlite.functions.noise.simplified_dropconnect import simplified_dropconnect
 from chainlite.functions.noise.zoneout import zoneout
 from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
 from chainlite.functions.normalization.batch_renormalization import batch_renormalization, fixed_batch_renormalization

@@ -12,7 +12,11 @@ where they are; derivatives of higher order go through the cell as a function of
 """
 
 from chainlite import backend
+from chainlite._backprop import grad
+from chainlite._elementwise import ElementwiseGrad
 from chainlite._fused import Fused
+from chainlite.backends._equations import Equations
+from chainlite.variable import Variable, as_variable
 
 
 class Cell(Fused):
@@ -39,12 +43,31 @@ class Cell(Fused):
         return gxs
 
 
+class CellGrad:
+    """The gradients of a node's inputs as a function: of these, the new cell, and the gradients of cell and output."""
+
+    node = None  # class derived from Cell
+
+    def __call__(self, *inputs):
+        *xs, c, gc, gh = map(as_variable, inputs)
+        node = self.node()
+        equations = node.cell.equations()
+        y, h = list(equations.outputs)[:2]
+        # with two outputs only, everything else is computed from the inputs and the new cell
+        equations = Equations(equations.label, equations.inputs, (), {k: equations.outputs[k] for k in (y, h)})
+        back, arguments = gradient(equations, node.split(*xs), {y: c, h: None}, (gc, gh))
+        derivative = ElementwiseGrad()
+        derivative._equations = back
+        xs = [Variable(x.array) for x in xs]
+        return grad(node.split(*xs), xs, derivative.apply(arguments), enable_double_backprop=True)
+
+
 def gradient(equations, inputs, outputs, gys):
     """The equations of the gradients of all inputs, and their arguments.
 
     Args:
-        inputs: arrays.
-        outputs: dictionary of the output arrays by name.
+        inputs: arrays or Variables.
+        outputs: dictionary of the outputs by name.
         gys: gradients of the first outputs, None for zero.
     """
     known = {y: g for y, g in zip(equations.outputs, gys) if g is not None}

@@ -4,7 +4,7 @@ from chainlite import backend
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
 from chainlite.functions.array.concat import concat
-from chainlite.functions.rnn._cell import Cell
+from chainlite.functions.rnn._cell import Cell, CellGrad
 from chainlite.utils import type_check
 
 
@@ -58,6 +58,17 @@ class LSTM(Cell):
         gc_prev, gx = super().backward_kernel(saved, (gc if gc is None else gc[: len(x)], gh), c_prev, x)
         gc_prev[len(x) :] = 0 if gc is None else gc[len(x) :]
         return gc_prev, gx
+
+
+class LSTMGrad(CellGrad):
+    """Gradients of c_prev and x from c_prev, x, c, and the gradients of c and h."""
+
+    node = LSTM
+
+    def __call__(self, c_prev, x, c, gc, gh):
+        n = len(x)
+        gc_prev, gx = super().__call__(c_prev[:n], x, c[:n], gc[:n], gh)
+        return concat([gc_prev, gc[n:]], axis=0), gx
 
 
 def lstm(c_prev, x):

@@ -2,7 +2,7 @@
 
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
-from chainlite.functions.rnn._cell import Cell
+from chainlite.functions.rnn._cell import Cell, CellGrad
 from chainlite.functions.rnn.lstm import split_gates
 from chainlite.utils import type_check
 
@@ -37,6 +37,12 @@ class SLSTM(Cell):
 
     def split(self, c_prev1, c_prev2, x1, x2):
         return [c_prev1, c_prev2, *split_gates(x1), *split_gates(x2)]
+
+
+class SLSTMGrad(CellGrad):
+    """Gradients of the four inputs from these, c, and the gradients of c and h."""
+
+    node = SLSTM
 
 
 def slstm(c_prev1, c_prev2, x1, x2):
