@@ -1,7 +1,8 @@
-"""Batch normalization: y = gamma (x - mean) / sqrt(var + eps) + beta, with the mean and variance of x over the axes `axis`.
+"""Batch normalization: y = gamma (x - mean) / sqrt(var + eps) + beta, with the mean and variance of x over the axes
+`axis`.
 
-gamma, beta, mean and var have the shape of the other axes, the keys. Sixteen-bit arrays are computed in 32 bits; what has the shape of
-the keys is given back in the dtype of the computation.
+gamma, beta, mean and var have the shape of the other axes, the keys. Sixteen-bit arrays are computed in 32 bits; what
+has the shape of the keys is given back in the dtype of the computation.
 """
 
 import functools
@@ -9,12 +10,11 @@ from math import prod
 
 import numpy as np
 
-from chainlite import backend
 from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu import numpy_backend
 
-CHUNK = 1 << 15      # elements of one sample, and
-BLOCK = 1 << 16      # of some samples, that are worked on at a time: they stay in the cache
+CHUNK = 1 << 15  # elements of one sample, and
+BLOCK = 1 << 16  # of some samples, that are worked on at a time: they stay in the cache
 
 
 def _wide(*arrays):
@@ -35,7 +35,7 @@ def _expander(x, axis):
 @Kernel
 def moments(x, axis):
     """(mean, var)."""
-    x, = _wide(x)
+    (x,) = _wide(x)
     return x.mean(axis=axis), x.var(axis=axis)
 
 
@@ -74,7 +74,8 @@ def normalize_grad(gy, x, gamma, mean, inv_std, axis, fixed):
 
 @functools.lru_cache(1024)
 class _Layout:
-    """An array of shape `shape` seen as a matrix of samples, each with C keys of B elements; walked through in tiles that fit the cache.
+    """An array of shape `shape` seen as a matrix of samples, each with C keys of B elements; walked through in tiles
+    that fit the cache.
 
     Numbers for each key are repeated B times, so that all operations run along the whole rows.
     """
@@ -82,14 +83,14 @@ class _Layout:
     def __init__(self, shape, axis):
         keys = [i for i in range(len(shape)) if i not in axis]
         self.order = None
-        if keys and keys[-1] - keys[0] >= len(keys):                 # keys that are not neighbours: bring them together
+        if keys and keys[-1] - keys[0] >= len(keys):  # keys that are not neighbours: bring them together
             self.order = (*keys, *axis)
         first, last = (keys[0], keys[-1] + 1) if keys and not self.order else (0, len(keys))
         self.shape = tuple([shape[i] for i in self.order]) if self.order else shape
         self.key_shape = self.shape[first:last]
         self.keys, self.repeat = prod(self.key_shape), prod(self.shape[last:])
         self.samples = prod(self.shape[:first])
-        self.count = self.samples * self.repeat                      # elements for each key
+        self.count = self.samples * self.repeat  # elements for each key
         self.tiles = list(self._tiles())
 
     def matrix(self, x):
@@ -112,8 +113,11 @@ class _Layout:
         for i in range(0, self.keys, width):
             n = min(width, self.keys - i) * self.repeat
             step = max(1, BLOCK // n)
-            yield (slice(i, i + width), slice(i * self.repeat, i * self.repeat + n),
-                   [slice(s, s + step) for s in range(0, self.samples, step)])
+            yield (
+                slice(i, i + width),
+                slice(i * self.repeat, i * self.repeat + n),
+                [slice(s, s + step) for s in range(0, self.samples, step)],
+            )
 
 
 def _not_empty(x, *_):
@@ -122,7 +126,7 @@ def _not_empty(x, *_):
 
 @moments.when(numpy_backend, _not_empty)
 def _(x, axis):
-    x, = _wide(x)
+    (x,) = _wide(x)
     layout = _Layout(x.shape, axis)
     x = layout.matrix(x)
     mean, var = np.empty((2, layout.keys), x.dtype)
@@ -148,8 +152,8 @@ def _(x, gamma, beta, axis, eps):
 
 
 def _moments(x, blocks, layout, mean, var):
-    # One pass over x: of the differences to the first sample's mean, the sums and the sums of squares. They cancel little: that mean
-    # is away from the mean of all by at most sqrt(samples) standard deviations.
+    # One pass over x: of the differences to the first sample's mean, the sums and the sums of squares. They cancel
+    # little: that mean is away from the mean of all by at most sqrt(samples) standard deviations.
     first = layout.gather(x[0]) / x.dtype.type(layout.repeat)
     shift = layout.spread(first)
     total, squares = 0, 0
@@ -190,7 +194,13 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
     dtype, key_shape = gy.dtype, gamma.shape
     gy, x, gamma, mean, inv_std = _wide(gy, x, gamma, mean, inv_std)
     layout = _Layout(x.shape, axis)
-    gy, x, gamma, mean, inv_std = layout.matrix(gy), layout.matrix(x), gamma.reshape(-1), mean.reshape(-1), inv_std.reshape(-1)
+    gy, x, gamma, mean, inv_std = (
+        layout.matrix(gy),
+        layout.matrix(x),
+        gamma.reshape(-1),
+        mean.reshape(-1),
+        inv_std.reshape(-1),
+    )
     gx = np.empty_like(gy)
     ggamma, gbeta = np.empty((2, layout.keys), x.dtype)
     count = x.dtype.type(layout.count)

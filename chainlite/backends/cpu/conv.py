@@ -1,10 +1,10 @@
 """Convolutions in any number of dimensions: the convolution itself, its transpose, and the gradient of the filter.
 
-Shapes: images x (n, c, *dims), filters W (m, c / groups, *ksize), results y (n, m, *outs), bias b (m). The three kernels compute in the
-wider dtype of their arguments, in at least 32 bits, and give back the dtype `dtype`.
+Shapes: images x (n, c, *dims), filters W (m, c / groups, *ksize), results y (n, m, *outs), bias b (m). The three
+kernels compute in the wider dtype of their arguments, in at least 32 bits, and give back the dtype `dtype`.
 
-The columns are the elements that the windows see, (n, c, *ksize, *outs); a convolution is their product with the filters. NumPy makes
-columns of a few images at a time, as many as stay in the cache.
+The columns are the elements that the windows see, (n, c, *ksize, *outs); a convolution is their product with the
+filters. NumPy makes columns of a few images at a time, as many as stay in the cache.
 """
 
 from math import prod
@@ -16,8 +16,8 @@ from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu import numpy_backend
 from chainlite.backends.cpu.windows import col2im, im2col, windows_view
 
-BLOCK = 1 << 18      # elements of the columns that are made at a time: a megabyte of float32
-FEW = 12000          # elements for which a call of NumPy costs more than the work that it does
+BLOCK = 1 << 18  # elements of the columns that are made at a time: a megabyte of float32
+FEW = 12000  # elements for which a call of NumPy costs more than the work that it does
 
 
 def compute_dtype(*arrays):
@@ -56,7 +56,7 @@ def convolve(x, W, b, stride, pad, dilate, groups, outs, dtype):
 
 @Kernel
 def deconvolve(y, W, b, stride, pad, dilate, groups, dims, dtype):
-    """Transposed convolution: x (n, c, *dims), to which each y[:, m] adds itself times W[m], window by window; plus b[c]."""
+    """Transposed convolution: x (n, c, *dims), to which each y[:, m] adds itself times W[m], by windows; plus b[c]."""
     xp = backend.get_array_module(y)
     y, W = y.astype(compute_dtype(y, W)), W.astype(compute_dtype(y, W))
     w = W.reshape(groups, len(W) // groups, -1)
@@ -71,7 +71,7 @@ def deconvolve(y, W, b, stride, pad, dilate, groups, dims, dtype):
 
 @Kernel
 def filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    """Gradient of the filter: W (m, c / groups, *ksize), the sum over images and windows of gy times what the window sees."""
+    """Gradient of the filter: W (m, c / groups, *ksize), the sum of gy times what the window sees."""
     xp = backend.get_array_module(x)
     x, gy = x.astype(compute_dtype(x, gy)), gy.astype(compute_dtype(x, gy))
     col = _columns(x, ksize, stride, pad, dilate, groups, gy.shape[2:])
@@ -115,7 +115,7 @@ def _correlate(x, W, b, y, stride, pad, dilate):
     col = None
     for part in _blocks(len(x), size):
         image = x[part]
-        if col is None or len(col) > len(image):                 # the padding keeps its zeros from block to block
+        if col is None or len(col) > len(image):  # the padding keeps its zeros from block to block
             col = np.zeros((*image.shape[:2], *ksize, *outs), y.dtype)
         _fill(col, image, ksize, stride, pad, dilate, outs)
         out = y[part]
@@ -165,18 +165,23 @@ def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     wide = compute_dtype(x, gy)
     x, gy = x.astype(wide, copy=False), gy.astype(wide, copy=False)
     gW = np.zeros((groups, m // groups, c // groups * prod(ksize)), wide)
-    spatial, small = len(ksize), gW.size <= prod(outs)       # small: so many products that matrices of one image are long enough
+    spatial, small = (
+        len(ksize),
+        gW.size <= prod(outs),
+    )  # small: so many products that matrices of one image are long enough
     images_first = (spatial + 1, *range(spatial + 1), *range(spatial + 2, 2 * spatial + 2))
     last = 0
     for part in _blocks(n, c * prod(ksize) * prod(outs)):
         image, g = x[part], gy[part].reshape(-1, m, prod(outs))
-        if last != len(image):                                 # the padding keeps its zeros from block to block
+        if last != len(image):  # the padding keeps its zeros from block to block
             last = len(image)
             col = np.zeros((last, c, *ksize, *outs) if small else (c, *ksize, last, *outs), wide)
             view = col if small else col.transpose(images_first)
         _fill(view, image, ksize, stride, pad, dilate, outs)
         if small:
-            gW += np.matmul(g.reshape(last, groups, m // groups, -1), col.reshape(last, groups, -1, prod(outs)).swapaxes(2, 3)).sum(axis=0)
+            gW += np.matmul(
+                g.reshape(last, groups, m // groups, -1), col.reshape(last, groups, -1, prod(outs)).swapaxes(2, 3)
+            ).sum(axis=0)
         else:
             g = g.swapaxes(0, 1).reshape(groups, m // groups, -1)
             gW += np.matmul(g, col.reshape(groups, -1, g.shape[2]).swapaxes(1, 2))

@@ -10,7 +10,7 @@ import numpy as np
 from chainlite import backend
 from chainlite.backends._kernel import Kernel
 
-BLOCK = 1 << 16      # elements that are worked on at a time: they stay in the cache
+BLOCK = 1 << 16  # elements that are worked on at a time: they stay in the cache
 
 
 def _views(x, groups, *channel_arrays):

@@ -1,7 +1,7 @@
 """Pooling in any number of dimensions: the maximum, picking and its transpose, the average and its transpose.
 
-Shapes: x (n, c, *dims), y (n, c, *outs); `places` (n, c, *outs) says which offset of its window each maximum came from, as a number in
-row order. Sums are made in at least 32 bits.
+Shapes: x (n, c, *dims), y (n, c, *outs); `places` (n, c, *outs) says which offset of its window each maximum came
+from, as a number in row order. Sums are made in at least 32 bits.
 """
 
 import functools
@@ -13,9 +13,9 @@ from chainlite import backend
 from chainlite.backends._kernel import Kernel
 from chainlite.backends._symbols import select
 from chainlite.backends.cpu import numpy_backend
-from chainlite.backends.cpu.windows import col2im, im2col, offsets
+from chainlite.backends.cpu.windows import im2col, offsets
 
-BLOCK = 1 << 17      # elements that are pooled at a time, so that what is computed from them stays in the cache
+BLOCK = 1 << 17  # elements that are pooled at a time, so that what is computed from them stays in the cache
 
 
 # ---- the maximum ----------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def _offsets(x_shape, ksize, stride, pad, y_shape):
 
 
 def _in_x(places, dims, ksize, stride, pad):
-    """Whether no place is in the padding: there is none, or the places are our own, in bytes, and every window sees an element."""
+    """Whether no place is in the padding: there is none, or the places are our own (bytes) and no window is empty."""
     sizes = list(zip(dims, ksize, stride, pad, places.shape[2:]))
     if all(p == 0 and (o - 1) * s + k <= n for n, k, s, p, o in sizes):
         return True
@@ -83,7 +83,7 @@ def _(x, ksize, stride, pad, outs, with_places):
     step = max(1, BLOCK // max(1, x[0].size))
     for i in range(0, len(x), step):
         _max_of_block(x[i : i + step], y[i : i + step], places[i : i + step] if with_places else None, table)
-    if with_places and y.max() != y.max():                     # where a NaN came from is nothing that `>` could tell
+    if with_places and y.max() != y.max():  # where a NaN came from is nothing that `>` could tell
         nan = np.isnan(y)
         places[nan] = max_pool.reference(x, ksize, stride, pad, outs, True)[1][nan]
     return y, places
@@ -98,8 +98,8 @@ def _max_of_block(x, y, places, table):
         if places is not None and place:
             greater, number = above[windows], numbers[windows]
             np.greater(v, top, out=greater)
-            np.multiply(greater.view(np.uint8), np.uint8(place), out=number)    # places grow, so the last to be greater
-            np.maximum(places[windows], number, out=places[windows])            # has the largest number
+            np.multiply(greater.view(np.uint8), np.uint8(place), out=number)  # places grow, so the last to be greater
+            np.maximum(places[windows], number, out=places[windows])  # has the largest number
         np.maximum(top, v, out=top)
 
 

@@ -1,8 +1,8 @@
 """Windows that slide over arrays (n, c, d_1, ..., d_N): what convolution and pooling have in common.
 
-A window is a set of offsets, k_1 * ... * k_N of them. For one offset, the elements that the windows see there are a strided slice of
-the input, and the windows that see an element (not the padding) are a slice of the output. Hence a loop over the few offsets does all
-the work, in any number of dimensions, and nothing needs to be padded.
+A window is a set of offsets, k_1 * ... * k_N of them. For one offset, the elements that the windows see there are a
+strided slice of the input, and the windows that see an element (not the padding) are a slice of the output. Hence a
+loop over the few offsets does all the work, in any number of dimensions, and nothing needs to be padded.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 class Offset(NamedTuple):
     """An offset within the window, with indexes for arrays whose last axes are those of the input and of the output."""
 
-    place: tuple      # the offset itself
+    place: tuple  # the offset itself
     x: tuple
     y: tuple
 
@@ -38,12 +38,16 @@ def offsets(dims, ksize, stride, pad, dilate, outs):
 
 def _axis(size, ksize, stride, pad, dilate, out):
     for k in range(ksize):
-        start = k * dilate - pad                                 # where the first window has this offset
-        first = max(0, -(start // stride))                       # the first window that has it inside the input
-        last = min(out, (size - 1 - start) // stride + 1)        # and the one after the last
+        start = k * dilate - pad  # where the first window has this offset
+        first = max(0, -(start // stride))  # the first window that has it inside the input
+        last = min(out, (size - 1 - start) // stride + 1)  # and the one after the last
         last = max(first, last)
         start += first * stride
-        yield k, slice(start, start + max(0, (last - first - 1) * stride + 1) if last > first else start, stride), slice(first, last)
+        yield (
+            k,
+            slice(start, start + max(0, (last - first - 1) * stride + 1) if last > first else start, stride),
+            slice(first, last),
+        )
 
 
 def im2col(x, ksize, stride, pad, dilate, outs, col):

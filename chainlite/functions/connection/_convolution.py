@@ -1,9 +1,10 @@
 """The nodes of convolutions of any number of dimensions.
 
-The form <conv(x, W), y> has three arrays, x (n, c, *dims), y (n, m, *outs) and W (m, c / groups, *ksize). Convolution yields y from x
-and W, transposed convolution x from y and W, and the third node W, the gradient of the filter, from x and y. Results have the dtype of
-the first input, gradients that of what they are the gradient of.
+The form <conv(x, W), y> has three arrays, x (n, c, *dims), y (n, m, *outs) and W (m, c / groups, *ksize). Convolution
+yields y from x and W, transposed convolution x from y and W, and the third node W, the gradient of the filter, from x
+and y. Results have the dtype of the first input, gradients that of what they are the gradient of.
 """
+
 from math import prod
 
 from chainlite import backend
@@ -22,6 +23,7 @@ class ConvolutionNode(Bilinear):
         groups: number of groups that the channels are split into.
         cover_all: whether the windows cover every element of x.
     """
+
     parameters = ('ndim', 'stride', 'pad', 'dilate', 'groups', 'cover_all')
     cover_all = False
 
@@ -36,16 +38,20 @@ class ConvolutionNode(Bilinear):
             raise ValueError(f'pad must not be negative, but {self.pad} is supplied.')
 
     def forward(self, inputs):
-        return self.run(*inputs),
+        return (self.run(*inputs),)
 
     def bias_gradient(self, gy):
         if gy.dtype.itemsize == 2:
             return super().bias_gradient(gy)
-        n, m, *outs = gy.shape                                # by matrix products: the fastest way to sum rows
-        return (gy.reshape(n * m, prod(outs)) @ backend.get_array_module(gy).ones(prod(outs), gy.dtype)).reshape(n, m).sum(0)
+        n, m, *outs = gy.shape  # by matrix products: the fastest way to sum rows
+        return (
+            (gy.reshape(n * m, prod(outs)) @ backend.get_array_module(gy).ones(prod(outs), gy.dtype))
+            .reshape(n, m)
+            .sum(0)
+        )
 
     def _check_data_type_forward(self, in_data):
-        if not 2 <= len(in_data) <= 3 or not self._fits(*in_data):           # then see in detail what is wrong, if anything is
+        if not 2 <= len(in_data) <= 3 or not self._fits(*in_data):  # then see in detail what is wrong, if anything is
             super()._check_data_type_forward(in_data)
 
     def _fits(self, *in_data):
@@ -66,6 +72,7 @@ class ConvolutionNode(Bilinear):
 
 class Convolution(ConvolutionNode):
     """y from x, W and perhaps a bias (m)."""
+
     place = 1
 
     def __init__(self, ndim, stride=1, pad=0, cover_all=False, dilate=1, groups=1):
@@ -73,8 +80,13 @@ class Convolution(ConvolutionNode):
         self.cover_all = cover_all
 
     def _fits(self, x, W, b=None):
-        return (x.ndim == W.ndim == self.ndim + 2 and x.shape[1] == W.shape[1] * self.groups and len(W) % self.groups == 0
-                and x.dtype.kind == W.dtype.kind == 'f' and (b is None or b.dtype == x.dtype and b.shape == W.shape[:1]))
+        return (
+            x.ndim == W.ndim == self.ndim + 2
+            and x.shape[1] == W.shape[1] * self.groups
+            and len(W) % self.groups == 0
+            and x.dtype.kind == W.dtype.kind == 'f'
+            and (b is None or b.dtype == x.dtype and b.shape == W.shape[:1])
+        )
 
     def check_type_forward(self, in_types):
         x, W, b = self._check_two_or_three(in_types)
@@ -86,8 +98,12 @@ class Convolution(ConvolutionNode):
         return convolve(x, W, b, self.stride, self.pad, self.dilate, self.groups, outs, self.dtype or x.dtype)
 
     def _windows(self, dims, ksize):
-        outs = tuple([get_conv_outsize(size, k, s, p, self.cover_all, d)
-                      for size, k, s, p, d in zip(dims, ksize, self.stride, self.pad, self.dilate)])
+        outs = tuple(
+            [
+                get_conv_outsize(size, k, s, p, self.cover_all, d)
+                for size, k, s, p, d in zip(dims, ksize, self.stride, self.pad, self.dilate)
+            ]
+        )
         if len(dims) == 2:
             assert outs[0] > 0, 'Height in the output should be positive.'
             assert outs[1] > 0, 'Width in the output should be positive.'
@@ -101,6 +117,7 @@ class Deconvolution(ConvolutionNode):
     Attributes:
         outs: sizes of the result.
     """
+
     place = 0
     outs = None
 
@@ -111,15 +128,17 @@ class Deconvolution(ConvolutionNode):
             self.outs = tuple(outsize)
 
     def _fits(self, *in_data):
-        return self.shape is not None                         # a gradient
+        return self.shape is not None  # a gradient
 
     def check_type_forward(self, in_types):
         y, W, b = self._check_two_or_three(in_types)
         type_check.expect(y.shape[1] == W.shape[0], y.shape[1] % self.groups == 0)
         if self.outs is not None:
             for i, (out, s, p, d) in enumerate(zip(self.outs, self.stride, self.pad, self.dilate), 2):
-                type_check.expect(get_conv_outsize(out, W.shape[i], s, p, d=d) <= y.shape[i],
-                                  y.shape[i] <= get_conv_outsize(out, W.shape[i], s, p, cover_all=True, d=d))
+                type_check.expect(
+                    get_conv_outsize(out, W.shape[i], s, p, d=d) <= y.shape[i],
+                    y.shape[i] <= get_conv_outsize(out, W.shape[i], s, p, cover_all=True, d=d),
+                )
         self._check_bias(b, y, W.shape[1] * self.groups)
 
     def run(self, y, W, b=None):
@@ -137,6 +156,7 @@ class Deconvolution(ConvolutionNode):
 
 class GradW(ConvolutionNode):
     """W from x and y."""
+
     place = 2
 
     def run(self, x, y):
@@ -146,5 +166,7 @@ class GradW(ConvolutionNode):
 def check_ndim(x, ndim):
     """For the functions of a fixed number of dimensions."""
     if x.ndim != ndim + 2:
-        raise ValueError("The number of dimensions under channel dimension of the input 'x' should be "
-                         f'{ndim}. But the actual ndim was {x.ndim - 2}.')
+        raise ValueError(
+            "The number of dimensions under channel dimension of the input 'x' should be "
+            f'{ndim}. But the actual ndim was {x.ndim - 2}.'
+        )

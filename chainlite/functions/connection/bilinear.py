@@ -1,4 +1,5 @@
 """Bilinear maps of two vectors."""
+
 from chainlite._fused import Fused
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.matmul import matmul
@@ -17,14 +18,31 @@ class BilinearFunction(Fused):
         if n_in not in (3, 6):
             raise type_check.InvalidType('in_types.size() == 3 or 6', f'in_types.size() == {n_in}')
         e1, e2, W, *linear = in_types
-        type_check.expect(e1.dtype.kind == 'f', e1.dtype == e2.dtype, e1.dtype == W.dtype, e1.ndim >= 2, e2.ndim >= 2,
-                          e1.shape[0] == e2.shape[0], W.ndim == 3)
+        type_check.expect(
+            e1.dtype.kind == 'f',
+            e1.dtype == e2.dtype,
+            e1.dtype == W.dtype,
+            e1.ndim >= 2,
+            e2.ndim >= 2,
+            e1.shape[0] == e2.shape[0],
+            W.ndim == 3,
+        )
         type_check.expect(type_check.prod(e1.shape[1:]) == W.shape[0], type_check.prod(e2.shape[1:]) == W.shape[1])
         if linear:
             V1, V2, b = linear
-            type_check.expect(e1.dtype == V1.dtype, e1.dtype == V2.dtype, e1.dtype == b.dtype, V1.ndim == 2, V2.ndim == 2, b.ndim == 1,
-                              V1.shape[0] == W.shape[0], V1.shape[1] == W.shape[2], V2.shape[0] == W.shape[1], V2.shape[1] == W.shape[2],
-                              b.shape[0] == W.shape[2])
+            type_check.expect(
+                e1.dtype == V1.dtype,
+                e1.dtype == V2.dtype,
+                e1.dtype == b.dtype,
+                V1.ndim == 2,
+                V2.ndim == 2,
+                b.ndim == 1,
+                V1.shape[0] == W.shape[0],
+                V1.shape[1] == W.shape[2],
+                V2.shape[0] == W.shape[1],
+                V2.shape[1] == W.shape[2],
+                b.shape[0] == W.shape[2],
+            )
 
     def forward_kernel(self, e1, e2, W, *linear):
         e1, e2 = _matrix(e1), _matrix(e2)

@@ -1,20 +1,23 @@
 """Two-dimensional convolution."""
+
 from chainlite.functions.connection._convolution import Convolution, GradW
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
 
-REMOVED = {'deterministic': 'deterministic argument is not supported anymore. '
-           "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`."}
+REMOVED = {
+    'deterministic': 'deterministic argument is not supported anymore. '
+    "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`."
+}
 
 
 class TwoDimensional:
     """Chainer's names for the numbers of a two-dimensional window."""
+
     sy, sx = property(lambda self: self.stride[0]), property(lambda self: self.stride[1])
     ph, pw = property(lambda self: self.pad[0]), property(lambda self: self.pad[1])
     dy, dx = property(lambda self: self.dilate[0]), property(lambda self: self.dilate[1])
 
 
 class Convolution2DFunction(TwoDimensional, Convolution):
-
     def __init__(self, stride=1, pad=0, cover_all=False, **kwargs):
         check_unexpected_kwargs(kwargs, **REMOVED)
         dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
@@ -26,7 +29,7 @@ class Convolution2DGradW(TwoDimensional, GradW):
 
 
 def convolution_2d(x, W, b=None, stride=1, pad=0, cover_all=False, **kwargs):
-    """Two-dimensional convolution (cross-correlation): at every place, the sum of what the window sees times the filter.
+    """Two-dimensional convolution (cross-correlation): for each window, the sum of its elements times the filter's.
 
     Args:
         x: float array (n, c, h, w).
@@ -35,10 +38,12 @@ def convolution_2d(x, W, b=None, stride=1, pad=0, cover_all=False, **kwargs):
         stride, pad: int or pair of ints: step of the window, zeros on each side of x.
         cover_all: whether to add windows at the end until every element of x is in one.
         dilate: int or pair of ints (1): distance of the elements in the window.
-        groups: int (1): the channels of x and of the result are split into this many groups, and each group sees its own only.
+        groups: int (1): the channels of x and of the result are split into this many groups, and each group sees its
+            own only.
 
     Returns:
-        Variable (n, m, oh, ow), of x's dtype, where oh = (h + 2 pad - dilate (kh - 1) - 1) // stride + 1, rounded up with cover_all.
+        Variable (n, m, oh, ow), of x's dtype, where oh = (h + 2 pad - dilate (kh - 1) - 1) // stride + 1, rounded up
+        with cover_all.
     """
     check_unexpected_kwargs(kwargs, **REMOVED)
     dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))

@@ -1,6 +1,12 @@
 """Two-dimensional transposed convolution."""
+
 from chainlite.functions.connection._convolution import Deconvolution
-from chainlite.functions.connection.convolution_2d import REMOVED, Convolution2DFunction, Convolution2DGradW, TwoDimensional
+from chainlite.functions.connection.convolution_2d import (
+    REMOVED,
+    Convolution2DFunction,
+    Convolution2DGradW,
+    TwoDimensional,
+)
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
 
 
@@ -24,7 +30,7 @@ Deconvolution2DFunction.tie(Deconvolution2DFunction, Convolution2DFunction, Conv
 
 
 def deconvolution_2d(x, W, b=None, stride=1, pad=0, outsize=None, **kwargs):
-    """Two-dimensional transposed convolution: every element of x puts the filter, times itself, into its window of the result.
+    """Two-dimensional transposed convolution: adds the filter times each element of x to the element's window.
 
     Args:
         x: float array (n, c, h, w).

@@ -1,4 +1,5 @@
 """Transposed convolution in any number of dimensions."""
+
 from chainlite.functions.connection._convolution import Deconvolution, check_ndim
 from chainlite.functions.connection.convolution_nd import ConvolutionND, ConvolutionNDGradW
 from chainlite.variable import as_variable
@@ -12,7 +13,7 @@ DeconvolutionND.tie(DeconvolutionND, ConvolutionND, ConvolutionNDGradW)
 
 
 def deconvolution_nd(x, W, b=None, stride=1, pad=0, outsize=None, dilate=1, groups=1):
-    """N-dimensional transposed convolution: every element of x puts the filter, times itself, into its window of the result.
+    """N-dimensional transposed convolution: adds the filter times each element of x to the element's window.
 
     Args:
         x: float array (n, c, d_1, ..., d_N).

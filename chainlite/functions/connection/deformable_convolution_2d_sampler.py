@@ -1,4 +1,5 @@
 """Convolution whose windows take elements at learned places."""
+
 import numpy as np
 
 from chainlite import backend
@@ -16,7 +17,8 @@ def deformable_convolution_2d_sampler(x, offset, W, b=None, stride=1, pad=0):
 
     Args:
         x: float array (n, c, h, w).
-        offset: float array (n, 2 kh kw, oh, ow): for each element of each window how far it is to the right, then how far down.
+        offset: float array (n, 2 kh kw, oh, ow): for each element of each window how far it is to the right, then how
+            far down.
         W: float array (m, c, kh, kw), the filters.
         b: float array (m), the bias, or None.
         stride, pad: int or pair of ints: step of the window, zeros on each side of x.
@@ -35,11 +37,13 @@ def deformable_convolution_2d_sampler(x, offset, W, b=None, stride=1, pad=0):
         raise ValueError('The shape of the offset does not match the kernel size')
     x = pad_array(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), 'constant')
     xp = backend.get_array_module(x.array)
-    rows = np.arange(kh)[:, None, None, None] + np.arange(oh)[:, None] * sy          # (kh, 1, oh, 1)
-    columns = np.arange(kw)[:, None, None] + np.arange(ow) * sx                      # (kw, 1, ow)
+    rows = np.arange(kh)[:, None, None, None] + np.arange(oh)[:, None] * sy  # (kh, 1, oh, 1)
+    columns = np.arange(kw)[:, None, None] + np.arange(ow) * sx  # (kw, 1, ow)
     grids = []
     for places, moved, size in (columns, offset[:, :k], w + 2 * pw), (rows, offset[:, k:], h + 2 * ph):
         places = xp.asarray(np.broadcast_to(places, (kh, kw, oh, ow)).reshape(1, k, oh, ow), x.dtype)
-        grids.append(reshape((moved + xp.broadcast_to(places, moved.shape)) * (2 / max(size - 1, 1)) - 1, (n, 1, k * oh, ow)))
+        grids.append(
+            reshape((moved + xp.broadcast_to(places, moved.shape)) * (2 / max(size - 1, 1)) - 1, (n, 1, k * oh, ow))
+        )
     taken = reshape(spatial_transformer_sampler(x, concat(grids, axis=1)), (n, c * k, oh, ow))
     return convolution_2d(taken, reshape(W, (m, c * k, 1, 1)), b)

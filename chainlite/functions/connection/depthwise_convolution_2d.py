@@ -1,4 +1,5 @@
 """Convolution of each channel by itself."""
+
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.array.transpose import transpose
 from chainlite.functions.connection.convolution_2d import convolution_2d
@@ -19,6 +20,8 @@ def depthwise_convolution_2d(x, W, b=None, stride=1, pad=0):
     """
     W = as_variable(W)
     if W.ndim != 4:
-        raise ValueError(f'depthwise_convolution_2d needs W of 4 dimensions (multiplier, channels, kh, kw), not {W.ndim}')
+        raise ValueError(
+            f'depthwise_convolution_2d needs W of 4 dimensions (multiplier, channels, kh, kw), not {W.ndim}'
+        )
     m, c, kh, kw = W.shape
     return convolution_2d(x, reshape(transpose(W, (1, 0, 2, 3)), (m * c, 1, kh, kw)), b, stride, pad, groups=c)

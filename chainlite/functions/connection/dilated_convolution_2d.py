@@ -1,4 +1,5 @@
 """Convolution with gaps in the window."""
+
 from chainlite.functions.connection.convolution_2d import convolution_2d
 
 

@@ -1,4 +1,5 @@
 """Rows of a table by their numbers."""
+
 import numpy as np
 
 from chainlite import backend
@@ -27,7 +28,8 @@ def _add_rows(x, gy, shape, dtype, ignore_label):
     gW = xp.zeros(shape, 'f' if dtype.itemsize == 2 else dtype)
     if xp is not np:
         xp.add.at(gW, x, gy)
-    elif x.size:                                              # rows of the same number are brought together and summed
+    elif x.size:  # rows of the same number are brought together and summed
+        x = x % shape[0]  # -1 is the last row
         order = x.argsort(kind='stable')
         x = x[order]
         starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
@@ -43,7 +45,7 @@ class EmbedIDFunction(FunctionNode):
 
     def _check_data_type_forward(self, in_data):
         if len(in_data) != 2 or in_data[0].dtype.kind != 'i' or in_data[1].dtype.kind != 'f' or in_data[1].ndim != 2:
-            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+            super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 2)
@@ -55,20 +57,26 @@ class EmbedIDFunction(FunctionNode):
         self._w_shape, self._w_dtype = W.shape, W.dtype
         if config.debug and not ((x >= 0) & (x < len(W)) | (x == self.ignore_label)).all():
             raise ValueError('Each not ignored `x` value need to satisfy `0 <= x < len(W)`')
-        return _rows(x, W, self.ignore_label),
+        return (_rows(x, W, self.ignore_label),)
 
     def select_retained(self, needs_grad):
         if 1 in needs_grad:
             self.retain_inputs((0,))
 
     def backward(self, target_input_indexes, grad_outputs):
-        x, = self.get_retained_inputs()
-        gW, = EmbedIDGrad(self._w_shape, self.ignore_label).apply((x, *grad_outputs))
+        (x,) = self.get_retained_inputs()
+        (gW,) = EmbedIDGrad(self._w_shape, self.ignore_label).apply((x, *grad_outputs))
         return tuple([gW if i == 1 else None for i in target_input_indexes])
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return tuple([_add_rows(self.inputs[0].data, grad_outputs[0], self._w_shape, self._w_dtype, self.ignore_label) if i == 1 else None
-                      for i in target_input_indexes])
+        return tuple(
+            [
+                _add_rows(self.inputs[0].data, grad_outputs[0], self._w_shape, self._w_dtype, self.ignore_label)
+                if i == 1
+                else None
+                for i in target_input_indexes
+            ]
+        )
 
 
 class EmbedIDGrad(FunctionNode):
@@ -80,11 +88,11 @@ class EmbedIDGrad(FunctionNode):
     def forward(self, inputs):
         x, gy = inputs
         self.retain_inputs((0,))
-        return _add_rows(x, gy, self.w_shape, gy.dtype, self.ignore_label),
+        return (_add_rows(x, gy, self.w_shape, gy.dtype, self.ignore_label),)
 
     def backward(self, target_input_indexes, grad_outputs):
-        x, = self.get_retained_inputs()
-        ggy, = EmbedIDFunction(self.ignore_label).apply((x, *grad_outputs))
+        (x,) = self.get_retained_inputs()
+        (ggy,) = EmbedIDFunction(self.ignore_label).apply((x, *grad_outputs))
         return tuple([ggy if i == 1 else None for i in target_input_indexes])
 
 

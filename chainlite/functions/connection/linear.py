@@ -1,4 +1,5 @@
 """Affine maps."""
+
 from math import prod
 
 from chainlite._trilinear import Bilinear
@@ -14,13 +15,21 @@ def _dot(a, b, dtype):
 
 class LinearFunction(Bilinear):
     """y (n, m) from x (n, c), W (m, c) and perhaps b (m)."""
+
     place = 1
 
     def _check_data_type_forward(self, in_data):
         x, W, *b = in_data
-        if (x.ndim != 2 or W.ndim != 2 or x.shape[1] != W.shape[1] or x.dtype.kind != 'f' or W.dtype.kind != 'f'
-                or b and (b[0].dtype != x.dtype or b[0].shape != W.shape[:1])):
-            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+        if (
+            x.ndim != 2
+            or W.ndim != 2
+            or x.shape[1] != W.shape[1]
+            or x.dtype.kind != 'f'
+            or W.dtype.kind != 'f'
+            or b
+            and (b[0].dtype != x.dtype or b[0].shape != W.shape[:1])
+        ):
+            super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
         n_in = type_check.eval(in_types.size())
@@ -38,6 +47,7 @@ class LinearFunction(Bilinear):
 
 class LinearGradData(Bilinear):
     """x from y and W."""
+
     place = 0
 
     def run(self, y, W):
@@ -46,6 +56,7 @@ class LinearGradData(Bilinear):
 
 class LinearGradWeight(Bilinear):
     """W from x and y."""
+
     place = 2
 
     def run(self, x, y):
@@ -75,5 +86,5 @@ def linear(x, W, b=None, n_batch_axes=1):
         x = reshape(x, (prod(batch), -1))
     elif x.ndim != 2:
         x = reshape(x, (len(x), prod(x.shape[1:])))
-    y, = LinearFunction().apply((x, W) if b is None else (x, W, b))
+    (y,) = LinearFunction().apply((x, W) if b is None else (x, W, b))
     return reshape(y, (*batch, -1)) if n_batch_axes > 1 else y

@@ -1,4 +1,5 @@
 """Convolution with another filter at each place."""
+
 from chainlite import backend
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.windows import col2im, im2col
@@ -9,25 +10,27 @@ from chainlite.utils.conv_nd import as_tuple
 class _LocalConvolution(Bilinear):
     """The arrays of the form are x (n, c, h, w), y (n, m, oh, ow), W (m, oh, ow, c, kh, kw); the bias is (m, oh, ow).
 
-    Place by place these are products of matrices: (n, c kh kw) of the window, (m, c kh kw) of the filters, (n, m) of the result.
+    Place by place these are products of matrices: (n, c kh kw) of the window, (m, c kh kw) of the filters, (n, m) of
+    the result.
     """
+
     parameters = ('stride', 'ksize')
 
     def _columns(self, x, outs):
         xp = backend.get_array_module(x)
         col = xp.zeros((*x.shape[:2], *self.ksize, *outs), x.dtype)
         im2col(x, self.ksize, self.stride, (0, 0), (1, 1), outs, col)
-        return col.reshape(len(x), -1, *outs).transpose(2, 3, 0, 1)           # (oh, ow, n, c kh kw)
+        return col.reshape(len(x), -1, *outs).transpose(2, 3, 0, 1)  # (oh, ow, n, c kh kw)
 
     def _places(self, a):
         """(n, m, oh, ow) -> (oh, ow, n, m)."""
         return a.transpose(2, 3, 0, 1)
 
     def _filters(self, W):
-        return W.reshape(*W.shape[:3], -1).transpose(1, 2, 3, 0)              # (oh, ow, c kh kw, m)
+        return W.reshape(*W.shape[:3], -1).transpose(1, 2, 3, 0)  # (oh, ow, c kh kw, m)
 
     def _bias_axes(self, gy):
-        return 0,
+        return (0,)
 
 
 class LocalConvolution2DFunction(_LocalConvolution):
@@ -52,7 +55,7 @@ class LocalConvolution2DFunction(_LocalConvolution):
         y = self.run(x, W)
         if b:
             y += b[0]
-        return y,
+        return (y,)
 
     def run(self, x, W):
         y = backend.get_array_module(x).matmul(self._columns(x, W.shape[1:3]), self._filters(W))
@@ -74,7 +77,9 @@ class LocalConvolution2DGradW(_LocalConvolution):
 
     def run(self, x, y):
         outs = y.shape[2:]
-        W = backend.get_array_module(x).matmul(self._places(y).swapaxes(2, 3), self._columns(x, outs))     # (oh, ow, m, c kh kw)
+        W = backend.get_array_module(x).matmul(
+            self._places(y).swapaxes(2, 3), self._columns(x, outs)
+        )  # (oh, ow, m, c kh kw)
         return W.transpose(2, 0, 1, 3).reshape(self.shape).astype(self.dtype, copy=False)
 
 

@@ -1,4 +1,5 @@
 """Shifts of channels."""
+
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
 from chainlite.utils import type_check
@@ -7,7 +8,7 @@ from chainlite.variable import as_variable
 
 
 def _distances(ksize, dilate):
-    """How far each group of channels moves. The group that stays is the last, which takes the remaining channels too."""
+    """How far each group of channels moves. The last group stays, and takes the remaining channels too."""
     kh, kw = ksize
     distances = [((i - kh // 2) * dilate[0], (j - kw // 2) * dilate[1]) for i in range(kh) for j in range(kw)]
     center = len(distances) // 2
@@ -47,7 +48,7 @@ def _shift_back(y, in_shape, ksize, dilate):
 def _check(self, in_types):
     type_check.expect(in_types.size() == 1)
     type_check.argname(in_types, ('x',))
-    x, = in_types
+    (x,) = in_types
     kh, kw = self.params[0]
     type_check.expect(x.dtype.kind == 'f', x.ndim == 4, x.shape[1] >= kh * kw)
 

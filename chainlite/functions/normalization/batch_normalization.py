@@ -1,7 +1,10 @@
 """Batch normalization.
 
-Sergey Ioffe and Christian Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift, 2015.
+Sergey Ioffe and Christian Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+Covariate Shift, 2015.
 """
+# longer than other functions: two of them share their checks here
+
 import warnings
 
 from chainlite._fused import Fused
@@ -14,9 +17,11 @@ from chainlite.utils import type_check
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
 
 _ONE_SAMPLE = (
-    'A batch with no more than one sample has been given to F.batch_normalization. F.batch_normalization will always output a zero tensor '
-    'for such batches. This could be caused by incorrect configuration in your code (such as running evaluation while '
-    'chainer.config.train=True), but could also happen in the last batch of training if non-repeating iterator is used.')
+    'A batch with no more than one sample has been given to F.batch_normalization. F.batch_normalization will '
+    'always output a zero tensor for such batches. This could be caused by incorrect configuration in your code '
+    '(such as running evaluation while chainer.config.train=True), but could also happen in the last batch of '
+    'training if non-repeating iterator is used.'
+)
 
 
 class _Normalization(Fused):
@@ -43,10 +48,17 @@ class _Normalization(Fused):
     def _check_data_type_forward(self, in_data):
         x, gamma, *others = in_data
         _, keys = self._axes(x.ndim, gamma.ndim)
-        if (len(in_data) != self.n_in or x.dtype.kind != 'f' or gamma.dtype.kind != 'f' or x.ndim <= gamma.ndim
-                or self.axis and self.axis[-1] >= x.ndim or gamma.shape != tuple([x.shape[i] for i in keys])
-                or any([a.shape != gamma.shape or a.dtype != gamma.dtype for a in others])):
-            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+        if (
+            len(in_data) != self.n_in
+            or x.dtype.kind != 'f'
+            or gamma.dtype.kind != 'f'
+            or x.ndim <= gamma.ndim
+            or self.axis
+            and self.axis[-1] >= x.ndim
+            or gamma.shape != tuple([x.shape[i] for i in keys])
+            or any([a.shape != gamma.shape or a.dtype != gamma.dtype for a in others])
+        ):
+            super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == self.n_in)
@@ -78,6 +90,7 @@ class BatchNormalization(_Normalization):
         decay: how much of them is kept.
         mean, var, inv_std: of the batch; inv_std is 1 / sqrt(var + eps).
     """
+
     n_in = 3
     mean = var = inv_std = None
 
@@ -119,6 +132,7 @@ class BatchNormalization(_Normalization):
 
 class FixedBatchNormalization(_Normalization):
     """Normalization by a mean and a variance that are given."""
+
     n_in = 5
 
     def __init__(self, eps=2e-5, axis=None):
@@ -128,7 +142,7 @@ class FixedBatchNormalization(_Normalization):
         self._set_axes(x, gamma)
         wide = 'f' if var.dtype.itemsize == 2 else var.dtype
         self.inv_var = 1 / (var.astype(wide, copy=False) + var.dtype.type(self.eps))
-        self.inv_std = self.inv_var ** 0.5
+        self.inv_std = self.inv_var**0.5
         return normalize(x, gamma, beta, mean, self.inv_std, self.axis), None
 
     def backward_kernel(self, saved, gy, x, gamma, beta, mean, var):
@@ -149,19 +163,22 @@ def batch_normalization(x, gamma, beta, **kwargs):
 
     Args:
         x: float array (n, *s); its dtype is the result's.
-        gamma, beta: float arrays: the scale and the offset of each key, of the shape of the axes of x that are not in `axis`.
+        gamma, beta: float arrays: the scale and the offset of each key, of the shape of the axes of x that are not in
+            `axis`.
         eps: 2e-5, added to the variance.
-        running_mean, running_var: arrays of gamma's shape, or None: updated in place to decay * running + (1 - decay) * batch's, where the
-            variance is without bias.
+        running_mean, running_var: arrays of gamma's shape, or None: updated in place to decay * running + (1 - decay)
+            * batch's, where the variance is without bias.
         decay: 0.9.
-        axis: int or ascending tuple of ints: the axes to normalize over; by default the first and all after those of gamma's shape.
+        axis: int or ascending tuple of ints: the axes to normalize over; by default the first and all after those of
+            gamma's shape.
 
     Returns:
         Variable of x's shape and dtype.
     """
     check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
     eps, running_mean, running_var, decay, axis = parse_kwargs(
-        kwargs, ('eps', 2e-5), ('running_mean', None), ('running_var', None), ('decay', 0.9), ('axis', None))
+        kwargs, ('eps', 2e-5), ('running_mean', None), ('running_var', None), ('decay', 0.9), ('axis', None)
+    )
     return BatchNormalization(eps, running_mean, running_var, decay, axis).apply((x, gamma, beta))[0]
 
 

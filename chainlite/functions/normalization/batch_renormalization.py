@@ -2,6 +2,7 @@
 
 Sergey Ioffe: Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models, 2017.
 """
+
 import warnings
 
 from chainlite import backend
@@ -26,8 +27,13 @@ class BatchRenormalizationFunction(BatchNormalization):
         type_check.expect(in_types.size() == 3)
         x, gamma, beta = in_types
         n = type_check.eval(gamma.ndim)
-        type_check.expect(x.dtype.kind == 'f', gamma.dtype.kind == 'f', gamma.dtype == beta.dtype, gamma.shape == beta.shape,
-                          x.shape[1:1 + n] == gamma.shape)
+        type_check.expect(
+            x.dtype.kind == 'f',
+            gamma.dtype.kind == 'f',
+            gamma.dtype == beta.dtype,
+            gamma.shape == beta.shape,
+            x.shape[1 : 1 + n] == gamma.shape,
+        )
 
     def forward_kernel(self, x, gamma, beta):
         xp = backend.get_array_module(x)
@@ -52,7 +58,9 @@ class BatchRenormalizationFunction(BatchNormalization):
         return super().formula(x, gamma * self.r.astype(gamma.dtype), beta + gamma * self.d.astype(gamma.dtype))
 
 
-def batch_renormalization(x, gamma, beta, rmax, dmax, eps=2e-5, running_mean=None, running_var=None, decay=0.9, update_statistics=False):
+def batch_renormalization(
+    x, gamma, beta, rmax, dmax, eps=2e-5, running_mean=None, running_var=None, decay=0.9, update_statistics=False
+):
     """Batch normalization whose result is close to that of the running statistics: gamma (x_hat r + d) + beta.
 
     Args:
@@ -69,10 +77,16 @@ def batch_renormalization(x, gamma, beta, rmax, dmax, eps=2e-5, running_mean=Non
         raise TypeError('running_mean is required')
     if running_var is None:
         raise TypeError('running_var is required')
-    return BatchRenormalizationFunction(eps, running_mean, running_var, decay, rmax, dmax, update_statistics).apply((x, gamma, beta))[0]
+    return BatchRenormalizationFunction(eps, running_mean, running_var, decay, rmax, dmax, update_statistics).apply(
+        (x, gamma, beta)
+    )[0]
 
 
 def fixed_batch_renormalization(x, gamma, beta, mean, var, eps=2e-5):
     """The old name of `fixed_batch_normalization`."""
-    warnings.warn('fixed_batch_renormalization is deprecated. Use fixed_batch_normalization instead.', DeprecationWarning, stacklevel=2)
+    warnings.warn(
+        'fixed_batch_renormalization is deprecated. Use fixed_batch_normalization instead.',
+        DeprecationWarning,
+        stacklevel=2,
+    )
     return fixed_batch_normalization(x, gamma, beta, mean, var, eps)

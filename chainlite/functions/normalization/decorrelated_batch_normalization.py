@@ -2,6 +2,7 @@
 
 Lei Huang, Dawei Yang, Bo Lang, Jia Deng: Decorrelated Batch Normalization, 2018.
 """
+
 from chainlite import backend
 from chainlite._fused import Fused
 from chainlite.utils import type_check
@@ -28,7 +29,8 @@ class DecorrelatedBatchNormalization(Fused):
     Attributes:
         groups: number of groups of channels.
         eps: added to the variances.
-        running_mean, running_projection: arrays (groups, c / groups) and (groups, c / groups, c / groups), updated in place, or None.
+        running_mean, running_projection: arrays (groups, c / groups) and (groups, c / groups, c / groups), updated in
+            place, or None.
         decay: how much of them is kept.
     """
 
@@ -38,7 +40,7 @@ class DecorrelatedBatchNormalization(Fused):
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1)
-        x, = in_types
+        (x,) = in_types
         type_check.expect(x.dtype.kind == 'f', x.ndim >= 2, x.shape[1] % self.groups == 0)
 
     def forward_kernel(self, x):
@@ -58,8 +60,9 @@ class DecorrelatedBatchNormalization(Fused):
         return _from_groups(xp.matmul(projection, d), x), (d, projection, values, vectors)
 
     def backward_kernel(self, saved, gy, x):
-        # With f(v) = v ** -1/2 of the eigenvalues v, the derivative of P along a change of the covariance has, in the basis of the
-        # eigenvectors, the factors (f(v_i) - f(v_j)) / (v_i - v_j) = -1 / (s_i s_j (s_i + s_j)), s = sqrt(v): equal values do no harm.
+        # With f(v) = v ** -1/2 of the eigenvalues v, the derivative of P along a change of the covariance has, in the
+        # basis of the eigenvectors, the factors (f(v_i) - f(v_j)) / (v_i - v_j) = -1 / (s_i s_j (s_i + s_j)), s =
+        # sqrt(v): equal values do no harm.
         xp = backend.get_array_module(x)
         d, projection, values, vectors = saved
         g = _to_groups(gy, self.groups)
@@ -70,7 +73,7 @@ class DecorrelatedBatchNormalization(Fused):
         gcovariance = xp.matmul(xp.matmul(vectors, inner), vectors.swapaxes(1, 2))
         gd = xp.matmul(projection, g)
         gd += xp.matmul(gcovariance + gcovariance.swapaxes(1, 2), d) / d.dtype.type(d.shape[2])
-        return _from_groups(gd - gd.mean(axis=2, keepdims=True), gy),
+        return (_from_groups(gd - gd.mean(axis=2, keepdims=True), gy),)
 
 
 class FixedDecorrelatedBatchNormalization(Fused):
@@ -82,14 +85,22 @@ class FixedDecorrelatedBatchNormalization(Fused):
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 3)
         x, mean, projection = in_types
-        type_check.expect(x.dtype.kind == 'f', mean.dtype == x.dtype, projection.dtype == x.dtype, x.ndim >= 2,
-                          x.shape[1] % self.groups == 0)
+        type_check.expect(
+            x.dtype.kind == 'f',
+            mean.dtype == x.dtype,
+            projection.dtype == x.dtype,
+            x.ndim >= 2,
+            x.shape[1] % self.groups == 0,
+        )
 
     def forward_kernel(self, x, mean, projection):
         d = _to_groups(x, self.groups)
         if mean.shape != d.shape[:2] or projection.shape != (*d.shape[:2], d.shape[1]):
-            raise ValueError(f'fixed_decorrelated_batch_normalization of {x.shape[1]} channels in {self.groups} groups needs a mean of shape '
-                             f'{d.shape[:2]} and a projection {(*d.shape[:2], d.shape[1])}, not {mean.shape} and {projection.shape}')
+            raise ValueError(
+                f'fixed_decorrelated_batch_normalization of {x.shape[1]} channels in {self.groups} groups needs a '
+                f'mean of shape {d.shape[:2]} and a projection of shape {(*d.shape[:2], d.shape[1])}, '
+                f'not {mean.shape} and {projection.shape}'
+            )
         d = d - mean[:, :, None]
         return _from_groups(backend.get_array_module(x).matmul(projection, d), x), d
 
@@ -98,27 +109,34 @@ class FixedDecorrelatedBatchNormalization(Fused):
         g = _to_groups(gy, self.groups)
         gd = xp.matmul(projection.swapaxes(1, 2), g)
         gprojection = xp.matmul(g, d.swapaxes(1, 2))
-        return (_from_groups(gd, gy), -gd.sum(axis=2).astype(mean.dtype, copy=False), gprojection.astype(projection.dtype, copy=False))
+        return (
+            _from_groups(gd, gy),
+            -gd.sum(axis=2).astype(mean.dtype, copy=False),
+            gprojection.astype(projection.dtype, copy=False),
+        )
 
 
 def decorrelated_batch_normalization(x, **kwargs):
-    """P (x - mean), by which the channels of each group become uncorrelated and of variance 1 (ZCA whitening). Differentiable once.
+    """P (x - mean), by which the channels of each group become uncorrelated and of variance 1 (ZCA whitening).
+    Differentiable once.
 
     Args:
         x: float array (n, c, *s).
         groups: 16, the number of groups that the channels are split into.
         eps: 2e-5, added to the variances.
-        running_mean, running_projection: arrays (groups, c / groups) and (groups, c / groups, c / groups) or None: updated in place.
+        running_mean, running_projection: arrays (groups, c / groups) and (groups, c / groups, c / groups) or None:
+            updated in place.
         decay: 0.9, how much of them is kept.
 
     Returns:
         Variable of x's shape.
     """
     groups, eps, mean, projection, decay = parse_kwargs(
-        kwargs, ('groups', 16), ('eps', 2e-5), ('running_mean', None), ('running_projection', None), ('decay', 0.9))
+        kwargs, ('groups', 16), ('eps', 2e-5), ('running_mean', None), ('running_projection', None), ('decay', 0.9)
+    )
     return DecorrelatedBatchNormalization(groups, eps, mean, projection, decay).apply((x,))[0]
 
 
 def fixed_decorrelated_batch_normalization(x, mean, projection, groups=16):
-    """`decorrelated_batch_normalization` with a mean (groups, c / groups) and a projection (groups, c / groups, c / groups) that are given."""
+    """`decorrelated_batch_normalization` with a mean (g, c / g) and a projection (g, c / g, c / g) that are given."""
     return FixedDecorrelatedBatchNormalization(groups).apply((x, mean, projection))[0]

@@ -2,6 +2,7 @@
 
 Yuxin Wu and Kaiming He: Group Normalization, 2018.
 """
+
 from chainlite._fused import Fused
 from chainlite.backends.cpu.group_normalization import group_normalize, group_normalize_grad
 from chainlite.functions.array.cast import cast
@@ -20,6 +21,7 @@ class GroupNormalization(Fused):
         eps: added to the variance.
         mean, inv_std: arrays (n * groups); inv_std is 1 / sqrt(var + eps).
     """
+
     mean = inv_std = None
 
     def __init__(self, groups, eps=1e-5):
@@ -32,15 +34,25 @@ class GroupNormalization(Fused):
     def _check_data_type_forward(self, in_data):
         kinds, shapes = [a.dtype.kind for a in in_data], [a.shape for a in in_data]
         if kinds != ['f'] * 3 or len(shapes[0]) < 2 or shapes[1] != shapes[2] or shapes[1] != shapes[0][1:2]:
-            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+            super()._check_data_type_forward(in_data)  # says in detail what is wrong
         if in_data[0].shape[1] % self.groups:
-            raise ValueError(f"The number of channels {in_data[0].shape[1]} is not divisible by 'groups' argument {self.groups}.")
+            raise ValueError(
+                f"The number of channels {in_data[0].shape[1]} is not divisible by 'groups' argument {self.groups}."
+            )
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 3)
         x, gamma, beta = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim >= 2, gamma.ndim == 1, beta.ndim == 1, gamma.dtype.kind == 'f',
-                          gamma.dtype == beta.dtype, x.shape[1] == gamma.shape[0], gamma.shape == beta.shape)
+        type_check.expect(
+            x.dtype.kind == 'f',
+            x.ndim >= 2,
+            gamma.ndim == 1,
+            beta.ndim == 1,
+            gamma.dtype.kind == 'f',
+            gamma.dtype == beta.dtype,
+            x.shape[1] == gamma.shape[0],
+            gamma.shape == beta.shape,
+        )
 
     def forward_kernel(self, x, gamma, beta):
         y, self.mean, self.inv_std = group_normalize(x, gamma, beta, self.groups, self.eps)

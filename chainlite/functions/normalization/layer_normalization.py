@@ -2,6 +2,7 @@
 
 Jimmy Lei Ba, Jamie Ryan Kiros, Geoffrey E. Hinton: Layer Normalization, 2016.
 """
+
 from chainlite.functions.normalization.group_normalization import GroupNormalization
 from chainlite.utils import type_check
 
@@ -16,14 +17,22 @@ class LayerNormalization(GroupNormalization):
         x = in_data[0]
         if x.ndim != 2 or any([a.dtype != x.dtype for a in in_data]):
             type_check_all = super(GroupNormalization, self)._check_data_type_forward
-            type_check_all(in_data)                           # says in detail what is wrong
+            type_check_all(in_data)  # says in detail what is wrong
         super()._check_data_type_forward(in_data)
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 3)
         x, gamma, beta = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim == 2, gamma.ndim == 1, beta.ndim == 1, gamma.dtype == x.dtype, beta.dtype == x.dtype,
-                          gamma.shape == beta.shape, x.shape[1] == gamma.shape[0])
+        type_check.expect(
+            x.dtype.kind == 'f',
+            x.ndim == 2,
+            gamma.ndim == 1,
+            beta.ndim == 1,
+            gamma.dtype == x.dtype,
+            beta.dtype == x.dtype,
+            gamma.shape == beta.shape,
+            x.shape[1] == gamma.shape[0],
+        )
 
 
 def layer_normalization(x, gamma, beta, eps=1e-5):

@@ -1,7 +1,9 @@
 """Normalization by neighbouring channels.
 
-Alex Krizhevsky, Ilya Sutskever, Geoffrey E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks, 2012.
+Alex Krizhevsky, Ilya Sutskever, Geoffrey E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks,
+2012.
 """
+
 from chainlite import backend
 from chainlite._adjoint import Adjoint
 from chainlite._fused import Fused
@@ -20,6 +22,7 @@ def _neighbours(x, in_shape, half):
 
 class NeighbouringChannels(Adjoint):
     """Sums each channel with its neighbours."""
+
     run = staticmethod(_neighbours)
 
 
@@ -38,12 +41,12 @@ def _power(scale, beta):
 class LocalResponseNormalization(Fused):
     """x / (k + alpha * (the sum of the squares of the n channels around)) ** beta."""
 
-    def __init__(self, n=5, k=2, alpha=1e-4, beta=.75):
+    def __init__(self, n=5, k=2, alpha=1e-4, beta=0.75):
         self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1)
-        x, = in_types
+        (x,) = in_types
         type_check.expect(x.dtype.kind == 'f', x.ndim >= 2)
 
     def forward_kernel(self, x):
@@ -61,14 +64,14 @@ class LocalResponseNormalization(Fused):
         around = _neighbours(g * wide / scale, None, self.n // 2)
         around *= wide
         around *= scale.dtype.type(2 * self.alpha * self.beta)
-        return (g - around).astype(x.dtype, copy=False),
+        return ((g - around).astype(x.dtype, copy=False),)
 
     def formula(self, x):
-        squares, = NeighbouringChannels(x.shape, self.n // 2).apply((x * x,))
+        (squares,) = NeighbouringChannels(x.shape, self.n // 2).apply((x * x,))
         return x * pow(squares * self.alpha + self.k, -self.beta)
 
 
-def local_response_normalization(x, n=5, k=2, alpha=1e-4, beta=.75):
+def local_response_normalization(x, n=5, k=2, alpha=1e-4, beta=0.75):
     """x_i / (k + alpha * sum of x_j ** 2) ** beta, where j goes over the n channels around i.
 
     Args:

@@ -1,9 +1,11 @@
 """Pooling of regions of interest (RoIs).
 
-A region is a box in an image; it is divided into outh x outw cells, and each cell gives one element. Rows and columns can be treated one
-after the other. Where a cell's value is linear in the image, the average, the map is one matrix for the rows and one for the columns;
-where it is a maximum, it is a weighted sum of the elements at positions that have been found.
+A region is a box in an image; it is divided into outh x outw cells, and each cell gives one element. Rows and columns
+can be treated one after the other. Where a cell's value is linear in the image, the average, the map is one matrix
+for the rows and one for the columns; where it is a maximum, it is a weighted sum of the elements at positions that
+have been found.
 """
+
 import numbers
 
 import numpy as np
@@ -76,7 +78,8 @@ Take, TakeGrad = adjoint_pair('ROITake', _take, 'ROITakeGrad', _put, __name__)
 
 
 class ROIFunction(FunctionNode):
-    """From x (n, c, h, w), rois (r, 4) as (y_min, x_min, y_max, x_max), and roi_indices (r) of images, to y (r, c, outh, outw).
+    """From x (n, c, h, w), rois (r, 4) as (y_min, x_min, y_max, x_max), and roi_indices (r) of images, to y (r, c,
+    outh, outw).
 
     A subclass finds in `plan` the map of the images that it is: a node class of the above and its parameters.
     """
@@ -88,8 +91,16 @@ class ROIFunction(FunctionNode):
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 3)
         x, rois, indices = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim == 4, x.dtype == rois.dtype, rois.ndim == 2, rois.shape[1] == 4,
-                          indices.dtype == np.int32, indices.ndim == 1, rois.shape[0] == indices.shape[0])
+        type_check.expect(
+            x.dtype.kind == 'f',
+            x.ndim == 4,
+            x.dtype == rois.dtype,
+            rois.ndim == 2,
+            rois.shape[1] == 4,
+            indices.dtype == np.int32,
+            indices.ndim == 1,
+            rois.shape[0] == indices.shape[0],
+        )
 
     def plan(self, x, rois, images):
         raise NotImplementedError
@@ -99,10 +110,10 @@ class ROIFunction(FunctionNode):
         x, rois, images = [backend.CpuDevice().send(a) for a in inputs]
         self._node, self._params = self.plan(x, rois.astype(np.result_type(rois, 'f')), images)
         self._in_shape = x.shape
-        return device.send(self._node.run(x, x.shape, *self._params)),
+        return (device.send(self._node.run(x, x.shape, *self._params)),)
 
     def backward(self, target_input_indexes, grad_outputs):
-        gx, = self._node.partner(self._in_shape, *self._params).apply(grad_outputs)
+        (gx,) = self._node.partner(self._in_shape, *self._params).apply(grad_outputs)
         return tuple([gx if i == 0 else None for i in target_input_indexes])
 
     def _boxes(self, rois):
@@ -112,7 +123,7 @@ class ROIFunction(FunctionNode):
 
 
 def cells(first, size, n_cells, limit):
-    """For whole pixels: the slices that `n_cells` cells of `size` pixels from `first` on are, cut off at 0 and `limit`."""
+    """For whole pixels: the slices that `n_cells` cells of `size` pixels from `first` are, cut off at 0 and `limit`."""
     step = size / n_cells
     for i in range(n_cells):
         start, stop = int(np.floor(i * step)) + first, int(np.ceil((i + 1) * step)) + first
@@ -130,7 +141,7 @@ def maxima(x, boxes, images, outh, outw):
         for k, columns in enumerate(cells(left, width, outw, w)):
             if columns.start >= columns.stop:
                 continue
-            column = x[i, :, :, columns].argmax(axis=2) + columns.start                # (c, h): the largest of each row
+            column = x[i, :, :, columns].argmax(axis=2) + columns.start  # (c, h): the largest of each row
             largest = np.take_along_axis(x[i], column[:, :, None], 2)[:, :, 0]
             for j, row in enumerate(rows):
                 if row.start < row.stop:
@@ -141,15 +152,16 @@ def maxima(x, boxes, images, outh, outw):
 
 
 def samples(first, size, n_cells, ratio, limit):
-    """Bilinear interpolation at `ratio` places in each of `n_cells` cells (None: as many as there are pixels, rounded up).
+    """Bilinear interpolation at `ratio` places in each of `n_cells` cells (None: as many as there are pixels, rounded
+    up).
 
     Returns:
-        ratio, and for each sample, in arrays (n_cells * ratio): the lower pixel, the upper one, the weight of the upper one, and whether
-        the sample is inside the image.
+        ratio, and for each sample, in arrays (n_cells * ratio): the lower pixel, the upper one, the weight of the
+        upper one, and whether the sample is inside the image.
     """
     step = size / n_cells
     ratio = int(np.ceil(step)) if ratio is None else int(ratio)
-    places = first + (np.arange(n_cells * ratio, dtype=size.dtype) + size.dtype.type(.5)) * (step / ratio)
+    places = first + (np.arange(n_cells * ratio, dtype=size.dtype) + size.dtype.type(0.5)) * (step / ratio)
     inside = (places >= -1) & (places <= limit)
     places = np.clip(places, 0, limit - 1)
     lower = places.astype(int)
@@ -161,12 +173,12 @@ class ROIMaxFunction(ROIFunction):
     """Maxima; -inf for cells in which there is nothing."""
 
     def forward(self, inputs):
-        y, = super().forward(inputs)
+        (y,) = super().forward(inputs)
         _, weights = self._params
         empty = ~weights.any(axis=0)
         if empty.any():
             y[backend.get_array_module(y).asarray(empty)] = -np.inf
-        return y,
+        return (y,)
 
 
 class ROIAlignFunction(ROIFunction):
@@ -182,5 +194,7 @@ class ROIAlignFunction(ROIFunction):
         scaled = rois * rois.dtype.type(self.spatial_scale)
         one = scaled.dtype.type(1)
         for y_min, x_min, y_max, x_max in scaled:
-            yield (samples(y_min, max(y_max - y_min, one), self.outh, self.sampling_ratio[0], h),
-                   samples(x_min, max(x_max - x_min, one), self.outw, self.sampling_ratio[1], w))
+            yield (
+                samples(y_min, max(y_max - y_min, one), self.outh, self.sampling_ratio[0], h),
+                samples(x_min, max(x_max - x_min, one), self.outw, self.sampling_ratio[1], w),
+            )

@@ -1,10 +1,10 @@
 """Average of the elements in a window of an image."""
+
 from chainlite.functions.pooling.average_pooling_nd import AveragePooling
 from chainlite.functions.pooling.pooling_2d import Pooling2D
 
 
 class AveragePooling2D(Pooling2D, AveragePooling):
-
     def __init__(self, ksize, stride=None, pad=0, cover_all=False):
         super().__init__(ksize, stride, pad, cover_all)
 

@@ -1,4 +1,5 @@
 """Average of the elements in a window."""
+
 from chainlite.backends.cpu.pooling import average_pool, average_spread
 from chainlite.function_node import FunctionNode
 from chainlite.functions.pooling.pooling_nd import _PoolingND, check_ndim
@@ -11,12 +12,13 @@ class AveragePooling(_PoolingND):
     Attributes:
         pad_value: 0 if the padding counts as zeros, None if it does not count.
     """
+
     pad_value = 0
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         self._in_shape = x.shape
-        return average_pool(x, *self._window, self._outs(x.shape[2:]), self.pad_value is None),
+        return (average_pool(x, *self._window, self._outs(x.shape[2:]), self.pad_value is None),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return AveragePoolingNDGrad(self).apply(grad_outputs)
@@ -26,12 +28,13 @@ class AveragePooling(_PoolingND):
 
 
 class AveragePoolingND(AveragePooling):
-
     def __init__(self, ndim, ksize, stride=None, pad=0, cover_all=False, pad_value=0):
         if pad_value not in (0, None):
             raise ValueError(f'pad_value must be either 0 or None, not {pad_value}.')
         if pad_value is None and cover_all:
-            raise ValueError('pad_value=None and cover_all=True cannot be combined: an added window may see padding only')
+            raise ValueError(
+                'pad_value=None and cover_all=True cannot be combined: an added window may see padding only'
+            )
         super().__init__(ndim, ksize, stride, pad, cover_all)
         self.pad_value = pad_value
 
@@ -44,7 +47,7 @@ class AveragePoolingNDGrad(FunctionNode):
 
     def forward(self, inputs):
         func = self.func
-        return average_spread(inputs[0], *func._window, func._in_shape[2:], func.pad_value is None),
+        return (average_spread(inputs[0], *func._window, func._in_shape[2:], func.pad_value is None),)
 
     def _again(self):
         again = AveragePooling(self.func.ndim, *self.func._window, self.func.cover_all)

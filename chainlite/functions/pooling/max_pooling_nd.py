@@ -1,4 +1,5 @@
 """Maximum of the elements in a window."""
+
 import numpy as np
 
 from chainlite.backends.cpu.pooling import max_pick, max_pool, max_spread
@@ -14,16 +15,17 @@ class MaxPoolingND(_PoolingND):
     Attributes:
         indexes: int array of the result's shape: which element of its window each maximum is, in row order.
     """
-    _places = None           # the same, in few bits
-    _x = None                # what to find them in, if they have not been looked for
+
+    _places = None  # the same, in few bits
+    _x = None  # what to find them in, if they have not been looked for
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         self._in_shape = x.shape
         y, self._places = max_pool(x, *self._window, self._outs(x.shape[2:]), config.enable_backprop)
         if self._places is None:
             self._x = x
-        return y,
+        return (y,)
 
     @property
     def places(self):
@@ -51,7 +53,7 @@ class MaxPoolingNDGrad(FunctionNode):
 
     def forward(self, inputs):
         func = self.func
-        return max_spread(inputs[0], func.places, *func._window, func._in_shape[2:]),
+        return (max_spread(inputs[0], func.places, *func._window, func._in_shape[2:]),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return MaxPoolingNDWithIndexes(self.func).apply(grad_outputs)
@@ -67,7 +69,7 @@ class MaxPoolingNDWithIndexes(FunctionNode):
         self.func = func
 
     def forward(self, inputs):
-        return max_pick(inputs[0], self.func.places, *self.func._window),
+        return (max_pick(inputs[0], self.func.places, *self.func._window),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return MaxPoolingNDGrad(self.func).apply(grad_outputs)
@@ -88,12 +90,13 @@ def max_pooling_nd(x, ksize, stride=None, pad=0, cover_all=True, return_indices=
         return_indices: whether to tell where the maxima were.
 
     Returns:
-        Variable (n, c, o_1, ..., o_N) with o = (d + 2 pad - k) // stride + 1, rounded up with cover_all; with return_indices a pair of it
-        and an int array of its shape, the number of the maximum in its window, in row order.
+        Variable (n, c, o_1, ..., o_N) with o = (d + 2 pad - k) // stride + 1, rounded up with cover_all; with
+        return_indices a pair of it and an int array of its shape, the number of the maximum in its window, in row
+        order.
     """
     x = as_variable(x)
     func = MaxPoolingND(x.ndim - 2, ksize, stride, pad, cover_all, return_indices)
-    y, = func.apply((x,))
+    (y,) = func.apply((x,))
     return (y, func.indexes) if return_indices else y
 
 

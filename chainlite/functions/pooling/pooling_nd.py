@@ -1,4 +1,5 @@
 """What the nodes of pooling share."""
+
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize
@@ -24,15 +25,19 @@ class _PoolingND(FunctionNode):
     def _check_data_type_forward(self, in_data):
         x = in_data[0]
         if len(in_data) != 1 or x.dtype.kind != 'f' or x.ndim != self.ndim + 2:
-            super()._check_data_type_forward(in_data)         # says in detail what is wrong
+            super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1, in_types[0].dtype.kind == 'f', in_types[0].ndim == self.ndim + 2)
 
     def _outs(self, dims):
         """Number of windows along each axis."""
-        outs = tuple([get_conv_outsize(size, k, s, p, self.cover_all)
-                      for size, k, s, p in zip(dims, self.ksize, self.stride, self.pad)])
+        outs = tuple(
+            [
+                get_conv_outsize(size, k, s, p, self.cover_all)
+                for size, k, s, p in zip(dims, self.ksize, self.stride, self.pad)
+            ]
+        )
         self._check_positive(outs)
         return outs
 
@@ -47,5 +52,7 @@ class _PoolingND(FunctionNode):
 def check_ndim(x, ndim):
     """For the functions of a fixed number of dimensions."""
     if x.ndim != ndim + 2:
-        raise ValueError("The number of dimensions under channel dimension of the input 'x' should be "
-                         f'{ndim}. But the actual ndim was {x.ndim - 2}.')
+        raise ValueError(
+            "The number of dimensions under channel dimension of the input 'x' should be "
+            f'{ndim}. But the actual ndim was {x.ndim - 2}.'
+        )

@@ -1,4 +1,5 @@
 """Average of samples in the cells of regions of interest."""
+
 import numpy as np
 
 from chainlite.functions.pooling._roi import Average, ROIAlignFunction
@@ -15,11 +16,14 @@ def _averaging(grid, limit):
 
 
 class ROIAverageAlign2D(ROIAlignFunction):
-
     def plan(self, x, rois, images):
         h, w = x.shape[2:]
         grids = list(self._grids(x, rois))
-        return Average, (images, [_averaging(rows, h) for rows, _ in grids], [_averaging(columns, w) for _, columns in grids])
+        return Average, (
+            images,
+            [_averaging(rows, h) for rows, _ in grids],
+            [_averaging(columns, w) for _, columns in grids],
+        )
 
 
 def roi_average_align_2d(x, rois, roi_indices, outsize, spatial_scale, sampling_ratio=None):

@@ -1,4 +1,5 @@
 """Average over the cells of regions of interest."""
+
 import numpy as np
 
 from chainlite.functions.pooling._roi import Average, ROIFunction, cells
@@ -13,7 +14,6 @@ def _averaging(first, size, n_cells, limit, dtype):
 
 
 class ROIAveragePooling2D(ROIFunction):
-
     def plan(self, x, rois, images):
         h, w = x.shape[2:]
         boxes = list(self._boxes(rois))
@@ -23,7 +23,8 @@ class ROIAveragePooling2D(ROIFunction):
 
 
 def roi_average_pooling_2d(x, rois, roi_indices, outsize, spatial_scale):
-    """Divides regions of interest into cells of whole pixels and averages over each; 0 where a cell is outside the image.
+    """Divides regions of interest into cells of whole pixels and averages over each; 0 where a cell is outside the
+    image.
 
     Args:
         x: float array (n, c, h, w).

@@ -1,11 +1,11 @@
 """Maximum of samples in the cells of regions of interest."""
+
 import numpy as np
 
 from chainlite.functions.pooling._roi import ROIAlignFunction, ROIMaxFunction, Take
 
 
 class ROIMaxAlign2D(ROIAlignFunction, ROIMaxFunction):
-
     def plan(self, x, rois, images):
         n, c, h, w = x.shape
         positions = np.zeros((4, len(rois), c, self.outh, self.outw), int)
@@ -24,9 +24,18 @@ class ROIMaxAlign2D(ROIAlignFunction, ROIMaxFunction):
         weights = np.stack([(1 - v) * (1 - u), (1 - v) * u, v * (1 - u), v * u]) * (in_y & in_x)
         samples = np.where(in_y & in_x, (x.reshape(len(x), -1)[:, positions] * weights).sum(axis=1), -np.inf)
         samples = self._by_cell(samples, ny, nx)
-        largest = samples.argmax(axis=-1)                     # (c, outh, outw)
-        return [np.stack([np.take_along_axis(np.broadcast_to(self._by_cell(a, ny, nx), samples.shape), largest[..., None], -1)[..., 0]
-                          for a in four]) for four in (positions, weights)]
+        largest = samples.argmax(axis=-1)  # (c, outh, outw)
+        return [
+            np.stack(
+                [
+                    np.take_along_axis(
+                        np.broadcast_to(self._by_cell(a, ny, nx), samples.shape), largest[..., None], -1
+                    )[..., 0]
+                    for a in four
+                ]
+            )
+            for four in (positions, weights)
+        ]
 
     def _by_cell(self, a, ny, nx):
         """(..., outh * ny, outw * nx) -> (..., outh, outw, ny * nx)."""
@@ -35,7 +44,8 @@ class ROIMaxAlign2D(ROIAlignFunction, ROIMaxFunction):
 
 
 def roi_max_align_2d(x, rois, roi_indices, outsize, spatial_scale, sampling_ratio=None):
-    """Divides regions of interest into cells and takes the maximum of interpolated samples in each; -inf where all are outside the image.
+    """Divides regions of interest into cells and takes the maximum of interpolated samples in each; -inf where all
+    are outside the image.
 
     Args:
         x: float array (n, c, h, w).

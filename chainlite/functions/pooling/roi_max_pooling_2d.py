@@ -1,15 +1,16 @@
 """Maximum over the cells of regions of interest."""
+
 from chainlite.functions.pooling._roi import ROIMaxFunction, Take, maxima
 
 
 class ROIMaxPooling2D(ROIMaxFunction):
-
     def plan(self, x, rois, images):
         return Take, maxima(x, self._boxes(rois), images, self.outh, self.outw)
 
 
 def roi_max_pooling_2d(x, rois, roi_indices, outsize, spatial_scale):
-    """Divides regions of interest into cells of whole pixels and takes the maximum of each; -inf where a cell is outside the image.
+    """Divides regions of interest into cells of whole pixels and takes the maximum of each; -inf where a cell is
+    outside the image.
 
     Args:
         x: float array (n, c, h, w).

@@ -1,4 +1,5 @@
 """Maximum over the cells of regions of interest, as Fast R-CNN has it."""
+
 import numpy as np
 
 from chainlite.functions.pooling._roi import ROIFunction, Take, TakeGrad, maxima
@@ -22,7 +23,9 @@ class ROIPooling2D(ROIFunction):
 
     def plan(self, x, rois, images):
         corners = np.round(rois * rois.dtype.type(self.spatial_scale)).astype(int)
-        boxes = [(top, left, max(bottom - top + 1, 1), max(right - left + 1, 1)) for left, top, right, bottom in corners]
+        boxes = [
+            (top, left, max(bottom - top + 1, 1), max(right - left + 1, 1)) for left, top, right, bottom in corners
+        ]
         return Take, maxima(x, boxes, images, self.outh, self.outw)
 
 

@@ -1,4 +1,5 @@
 """Pooling into a fixed number of elements."""
+
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.pooling.max_pooling_nd import max_pooling_2d
@@ -24,7 +25,7 @@ def spatial_pyramid_pooling_2d(x, pyramid_height, pooling=None):
     n, _, h, w = x.shape
     ys = []
     for level in range(pyramid_height):
-        cells = 2 ** level
+        cells = 2**level
         ksize = -(-h // cells), -(-w // cells)
         pad = (ksize[0] * cells - h) // 2, (ksize[1] * cells - w) // 2
         ys.append(reshape(max_pooling_2d(x, ksize, ksize, pad, True), (n, -1, 1, 1)))

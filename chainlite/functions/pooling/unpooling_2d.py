@@ -1,4 +1,5 @@
 """The transpose of summing over windows of an image."""
+
 from chainlite.functions.pooling.pooling_2d import Pooling2D
 from chainlite.functions.pooling.unpooling_nd import Unpooling
 from chainlite.utils import type_check

@@ -1,4 +1,5 @@
 """The transpose of summing over windows."""
+
 from chainlite.backends.cpu.pooling import window_spread, window_sum
 from chainlite.function_node import FunctionNode
 from chainlite.functions.pooling.pooling_nd import _PoolingND, check_ndim
@@ -13,6 +14,7 @@ class Unpooling(_PoolingND):
     Attributes:
         outs: sizes of the result.
     """
+
     outs = None
 
     def _set_outs(self, outsize):
@@ -27,17 +29,21 @@ class Unpooling(_PoolingND):
                 self._check_shape(type_check.get_types(in_data, 'in_types', False)[0])
 
     def _expected(self):
-        return tuple([get_conv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(self.outs, *self._window)])
+        return tuple(
+            [get_conv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(self.outs, *self._window)]
+        )
 
     def _check_shape(self, x):
         type_check.expect(x.shape[2:] == self._expected())
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         self._in_dims = x.shape[2:]
         if self.outs is None:
-            self.outs = tuple([get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)])
-        return window_spread(x, *self._window, self.outs),
+            self.outs = tuple(
+                [get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)]
+            )
+        return (window_spread(x, *self._window, self.outs),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return UnpoolingNDGrad(self).apply(grad_outputs)
@@ -47,7 +53,6 @@ class Unpooling(_PoolingND):
 
 
 class UnpoolingND(Unpooling):
-
     def __init__(self, ndim, ksize, stride=None, pad=0, outsize=None, cover_all=True):
         super().__init__(ndim, ksize, stride, pad, cover_all)
         self._set_outs(outsize)
@@ -60,7 +65,7 @@ class UnpoolingNDGrad(FunctionNode):
         self.func = unpoolingnd
 
     def forward(self, inputs):
-        return window_sum(inputs[0], *self.func._window, self.func._in_dims),
+        return (window_sum(inputs[0], *self.func._window, self.func._in_dims),)
 
     def _again(self):
         func = self.func
@@ -76,7 +81,8 @@ class UnpoolingNDGrad(FunctionNode):
 
 
 def unpooling_nd(x, ksize, stride=None, pad=0, outsize=None, cover_all=True):
-    """N-dimensional unpooling: puts each element of x into all places of its window, the transpose of summing over windows.
+    """N-dimensional unpooling: puts each element of x into all places of its window, the transpose of summing over
+    windows.
 
     Args:
         x: float array (n, c, d_1, ..., d_N).

@@ -1,4 +1,5 @@
 """The transpose of maximum pooling."""
+
 from chainlite.backends.cpu.pooling import max_pick, max_spread
 from chainlite.function_node import FunctionNode
 from chainlite.functions.pooling.pooling_2d import Pooling2D
@@ -24,17 +25,19 @@ class Upsampling2D(Pooling2D):
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1)
-        x, = in_types
+        (x,) = in_types
         type_check.expect(x.dtype.kind == 'f', x.ndim == 4, x.shape == self.indexes.shape)
 
     def _check_data_type_forward(self, in_data):
         FunctionNode._check_data_type_forward(self, in_data)
 
     def forward(self, inputs):
-        x, = inputs
+        (x,) = inputs
         if self.outs is None:
-            self.outs = tuple([get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)])
-        return max_spread(x, self.indexes, *self._window, self.outs),
+            self.outs = tuple(
+                [get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)]
+            )
+        return (max_spread(x, self.indexes, *self._window, self.outs),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return Upsampling2DGrad(self).apply(grad_outputs)
@@ -50,7 +53,7 @@ class Upsampling2DGrad(FunctionNode):
         self.func = upsampling2d
 
     def forward(self, inputs):
-        return max_pick(inputs[0], self.func.indexes, *self.func._window),
+        return (max_pick(inputs[0], self.func.indexes, *self.func._window),)
 
     def backward(self, target_input_indexes, grad_outputs):
         func = self.func
