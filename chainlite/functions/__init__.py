@@ -70,6 +70,9 @@ from chainlite.functions.connection.linear import linear
 from chainlite.functions.connection.local_convolution_2d import local_convolution_2d
 from chainlite.functions.connection.shift import shift
 from chainlite.functions.evaluation.accuracy import accuracy
+from chainlite.functions.evaluation.binary_accuracy import binary_accuracy
+from chainlite.functions.evaluation.classification_summary import classification_summary, f1_score, precision, recall
+from chainlite.functions.evaluation.r2_score import r2_score
 from chainlite.functions.loss.absolute_error import absolute_error
 from chainlite.functions.loss.black_out import black_out
 from chainlite.functions.loss.contrastive import contrastive
@@ -170,6 +173,7 @@ from chainlite.functions.rnn.n_step_lstm import n_step_bilstm, n_step_lstm
 from chainlite.functions.rnn.n_step_rnn import n_step_birnn, n_step_rnn
 from chainlite.functions.rnn.slstm import slstm
 from chainlite.functions.rnn.tree_lstm import tree_lstm
+from chainlite.functions.util.forget import forget
 
 
 def __getattr__(name):

@@ -1,6 +1,7 @@
 """Sampling from categorical distributions."""
 
 from chainlite.functions.activation.softmax import softmax
+from chainlite.functions.array.reshape import reshape
 from chainlite.variable import as_variable
 
 
@@ -18,5 +19,7 @@ def gumbel_softmax(log_pi, tau=0.1, axis=1):
     See: Jang et al., Categorical Reparameterization with Gumbel-Softmax, https://arxiv.org/abs/1611.01144
     """
     log_pi = as_variable(log_pi)
+    if log_pi.ndim == 0:  # one category
+        return reshape(gumbel_softmax(reshape(log_pi, (1,)), tau, 0), ())
     g = log_pi.xp.random.gumbel(size=log_pi.shape).astype(log_pi.dtype)
     return softmax((log_pi + g) / tau, axis=axis)

@@ -56,8 +56,6 @@ def zoneout(h, x, ratio=0.5, **kwargs):
     See: Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations,
     https://arxiv.org/abs/1606.01305
     """
-    argument.check_unexpected_kwargs(
-        kwargs, train='train argument is not supported anymore. Use chainer.using_config'
-    )
+    argument.check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
     argument.assert_kwargs_empty(kwargs)
     return Zoneout(ratio).apply((h, x))[0] if config.train else as_variable(x)

@@ -99,7 +99,6 @@ class Recurrence(Fused):
         hs = next(iter(outputs.values()))
         return tuple([y.astype(dtype, copy=False) for y in (hs, *states)]), (gates, before, outputs)
 
-
     def _arguments(self, x, gates, states):
         return (self._gates(x) if self.apart else []) + self._gates(gates) + [states[i] for i in self.reads]
 
