@@ -37,7 +37,7 @@ def get_array_types():
 
 def get_cpu_array_types():
     """The array types whose data are in the memory of the host."""
-    return numpy.ndarray,
+    return (numpy.ndarray,)
 
 
 def is_arrays_compatible(arrays):

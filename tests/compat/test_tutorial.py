@@ -157,7 +157,7 @@ def pytest_generate_tests(metafunc):
     if 'program' in metafunc.fixturenames:
         (what,) = (m.args[0] for m in metafunc.definition.iter_markers('what'))
         programs = {edition: texts[what] for edition, texts in editions().items() if what in texts}
-        absent = pytest.mark.skip(reason='the tutorial is in the folder that CHAINLITE_TEST_DOCUMENTS names: it is not set')
+        absent = pytest.mark.skip(reason='no folder with the tutorial is named by CHAINLITE_TEST_DOCUMENTS')
         params = [pytest.param(text, id=edition) for edition, text in programs.items()]
         if not DOCUMENTS and what != 'sequential':
             params += [pytest.param(None, id=edition, marks=absent) for edition in ('current', 'older')]

@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
 from chainlite.backends.cpu import conv, pooling
 from chainlite.utils.conv_nd import get_conv_outsize
@@ -50,6 +49,7 @@ def test_convolutions_equal_their_references(monkeypatch, groups, few, block):
 
 
 def test_convolution_equals_pytorchs():
+    torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
     rng = np.random.default_rng(0)
     for n, k, s, p, d, cover in GEOMETRIES:
         if cover:
