@@ -60,7 +60,7 @@ def elementwise(formula=None, *, label=None, check=None, outputs=None, base=None
 class Elementwise(FunctionNode):
     """A node defined by equations. Its scalars are its attributes."""
 
-    is_elementwise = True
+    is_elementwise = any_layout = True
     scalars = ()
     _label = None
     _equations = None

@@ -93,8 +93,9 @@ class Gradients:
     def _backward(self, function, indexes, gys):
         hooks = function._active_hooks() if _hooks.table or function._local_function_hooks else ()
         if hooks:
-            in_data = tuple([x.data for x in function.inputs])
-            out_grad = gys if not self.differentiable else tuple([None if g is None else g.array for g in gys])
+            in_data = tuple([None if x.data is None else x.get_variable().array for x in function.inputs])
+            out_grad = tuple([None if g is None else g.array for g in self._wrapped(gys)])
+            gys = gys if self.differentiable else out_grad
             for hook in hooks:
                 hook.backward_preprocess(function, in_data, out_grad)
         if function._accumulates:
@@ -167,7 +168,7 @@ class Gradients:
     def _arrays(self, function, gradients):
         """The arrays of the Variables that a node's backward returned."""
         try:
-            return [None if g is None else g.array for g in gradients]
+            return [None if g is None else g._any_array for g in gradients]
         except AttributeError:
             self._fail(function, 'type', tuple(type(g) for g in gradients), 'Variable or None')
 

@@ -40,6 +40,8 @@ class FunctionNode:
         rank: length of the longest path from a leaf.
         stack: where the node was made, in debug mode.
         check: one line that says what the inputs must be (see utils.type_check), or None.
+        any_layout: whether `forward` takes arrays that are channels last as they are. Otherwise, and for every subclass
+            that has a `forward` of its own and does not say so, what our own functions give is made C-contiguous first.
     """
 
     inputs = None
@@ -49,6 +51,7 @@ class FunctionNode:
     check = None
     backward_arrays = None
     lazy_grad_sum = False
+    any_layout = False
     _accumulates = False  # whether backward_accumulate is a subclass's own
     is_elementwise = False
     chainerx_device = None
@@ -69,6 +72,8 @@ class FunctionNode:
             cls._accumulates = True
         if 'backward_arrays' not in own and ('backward' in own or 'backward_accumulate' in own):
             cls.backward_arrays = None  # and so does its own backward
+        if 'any_layout' not in own and ('forward' in own or 'forward_cpu' in own or 'forward_gpu' in own):
+            cls.any_layout = False
 
     @property
     def label(self):
@@ -129,9 +134,11 @@ class FunctionNode:
             tuple of Variables, one for each array that `forward` returns.
         """
         xs = [x if isinstance(x, Variable) else as_variable(x) for x in inputs]
+        hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
         in_data = tuple([x._array for x in xs])
         for x in in_data:
             if type(x) is not np.ndarray:
+                in_data = tuple([x._any_array if self.any_layout and not hooks else x.array for x in xs])
                 self._check_arrays(in_data)
                 break
         if config.type_check:
@@ -139,7 +146,6 @@ class FunctionNode:
                 self._checker(self, in_data)
             else:
                 self._check_data_type_forward(in_data)
-        hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
         for hook in hooks:
             hook.forward_preprocess(self, in_data)
         if self._input_indexes_to_retain is not None:  # of an earlier use of this object
@@ -160,19 +166,19 @@ class FunctionNode:
                 raise RuntimeError(f'NaN is detected on forward computation of {self.label}')
 
         needs_grad = tuple([i for i, x in enumerate(xs) if x.requires_grad])
-        ys = tuple([Variable._wrap(y, bool(needs_grad)) for y in arrays])
+        ys = tuple([Variable._wrap_any(y, bool(needs_grad)) for y in arrays])
         if config.enable_backprop:
-            self._record(xs, arrays, ys, needs_grad)
+            self._record(xs, in_data, arrays, ys, needs_grad)
         return ys
 
-    def _record(self, xs, arrays, ys, needs_grad):
+    def _record(self, xs, in_data, arrays, ys, needs_grad):
         self.inputs = inputs = tuple([x._own_node or x.node for x in xs])
         self.rank = max([n._rank for n in inputs]) if inputs else 0
         self.select_retained(needs_grad)
         self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
         if self._input_indexes_to_retain is not None:
             for i in self._input_indexes_to_retain:
-                inputs[i].data = xs[i]._array
+                inputs[i].data = in_data[i]
         if self._output_indexes_to_retain is not None:
             self._retained_output_data = tuple([arrays[i] for i in self._output_indexes_to_retain])
 
@@ -299,14 +305,18 @@ class FunctionNode:
     def _retained_output(self, index, array):
         node = self.outputs[index]()
         if node is None:  # nobody else kept it: make it again
-            y = Variable._wrap(array, True)
+            y = Variable._wrap_any(array, True)
             y.node.creator_node = self
             self.outputs = (*self.outputs[:index], weakref.ref(y.node), *self.outputs[index + 1 :])
             return y
         y = node.get_variable()
-        if y.array is None:
+        if y._any_array is None:
             y.array = array
         return y
+
+    def _replace_retained(self, old, new):
+        if self._retained_output_data is not None:
+            self._retained_output_data = tuple([new if y is old else y for y in self._retained_output_data])
 
     # -- the rest -----------------------------------------------------------------------------------------------------
     def unchain(self):

@@ -20,6 +20,7 @@ import numpy as np
 
 from chainlite import backend, initializers
 from chainlite._engine import Gradients
+from chainlite.backends._layout import is_last
 from chainlite.utils import argument
 
 operations = types.SimpleNamespace()
@@ -55,7 +56,7 @@ class VariableNode:
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
         self._rank, self.requires_grad, self.name = 0, variable.requires_grad, name
-        self._update_data_info(variable.array)
+        self._update_data_info(variable._any_array)
         if grad is not None:
             self.grad_var = Variable(grad)
 
@@ -64,6 +65,8 @@ class VariableNode:
         """The node of a new output of `function`; what `__init__` and `creator_node` do, in fewer steps."""
         node = VariableNode.__new__(VariableNode)
         array = variable._array
+        if array is None:
+            array = variable._hidden
         node._variable = weakref.ref(variable)
         node._creator_node = function
         node.data = node.grad_var = node.old_style = node.name = None
@@ -124,7 +127,7 @@ class VariableNode:
         """The Variable of this node: the one that the user holds, or a new one."""
         variable = self._variable()
         if variable is None:
-            variable = Variable._wrap(self.data, self.requires_grad)
+            variable = Variable._wrap_any(self.data, self.requires_grad)
             variable._name, variable._own_node = self.name, self
             self._variable = weakref.ref(variable)
         return variable
@@ -164,6 +167,7 @@ class Variable:
     __array_priority__ = 200  # array + Variable is ours, not NumPy's
 
     _array = None
+    _hidden = None  # instead of `_array`: one that is channels last, until somebody looks at it
     _own_node = None  # made when it is first asked for
     _name = None
     _device = None  # where it was sent, where the array does not tell (two devices of one array type)
@@ -195,24 +199,52 @@ class Variable:
         x._array, x.requires_grad = array, requires_grad
         return x
 
+    @staticmethod
+    def _wrap_any(array, requires_grad):
+        """`_wrap` for what a function gave, which may be channels last."""
+        x = Variable.__new__(Variable)
+        if array is None or array.flags.c_contiguous or not is_last(array):
+            x._array = array
+        else:
+            x._hidden = array
+        x.requires_grad = requires_grad
+        return x
+
     # -- the array ----------------------------------------------------------------------------------------------------
     @property
     def array(self):
         """The array, or None. Assigning to it does not change the graph."""
-        return self._array
+        array = self._array
+        if array is None and self._hidden is not None:
+            array = self._show()
+        return array
 
     @array.setter
     def array(self, array):
-        self._array = array
+        self._array, self._hidden = array, None
         self._device = None
         if self._own_node is not None:
             self._own_node._update_data_info(array)
 
     data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')  # type: ignore[attr-defined]
 
+    def _show(self):
+        """Replaces the hidden array by a C-contiguous one, also where the graph has kept it."""
+        hidden, node = self._hidden, self._own_node
+        array = backend.get_array_module(hidden).ascontiguousarray(hidden)
+        self._array, self._hidden = array, None
+        if node is not None:
+            node._update_data_info(array)
+            if node._creator_node is not None:
+                node._creator_node._replace_retained(hidden, array)
+        return array
+
     @property
-    def raw_array(self):
-        return self._array
+    def _any_array(self):
+        """The array in whatever layout."""
+        return self._array if self._hidden is None else self._hidden
+
+    raw_array = property(lambda self: self.array)
 
     @property
     def chx_array(self):
@@ -228,16 +260,16 @@ class Variable:
             raise ValueError(f'unknown memory layout: {layout}')
         return self
 
-    shape = property(lambda self: self.array.shape, doc='Shape of the array.')
-    ndim = property(lambda self: self.array.ndim, doc='Number of axes.')
-    size = property(lambda self: self.array.size, doc='Number of elements.')
-    dtype = property(lambda self: self.array.dtype, doc='Dtype of the array.')
+    shape = property(lambda self: self._any_array.shape, doc='Shape of the array.')
+    ndim = property(lambda self: self._any_array.ndim, doc='Number of axes.')
+    size = property(lambda self: self._any_array.size, doc='Number of elements.')
+    dtype = property(lambda self: self._any_array.dtype, doc='Dtype of the array.')
     xp = property(lambda self: self.device.xp, doc='The array module: numpy or cupy.')
 
     @property
     def device(self):
         """The device that the array is on: the one it was sent to, if that was not the array's own choice."""
-        return self._device or backend.get_device_from_array(self.array)
+        return self._device or backend.get_device_from_array(self._any_array)
 
     def item(self):
         """The only element as a Python scalar."""
@@ -494,7 +526,7 @@ class Variable:
         return operations.average(self, axis, weights, keepdims)
 
     def __len__(self):
-        return len(self.array)
+        return len(self._any_array)
 
     def __bool__(self):
         raise TypeError('Variables cannot be evaluated as Python bool.')
@@ -506,6 +538,7 @@ class Variable:
         return self._copy_to(Variable())
 
     def _copy_to(self, target):
+        self.array  # shown, since from now on two have it
         target.__dict__.update(self.__dict__)
         if target._own_node is not None:
             target._own_node = _copy_node(target, self._own_node)
@@ -757,7 +790,7 @@ def _memory(array):
 
 
 def _gradient_variable(array):
-    return Variable._wrap(array, True)
+    return Variable._wrap_any(array, True)
 
 
 def _like(array, value):

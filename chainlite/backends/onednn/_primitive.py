@@ -11,7 +11,7 @@ from ctypes import byref, c_int, c_int64, c_void_p
 import numpy as np
 
 from chainlite.backends.onednn import _library, _threads
-from chainlite.backends.onednn._layout import strides_of
+from chainlite.backends._layout import strides_of
 
 TRAINING, INFERENCE, BACKWARD, BACKWARD_DATA = 64, 96, 128, 160  # kinds of propagation
 

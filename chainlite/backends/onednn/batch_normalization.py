@@ -6,7 +6,7 @@ import numpy as np
 
 from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._layout import dense, empty_last, give
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     BACKWARD,
     DIFF_DST,
@@ -79,7 +79,7 @@ def _(x, gamma, beta, axis, eps):
     mean, var = np.empty((2, x.shape[1]), np.float32)
     run = operation(_build_forward, x.shape, last, eps, False)
     run(x, np.ascontiguousarray(gamma), np.ascontiguousarray(beta), mean, var, y)
-    return give(y), mean, var
+    return y, mean, var
 
 
 @normalize.when(
@@ -91,7 +91,7 @@ def _(x, gamma, beta, mean, inv_std, axis):
     y = empty_last(x.shape)
     gamma, beta, mean = map(np.ascontiguousarray, (gamma, beta, mean))
     operation(_build_forward, x.shape, last, 0, True)(x, gamma, beta, mean, inv_std**-2, y)
-    return give(y)
+    return y
 
 
 @normalize_grad.when(
@@ -106,4 +106,4 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
     gamma, mean = map(np.ascontiguousarray, (gamma, mean))
     run = operation(_build_backward, x.shape, x_last, gy_last, fixed)
     run(x, gy, gamma, mean, inv_std**-2, gx, ggamma, gbeta)
-    return give(gx), ggamma, gbeta
+    return gx, ggamma, gbeta

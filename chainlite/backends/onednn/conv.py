@@ -7,7 +7,7 @@ import numpy as np
 
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._layout import dense, empty_last, give
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     BIAS,
     DIFF_DST,
@@ -94,7 +94,7 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
         run(x, W, y)
     else:
         run(x, W, np.ascontiguousarray(b, np.float32), y)
-    return give(y)
+    return y
 
 
 def _build_backward_data(x_shape, w_shape, y_shape, y_last, *window):
@@ -119,7 +119,7 @@ def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
     run(y, np.ascontiguousarray(W), x)
     if b is not None:
         x += b.astype(np.float32, copy=False).reshape(-1, *[1] * len(sizes))
-    return give(x)
+    return x
 
 
 def _build_backward_weights(x_shape, x_last, w_shape, y_shape, y_last, *window):

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._layout import as_last, dense, empty_last, flat, give
+from chainlite.backends._layout import as_last, dense, empty_last, flat
 from chainlite.backends.onednn._primitive import (
     DIFF_DST,
     DIFF_SRC,
@@ -95,10 +95,10 @@ def _(x, ksize, stride, pad, outs, with_places):
     run = operation(_build_forward, _MAX, propagation, x.shape, last, y.shape, ksize, stride, pad)
     if not with_places:
         run(x, y)
-        return give(y), None
+        return y, None
     places = empty_last(y.shape, np.uint8)
     run(x, y, places)
-    return give(y), places
+    return y, places
 
 
 @max_spread.when(
@@ -112,7 +112,7 @@ def _(gy, places, ksize, stride, pad, sizes):
     gx = empty_last((*gy.shape[:2], *sizes))
     run = operation(_build_backward, _MAX, gx.shape, gy.shape, last, ksize, stride, pad)
     run(gy, gx, as_last(places))
-    return give(gx)
+    return gx
 
 
 @average_pool.when(
@@ -124,7 +124,7 @@ def _(x, ksize, stride, pad, outs, counted):
     y = empty_last((*x.shape[:2], *outs))
     algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
     operation(_build_forward, algorithm, INFERENCE, x.shape, last, y.shape, ksize, stride, pad)(x, y)
-    return give(y)
+    return y
 
 
 @average_spread.when(
@@ -136,4 +136,4 @@ def _(gy, ksize, stride, pad, sizes, counted):
     gx = empty_last((*gy.shape[:2], *sizes))
     algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
     operation(_build_backward, algorithm, gx.shape, gy.shape, last, ksize, stride, pad)(gy, gx)
-    return give(gx)
+    return gx

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainlite.backends.cpu.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._layout import dense, empty_last, give
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     DIFF_DST,
     DIFF_SRC,
@@ -62,7 +62,7 @@ def _run_forward(algorithm, x, axis):
     x, last = dense(x)
     y = _empty(x.shape, last)
     operation(_build_forward, algorithm, x.shape, last, axis % x.ndim)(x, y)
-    return give(y)
+    return y
 
 
 def _run_backward(algorithm, y, gy, axis):
@@ -70,7 +70,7 @@ def _run_backward(algorithm, y, gy, axis):
     gy, gy_last = dense(gy)
     gx = _empty(y.shape, last)
     operation(_build_backward, algorithm, y.shape, last, gy_last, axis % y.ndim)(y, gy, gx)
-    return give(gx)
+    return gx
 
 
 @softmax.when(onednn, _takes)

@@ -11,6 +11,7 @@ from chainlite import backend
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize, get_deconv_outsize
 
 
@@ -26,6 +27,7 @@ class ConvolutionNode(Bilinear):
 
     parameters = ('ndim', 'stride', 'pad', 'dilate', 'groups', 'cover_all')
     cover_all = False
+    any_layout = True
 
     def __init__(self, ndim, stride=1, pad=0, dilate=1, groups=1):
         self.ndim = ndim
@@ -84,7 +86,7 @@ class Convolution(ConvolutionNode):
             x.ndim == W.ndim == self.ndim + 2
             and x.shape[1] == W.shape[1] * self.groups
             and len(W) % self.groups == 0
-            and x.dtype.kind == W.dtype.kind == 'f'
+            and kind_of(x.dtype) == kind_of(W.dtype) == 'f'
             and (b is None or b.dtype == x.dtype and b.shape == W.shape[:1])
         )
 
@@ -127,8 +129,17 @@ class Deconvolution(ConvolutionNode):
             assert len(outsize) == ndim
             self.outs = tuple(outsize)
 
-    def _fits(self, *in_data):
-        return self.shape is not None  # a gradient
+    def _fits(self, y, W, b=None):
+        if self.shape is not None:
+            return True  # a gradient
+        return (
+            self.outs is None
+            and y.ndim == W.ndim == self.ndim + 2
+            and y.shape[1] == len(W)
+            and len(W) % self.groups == 0
+            and kind_of(y.dtype) == kind_of(W.dtype) == 'f'
+            and (b is None or b.dtype == y.dtype and b.shape == (W.shape[1] * self.groups,))
+        )
 
     def check_type_forward(self, in_types):
         y, W, b = self._check_two_or_three(in_types)

@@ -14,6 +14,7 @@ from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.basic_math import pow
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
 
 _ONE_SAMPLE = (
@@ -32,6 +33,7 @@ class _Normalization(Fused):
         axis: tuple of the axes summed over.
         key_axis: tuple of the other axes.
     """
+    any_layout = True
 
     def __init__(self, eps, axis):
         self.eps = eps
@@ -50,8 +52,8 @@ class _Normalization(Fused):
         _, keys = self._axes(x.ndim, gamma.ndim)
         if (
             len(in_data) != self.n_in
-            or x.dtype.kind != 'f'
-            or gamma.dtype.kind != 'f'
+            or kind_of(x.dtype) != 'f'
+            or kind_of(gamma.dtype) != 'f'
             or x.ndim <= gamma.ndim
             or self.axis
             and self.axis[-1] >= x.ndim

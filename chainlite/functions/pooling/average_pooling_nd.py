@@ -13,6 +13,7 @@ class AveragePooling(_PoolingND):
         pad_value: 0 if the padding counts as zeros, None if it does not count.
     """
 
+    any_layout = True
     pad_value = 0
 
     def forward(self, inputs):
@@ -41,6 +42,7 @@ class AveragePoolingND(AveragePooling):
 
 class AveragePoolingNDGrad(FunctionNode):
     """Spreads each element evenly over its window: the transpose of average pooling."""
+    any_layout = True
 
     def __init__(self, func):
         self.func = func

@@ -16,6 +16,7 @@ class MaxPoolingND(_PoolingND):
         indexes: int array of the result's shape: which element of its window each maximum is, in row order.
     """
 
+    any_layout = True
     _places = None  # the same, in few bits
     _x = None  # what to find them in, if they have not been looked for
 
@@ -47,6 +48,7 @@ class MaxPoolingND(_PoolingND):
 
 class MaxPoolingNDGrad(FunctionNode):
     """Puts each element where the maximum came from."""
+    any_layout = True
 
     def __init__(self, func):
         self.func = func

@@ -1,7 +1,8 @@
 """The two layouts of an array (n, c, *dims).
 
-C-contiguous, and `channels last`, where the channels of one pixel lie side by side. The second is what oneDNN computes
-in; the shape is the same, only the strides differ.
+C-contiguous, and `channels last`, where the channels of one pixel lie side by side: the shape is the same, only the
+strides differ. The fast kernels compute in the second, and their results have it. Between our own functions arrays stay
+as they are; whoever else looks at one is shown a C-contiguous array, see `Variable.array`.
 """
 
 import numpy as np
@@ -20,6 +21,11 @@ def strides_of(shape, last=False):
 def _rolled(x):
     """The view (n, *dims, c)."""
     return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def is_last(x):
+    """Whether an array is channels last and not C-contiguous as well."""
+    return not x.flags.c_contiguous and x.ndim > 2 and _rolled(x).flags.c_contiguous
 
 
 def dense(x):
@@ -50,7 +56,3 @@ def flat(x):
     """All elements along one axis, in the order in which they lie in memory."""
     x, last = dense(x)
     return (_rolled(x) if last else x).reshape(-1)
-
-
-def give(y):
-    return np.ascontiguousarray(y)
