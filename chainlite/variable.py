@@ -538,7 +538,8 @@ class Variable:
         return self._copy_to(Variable())
 
     def _copy_to(self, target):
-        self.array  # shown, since from now on two have it
+        if self._hidden is not None:
+            self._show()  # since from now on two have it
         target.__dict__.update(self.__dict__)
         if target._own_node is not None:
             target._own_node = _copy_node(target, self._own_node)

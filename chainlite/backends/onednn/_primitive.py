@@ -10,8 +10,8 @@ from ctypes import byref, c_int, c_int64, c_void_p
 
 import numpy as np
 
-from chainlite.backends.onednn import _library, _threads
 from chainlite.backends._layout import strides_of
+from chainlite.backends.onednn import _library, _threads
 
 TRAINING, INFERENCE, BACKWARD, BACKWARD_DATA = 64, 96, 128, 160  # kinds of propagation
 

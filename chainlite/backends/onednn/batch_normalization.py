@@ -4,9 +4,9 @@ from ctypes import c_float, c_uint
 
 import numpy as np
 
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     BACKWARD,
     DIFF_DST,

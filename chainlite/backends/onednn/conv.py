@@ -5,9 +5,9 @@ All three compute with images that are channels last.
 
 import numpy as np
 
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     BIAS,
     DIFF_DST,

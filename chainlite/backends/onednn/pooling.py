@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
+from chainlite.backends._layout import as_last, dense, empty_last, flat
 from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends._layout import as_last, dense, empty_last, flat
 from chainlite.backends.onednn._primitive import (
     DIFF_DST,
     DIFF_SRC,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.cpu.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends._layout import dense, empty_last
 from chainlite.backends.onednn._primitive import (
     DIFF_DST,
     DIFF_SRC,
