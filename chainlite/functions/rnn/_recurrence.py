@@ -30,16 +30,17 @@ class Recurrence(Fused):
     Args:
         cell: elementwise node class: gates (the input's, then the output's, unless they are added up before), then the
             states `reads`, to the new states (the output first) and whatever its gradient needs.
-        sizes: number of sequences of each step, in the order in which the steps are taken.
+        sizes: number of sequences of each step.
+        backwards: whether the last step comes first.
         n_gates: g.
         states: number of states.
         reads: indexes of the states that the cell takes.
         apart: whether the cell takes the two shares of the gates apart.
     """
 
-    def __init__(self, cell, sizes, n_gates, states, reads, apart):
-        self.cell, self.sizes, self.n_gates, self.states, self.reads = cell, sizes, n_gates, states, reads
-        self.apart = apart
+    def __init__(self, cell, sizes, backwards, n_gates, states, reads, apart):
+        self.cell, self.sizes, self.backwards = cell, sizes, backwards
+        self.n_gates, self.states, self.reads, self.apart = n_gates, states, reads, apart
 
     @property
     def label(self):
@@ -60,7 +61,9 @@ class Recurrence(Fused):
         return x, W, rest[0] if self.apart else None, rest[self.apart :]
 
     def _steps(self):
-        return [slice(stop - size, stop) for size, stop in zip(self.sizes, accumulate(self.sizes))]
+        """The rows of each step and their number, in the order in which the steps are taken."""
+        steps = [(slice(stop - size, stop), size) for size, stop in zip(self.sizes, accumulate(self.sizes))]
+        return steps[::-1] if self.backwards else steps
 
     def _gates(self, gates):
         """Parts of (k, g n), (k, n) each."""
@@ -70,14 +73,14 @@ class Recurrence(Fused):
     def formula(self, *inputs):
         x, W, b, states = self._split(*inputs)
         hs = []
-        for step, size in zip(self._steps(), self.sizes):
+        for step, size in self._steps():
             now = [s[:size] for s in states]
             gates = linear(now[0], W, b)
             gates = self._gates(x[step]) + self._gates(gates) if self.apart else self._gates(x[step] + gates)
             new = self.cell().apply([*gates, *(now[i] for i in self.reads)])[: self.states]
             hs.append(new[0])
             states = [y if len(y) == len(s) else concat([y, s[size:]], axis=0) for y, s in zip(new, states)]
-        return concat(hs, axis=0), *states
+        return concat(hs[::-1] if self.backwards else hs, axis=0), *states
 
     def forward_kernel(self, *inputs):
         dtype = inputs[0].dtype
@@ -87,7 +90,7 @@ class Recurrence(Fused):
         before = [xp.empty((len(x), W.shape[1]), x.dtype) for _ in states]
         gates = xp.empty_like(x)
         outputs = {y: xp.empty_like(before[0]) for y in equations.outputs}
-        for step, size in zip(self._steps(), self.sizes):
+        for step, size in self._steps():
             for s, kept in zip(states, before):
                 kept[step] = s[:size]
             xp.dot(before[0][step], W.T, out=gates[step])
@@ -111,7 +114,7 @@ class Recurrence(Fused):
         gstates = [xp.zeros_like(s) if g is None else g.copy() for s, g in zip(states, gstates)]
         ggates = xp.empty_like(gates)
         gx = xp.empty_like(gates) if self.apart else ggates
-        for step, size in reversed(list(zip(self._steps(), self.sizes))):
+        for step, size in reversed(self._steps()):
             gnew = [g[:size] for g in gstates]
             if ghs is not None:
                 gnew[0] += ghs[step]
@@ -141,7 +144,7 @@ def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directio
     """Runs layers of recurrences, one or two in each.
 
     Args:
-        make_layer: function of (x, states, ws, bs, sizes) that gives (outputs of all steps, *last states).
+        make_layer: function of (x, states, ws, bs, sizes, backwards) that gives (outputs of all steps, *last states).
         n_layers: int.
         dropout_ratio: float, the share of a layer's inputs that are dropped, but for the first layer.
         states: list of arrays (n_layers * directions, batch, n).
@@ -155,26 +158,23 @@ def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directio
     if not isinstance(xs, (list, tuple)):
         xs = list(xs)
     xs = [as_variable(x) for x in xs]
+    if not xs:
+        return [as_variable(s) for s in states], ()
+    sizes = [len(x) for x in xs]
+    x = concat(xs, axis=0)
     states = [separate(s, axis=0) for s in states]
     last = [[] for _ in states]
-    if not xs:
-        return [stack(s) for s in states], ()
     for layer in range(n_layers):
-        ys = []
+        hs = []
         for direction in range(directions):
             k = layer * directions + direction
-            steps = xs[::-1] if direction else xs
-            sizes = [len(x) for x in steps]
-            x = concat(steps, axis=0)
-            if layer:
-                x = dropout(x, dropout_ratio)
-            h, *new = make_layer(x, [s[k] for s in states], ws[k], bs[k], sizes)
+            kept = dropout(x, dropout_ratio) if layer else x
+            h, *new = make_layer(kept, [s[k] for s in states], ws[k], bs[k], sizes, direction == 1)
+            hs.append(h)
             for s, y in zip(last, new):
                 s.append(y)
-            h = split_axis(h, list(accumulate(sizes))[:-1], axis=0)
-            ys.append(h[::-1] if direction else h)
-        xs = ys[0] if directions == 1 else [concat(pair, axis=1) for pair in zip(*ys)]
-    return [stack(s) for s in last], tuple(xs)
+        x = hs[0] if directions == 1 else concat(hs, axis=1)
+    return [stack(s) for s in last], split_axis(x, list(accumulate(sizes))[:-1], axis=0)
 
 
 def check_removed(kwargs):

@@ -15,9 +15,9 @@ def NStepGRUCell(rx, zx, nx, rh, zh, nh, h_prev):
     return n + z * (h_prev - n), r, z, n
 
 
-def _layer(x, states, ws, bs, sizes):
+def _layer(x, states, ws, bs, sizes, backwards):
     x = linear(x, concat(ws[:3], axis=0), concat(bs[:3], axis=0))
-    node = Recurrence(NStepGRUCell, sizes, n_gates=3, states=1, reads=(0,), apart=True)
+    node = Recurrence(NStepGRUCell, sizes, backwards, n_gates=3, states=1, reads=(0,), apart=True)
     return node.apply((x, concat(ws[3:], axis=0), concat(bs[3:], axis=0), *states))
 
 

@@ -16,9 +16,9 @@ def NStepLSTMCell(i, f, a, o, c_prev):
     return o * t, c, i, f, a, o, t
 
 
-def _layer(x, states, ws, bs, sizes):
+def _layer(x, states, ws, bs, sizes, backwards):
     x = linear(x, concat(ws[:4], axis=0), concat(bs[:4], axis=0) + concat(bs[4:], axis=0))
-    node = Recurrence(NStepLSTMCell, sizes, n_gates=4, states=2, reads=(1,), apart=False)
+    node = Recurrence(NStepLSTMCell, sizes, backwards, n_gates=4, states=2, reads=(1,), apart=False)
     return node.apply((x, concat(ws[4:], axis=0), *states))
 
 

@@ -28,9 +28,9 @@ def _(h, gh):
 _CELLS = {'tanh': NStepRNNTanhCell, 'relu': NStepRNNReLUCell}
 
 
-def _layer(cell, x, states, ws, bs, sizes):
+def _layer(cell, x, states, ws, bs, sizes, backwards):
     x = linear(x, ws[0], bs[0] + bs[1])
-    return Recurrence(cell, sizes, n_gates=1, states=1, reads=(), apart=False).apply((x, ws[1], *states))
+    return Recurrence(cell, sizes, backwards, n_gates=1, states=1, reads=(), apart=False).apply((x, ws[1], *states))
 
 
 def n_step_rnn_base(n_layers, dropout_ratio, hx, ws, bs, xs, activation, use_bi_direction, **kwargs):

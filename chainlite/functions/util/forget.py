@@ -27,14 +27,14 @@ class Forget(FunctionNode):
 
     def forward(self, inputs):
         self.retain_inputs(tuple(range(len(inputs))))
-        with using_config('enable_backprop', False):
+        with using_config('enable_backprop', False), using_config('_will_recompute', True):
             return tuple([y.array for y in self._run([Variable(x) for x in inputs])])
 
     def backward(self, target_input_indexes, grad_outputs):
         if config.enable_backprop:
             raise RuntimeError('double backpropagation in functions.forget is not allowed.')
         xs = [Variable(x.array) for x in self.get_retained_inputs()]
-        with using_config('enable_backprop', True):
+        with using_config('enable_backprop', True), using_config('in_recomputing', True):
             ys = self._run(xs)
         known = [(y, gy) for y, gy in zip(ys, grad_outputs) if gy is not None]
         backward([y for y, _ in known], [gy for _, gy in known])
@@ -49,9 +49,9 @@ def _ordinal(i):
 def forget(func, *xs):
     """Calls a function without keeping what it computes on the way; the backward pass calls it again. Saves memory.
 
-    The second call must compute the same as the first: functions that draw random numbers, such as dropout, or that
-    count calls, such as batch normalization in training mode, do not belong in `func`. The gradient cannot be
-    differentiated again.
+    The second call must compute the same as the first: functions that draw random numbers, such as dropout, do not
+    belong in `func`, nor do links with a memory. (Batch normalization updates its averages in the first call alone: the
+    second runs with `config.in_recomputing` set.) The gradient cannot be differentiated again.
 
     Args:
         func: callable of Variables that returns a Variable or a tuple of Variables.

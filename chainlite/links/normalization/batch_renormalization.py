@@ -59,6 +59,11 @@ class BatchRenormalization(BatchNormalization):
         if finetune and update:
             self.N += 1
             decay = 1 - 1 / self.N
+        averages = self.avg_mean, self.avg_var
+        if config._will_recompute:  # the result depends on the averages as they are now
+            self._averages_before = [a.copy() for a in averages]
+        elif config.in_recomputing:
+            averages = self._averages_before
         return batch_renormalization(
-            x, gamma, beta, self.rmax, self.dmax, self.eps, self.avg_mean, self.avg_var, decay, update_statistics=update
+            x, gamma, beta, self.rmax, self.dmax, self.eps, *averages, decay, update_statistics=update
         )
