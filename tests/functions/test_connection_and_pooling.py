@@ -170,3 +170,32 @@ def test_gradients_of_the_same_row_add_up():
     y.grad = np.arange(12, dtype='f').reshape(2, 3, 2)
     y.backward()
     np.testing.assert_array_equal(W.grad, [[0, 0], [0 + 4 + 6, 1 + 5 + 7], [0, 0], [2 + 8, 3 + 9]])
+
+
+def test_empty_batches_pass():
+    for function, shapes in [
+        (lambda x, W: F.local_convolution_2d(x, W), [(0, 3, 4, 4), (2, 3, 3, 3, 2, 2)]),
+        (lambda x, W: F.deconvolution_2d(x, W), [(0, 3, 4, 4), (3, 2, 2, 2)]),
+        (lambda x: F.average_pooling_2d(x, 2), [(0, 3, 4, 4)]),
+        (lambda x: F.unpooling_2d(x, 2), [(0, 3, 4, 4)]),
+    ]:
+        xs = [chainlite.Variable(zeros(*shape)) for shape in shapes]
+        y = function(*xs)
+        y.grad = np.ones_like(y.array)
+        y.backward()
+        assert len(y) == 0 and [x.grad.shape for x in xs] == shapes
+
+
+def test_bfloat16_is_a_float():
+    bfloat16 = pytest.importorskip('ml_dtypes').bfloat16
+    x, w, b = [
+        chainlite.Variable(np.random.default_rng(0).standard_normal(s).astype(bfloat16))
+        for s in ((2, 3, 4, 4), (4, 3, 3, 3), 4)
+    ]
+    y = F.max_pooling_2d(F.batch_normalization(F.convolution_2d(x, w, b, 1, 1), b, b), 2)
+    exact = [chainlite.Variable(v.array.astype('f')) for v in (x, w, b)]
+    expected = F.max_pooling_2d(F.batch_normalization(F.convolution_2d(*exact, 1, 1), exact[2], exact[2]), 2)
+    y.grad, expected.grad = np.ones_like(y.array), np.ones_like(expected.array)
+    y.backward()
+    assert {v.grad.dtype for v in (x, w, b)} == {np.dtype(bfloat16)}
+    np.testing.assert_allclose(y.array.astype('f'), expected.array, atol=0.1)

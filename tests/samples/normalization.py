@@ -19,6 +19,7 @@ def samples(chainer):
 
     return [
         Sample('batch_normalization', F.batch_normalization, x, gamma, beta, tolerance=4),
+        Sample('batch_normalization_empty', F.batch_normalization, normal(0, 3, 2), gamma, beta, chainer=False),
         Sample('batch_normalization_2d', F.batch_normalization, normal(5, 3), gamma, beta, tolerance=4),
         Sample(
             'batch_normalization_4d',

@@ -34,8 +34,11 @@ def _expander(x, axis):
 
 @Kernel
 def moments(x, axis):
-    """(mean, var)."""
+    """(mean, var); zeros for an empty batch."""
     (x,) = _wide(x)
+    if not x.size:
+        empty = x.sum(axis=axis)
+        return empty, empty
     return x.mean(axis=axis), x.var(axis=axis)
 
 

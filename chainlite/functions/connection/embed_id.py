@@ -6,6 +6,7 @@ from chainlite import backend
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 
 
 def _rows(x, W, ignore_label):
@@ -44,7 +45,12 @@ class EmbedIDFunction(FunctionNode):
         self.ignore_label = ignore_label
 
     def _check_data_type_forward(self, in_data):
-        if len(in_data) != 2 or in_data[0].dtype.kind != 'i' or in_data[1].dtype.kind != 'f' or in_data[1].ndim != 2:
+        if (
+            len(in_data) != 2
+            or in_data[0].dtype.kind != 'i'
+            or kind_of(in_data[1].dtype) != 'f'
+            or in_data[1].ndim != 2
+        ):
             super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):

@@ -6,6 +6,7 @@ from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.product import product
 from chainlite.functions.array.reshape import reshape
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.variable import as_variable
 
 
@@ -24,8 +25,8 @@ class LinearFunction(Bilinear):
             x.ndim != 2
             or W.ndim != 2
             or x.shape[1] != W.shape[1]
-            or x.dtype.kind != 'f'
-            or W.dtype.kind != 'f'
+            or kind_of(x.dtype) != 'f'
+            or kind_of(W.dtype) != 'f'
             or b
             and (b[0].dtype != x.dtype or b[0].shape != W.shape[:1])
         ):

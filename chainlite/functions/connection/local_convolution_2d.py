@@ -1,5 +1,7 @@
 """Convolution with another filter at each place."""
 
+from math import prod
+
 from chainlite import backend
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.windows import col2im, im2col
@@ -20,7 +22,7 @@ class _LocalConvolution(Bilinear):
         xp = backend.get_array_module(x)
         col = xp.zeros((*x.shape[:2], *self.ksize, *outs), x.dtype)
         im2col(x, self.ksize, self.stride, (0, 0), (1, 1), outs, col)
-        return col.reshape(len(x), -1, *outs).transpose(2, 3, 0, 1)  # (oh, ow, n, c kh kw)
+        return col.reshape(len(x), x.shape[1] * prod(self.ksize), *outs).transpose(2, 3, 0, 1)  # (oh, ow, n, c kh kw)
 
     def _places(self, a):
         """(n, m, oh, ow) -> (oh, ow, n, m)."""
@@ -69,7 +71,7 @@ class LocalConvolution2DGradX(_LocalConvolution):
         xp = backend.get_array_module(y)
         col = xp.matmul(self._places(y), self._filters(W).swapaxes(2, 3)).transpose(2, 3, 0, 1)
         x = xp.zeros(self.shape, self.dtype)
-        return col2im(col.reshape(len(x), -1, *self.ksize, *y.shape[2:]), self.stride, (0, 0), (1, 1), x)
+        return col2im(col.reshape(*x.shape[:2], *self.ksize, *y.shape[2:]), self.stride, (0, 0), (1, 1), x)
 
 
 class LocalConvolution2DGradW(_LocalConvolution):

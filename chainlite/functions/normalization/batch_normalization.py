@@ -33,6 +33,7 @@ class _Normalization(Fused):
         axis: tuple of the axes summed over.
         key_axis: tuple of the other axes.
     """
+
     any_layout = True
 
     def __init__(self, eps, axis):
@@ -125,7 +126,7 @@ class BatchNormalization(_Normalization):
         shape = [1 if i in self.axis else n for i, n in enumerate(x.shape)]
         dtype = self.mean.dtype
         wide = cast(x, dtype)
-        scale = gamma.size / x.size
+        scale = gamma.size / max(x.size, 1)
         d = wide - sum(wide, self.axis, keepdims=True) * scale
         var = sum(d * d, self.axis, keepdims=True) * scale
         gamma, beta = reshape(cast(gamma, dtype), shape), reshape(cast(beta, dtype), shape)

@@ -10,6 +10,7 @@ from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.basic_math import pow
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.variable import as_variable
 
 
@@ -32,7 +33,7 @@ class GroupNormalization(Fused):
         self.groups, self.eps = groups, eps
 
     def _check_data_type_forward(self, in_data):
-        kinds, shapes = [a.dtype.kind for a in in_data], [a.shape for a in in_data]
+        kinds, shapes = [kind_of(a.dtype) for a in in_data], [a.shape for a in in_data]
         if kinds != ['f'] * 3 or len(shapes[0]) < 2 or shapes[1] != shapes[2] or shapes[1] != shapes[0][1:2]:
             super()._check_data_type_forward(in_data)  # says in detail what is wrong
         if in_data[0].shape[1] % self.groups:

@@ -42,6 +42,7 @@ class AveragePoolingND(AveragePooling):
 
 class AveragePoolingNDGrad(FunctionNode):
     """Spreads each element evenly over its window: the transpose of average pooling."""
+
     any_layout = True
 
     def __init__(self, func):

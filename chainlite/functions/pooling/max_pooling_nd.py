@@ -48,6 +48,7 @@ class MaxPoolingND(_PoolingND):
 
 class MaxPoolingNDGrad(FunctionNode):
     """Puts each element where the maximum came from."""
+
     any_layout = True
 
     def __init__(self, func):

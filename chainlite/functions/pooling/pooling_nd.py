@@ -2,6 +2,7 @@
 
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize
 
 
@@ -24,7 +25,7 @@ class _PoolingND(FunctionNode):
 
     def _check_data_type_forward(self, in_data):
         x = in_data[0]
-        if len(in_data) != 1 or x.dtype.kind != 'f' or x.ndim != self.ndim + 2:
+        if len(in_data) != 1 or kind_of(x.dtype) != 'f' or x.ndim != self.ndim + 2:
             super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
