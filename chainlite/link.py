@@ -542,7 +542,7 @@ def _is_lambda(layer):
 
 def _layer_text(layer):
     """A lambda is shown by its source, anything else as it shows itself."""
-    if _is_lambda(layer):
+    if _is_lambda(layer) and layer.__code__.co_filename != '<string>':  # text of `python -c` or `eval`, if any
         with contextlib.suppress(OSError):  # there is no source where there is no file
             return inspect.getsource(layer).strip().rstrip(',')
     return str(layer)

@@ -186,7 +186,7 @@ class DictSummary:
         for key, value in d.items():
             weight = 1
             if isinstance(value, tuple):
-                value, weight = (_unwrap(v) for v in value)
+                value, weight = value[0], _unwrap(value[1])
                 if not _is_scalar(weight):
                     raise ValueError(f'Given weight to {key} was not scalar.')
             value = _unwrap(value)

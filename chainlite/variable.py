@@ -221,10 +221,10 @@ class Variable:
 
     @array.setter
     def array(self, array):
-        self._array, self._hidden = array, None
-        self._device = None
         if self._own_node is not None:
             self._own_node._update_data_info(array)
+        self._array, self._hidden = array, None
+        self._device = None
 
     data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')  # type: ignore[attr-defined]
 

@@ -57,6 +57,13 @@ class One(_Constant):
 
 
 class NaN(_Constant):
-    """NaN, for arrays that must be set before they are used."""
+    """NaN, for arrays that must be set before they are used; the least value where the dtype has no NaN."""
 
     fill_value = numpy.nan
+
+    def __call__(self, array):
+        if array.dtype.kind in 'iu':
+            self._check_dtype(array)
+            array[...] = numpy.iinfo(array.dtype).min
+        else:
+            super().__call__(array)

@@ -115,6 +115,9 @@ def test_constants_and_identity():
         assert (w == value).all()
     I.NaN()(w)
     assert np.isnan(w).all()
+    count = np.zeros(2, 'i')
+    I.NaN()(count)
+    assert (count == np.iinfo('i').min).all()
     w = np.empty((3, 3), 'e')
     I.Identity(scale=2)(w)
     assert w.tolist() == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]

@@ -92,6 +92,12 @@ def test_add_param_without_a_shape_waits_for_initialize():
     assert np.isnan(link.w.array).all()
 
 
+def test_a_parameter_may_hold_integers():
+    link = Link()
+    link.add_param('count', (2,), dtype='i')
+    assert link.count.dtype == 'i' and link.count.shape == (2,)
+
+
 @pytest.mark.parametrize('initializer', [np.ones(3, np.float32), initializers.One(np.float32)])
 def test_add_param_takes_the_dtype_of_its_initializer(initializer):
     link = Link()

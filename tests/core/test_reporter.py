@@ -145,6 +145,8 @@ def test_pairs_are_values_with_weights():
     summary.add({'a': (1.0, 0.5)})
     summary.add({'a': (3.0, chainlite.Variable(np.array(1.5)))})
     assert summary.compute_mean()['a'] == pytest.approx(2.5)
+    summary.add({'b': (1.0, 2.0, 'a note')})
+    assert summary.compute_mean()['b'] == 1
 
 
 @pytest.mark.parametrize('weight', [np.ones(1), chainlite.Variable(np.ones(2))])

@@ -32,6 +32,13 @@ class TestConstruction:
         x = ones(2)
         assert Variable(x).array is x and Variable(x).data is x
 
+    def test_what_is_no_array_does_not_replace_the_array(self):
+        x = Variable(ones(2))
+        F.relu(x)
+        with pytest.raises(AttributeError, match='list'):
+            x.array = [1, 2]
+        assert type(x.array) is np.ndarray
+
 
 class TestGradient:
     def test_must_match_in_shape_dtype_and_type(self):
