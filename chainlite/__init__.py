@@ -17,6 +17,7 @@ from chainlite._version import __version__
 from chainlite.backend import get_array_types, get_cpu_array_types, get_device, is_arrays_compatible, using_device
 from chainlite.backends import cuda
 from chainlite.backends.cuda import should_use_cudnn, should_use_cudnn_tensor_core
+from chainlite.backends.gpu import implementations as _gpu
 from chainlite.backends.onednn import implementations as _onednn
 from chainlite.configuration import DebugMode, config, get_compute_mode, get_dtype, global_config, is_debug, mixed16
 from chainlite.configuration import set_debug, using_config
@@ -35,28 +36,14 @@ from chainlite.variable import Parameter, Variable, as_array, as_variable
 disable_experimental_feature_warning = False
 
 _SUBMODULES = {
-    *('computational_graph', 'dataset', 'datasets', 'device_resident', 'distribution', 'distributions', 'exporters'),
-    *('function_hooks', 'gradient_check', 'graph_optimizations', 'initializer', 'iterators', 'link_hooks', 'links'),
-    *(
-        'memory_layouts',
-        'optimizer',
-        'optimizer_hooks',
-        'optimizers',
-        'serializer',
-        'serializers',
-        'testing',
-        'training',
-    ),
-    *('types', 'warnings', 'compat'),
+    *('compat', 'computational_graph', 'dataset', 'datasets', 'device_resident', 'function_hooks', 'gradient_check'),
+    *('initializer', 'iterators', 'link_hooks', 'links', 'memory_layouts', 'optimizer', 'optimizer_hooks'),
+    *('optimizers', 'serializer', 'serializers', 'testing', 'training', 'types', 'warnings'),
 }
 _LAZY = {
     'AbstractSerializer': 'serializer',
     'Deserializer': 'serializer',
     'Serializer': 'serializer',
-    'Distribution': 'distribution',
-    'cross_entropy': 'distribution',
-    'kl_divergence': 'distribution',
-    'register_kl': 'distribution',
     'GradientMethod': 'optimizer',
     'Optimizer': 'optimizer',
     'UpdateRule': 'optimizer',
@@ -64,8 +51,6 @@ _LAZY = {
     'get_num_threads': 'backends.onednn._threads',
     'seed': '_random',
     'set_num_threads': 'backends.onednn._threads',
-    'static_code': 'graph_optimizations',
-    'static_graph': 'graph_optimizations',
 }
 
 
