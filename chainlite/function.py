@@ -4,6 +4,7 @@ import weakref
 
 from chainlite import backend
 from chainlite.configuration import using_config
+from chainlite.function_hook import FunctionHook  # noqa: F401  (part of this module's interface)
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable
 

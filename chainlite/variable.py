@@ -550,10 +550,10 @@ class Variable:
         return _create_variable, (array, self.name, _host(self.grad), self.requires_grad, device)
 
     def __repr__(self):
-        return _text(self, repr)
+        return variable_repr(self)
 
     def __str__(self):
-        return _text(self, str)
+        return variable_str(self)
 
     def summary(self):
         """Name, or address, in one line."""
@@ -834,6 +834,16 @@ def _restore(variable, grad, device):
     if device is not None:
         variable.to_device(device)
     return variable
+
+
+def variable_repr(var):
+    """What `repr` of a Variable gives."""
+    return _text(var, repr)
+
+
+def variable_str(var):
+    """What `str` of a Variable gives."""
+    return _text(var, str)
 
 
 def _text(variable, form):

@@ -87,8 +87,7 @@ from chainlite.functions.loss.mean_squared_error import mean_squared_error
 from chainlite.functions.loss.negative_sampling import negative_sampling
 from chainlite.functions.loss.sigmoid_cross_entropy import sigmoid_cross_entropy
 from chainlite.functions.loss.softmax_cross_entropy import softmax_cross_entropy
-from chainlite.functions.loss.squared_error import squared_error
-from chainlite.functions.loss.squared_error import squared_error as squared_difference
+from chainlite.functions.loss.squared_error import squared_difference, squared_error
 from chainlite.functions.loss.triplet import triplet
 from chainlite.functions.loss.vae import bernoulli_nll, gaussian_kl_divergence, gaussian_nll
 from chainlite.functions.math.arctanh import arctanh

@@ -15,3 +15,8 @@ def squared_error(x0, x1):
         x0, x1: float arrays of one shape and dtype.
     """
     return SquaredError().apply((x0, x1))[0]
+
+
+def squared_difference(x1, x2):
+    """(x1 - x2) ** 2, elementwise: `squared_error` by another name."""
+    return squared_error(x1, x2)
