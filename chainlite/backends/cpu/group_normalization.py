@@ -3,6 +3,7 @@
 Shapes: x (n, c, *s), gamma and beta (c), mean and inv_std (n * groups). Sixteen-bit arrays are computed in 32 bits.
 """
 
+import functools
 from math import prod
 
 import numpy as np
@@ -17,7 +18,9 @@ def _views(x, groups, *channel_arrays):
     """x as (n, groups, elements of a group), and the arrays of channels as (groups, those)."""
     n, c = x.shape[:2]
     size = prod(x.shape[2:])
-    dtype = np.result_type(*[a.dtype for a in (x, *channel_arrays)], np.float32)
+    dtype = x.dtype
+    if dtype.itemsize == 2 or any([a.dtype != dtype for a in channel_arrays]):
+        dtype = np.result_type(*[a.dtype for a in (x, *channel_arrays)], np.float32)
     x = x.astype(dtype, copy=False).reshape(n, groups, c // groups * size)
     return x, *[a.astype(dtype, copy=False).repeat(size).reshape(groups, -1) for a in channel_arrays]
 
@@ -29,9 +32,16 @@ def _blocks(x):
 
 def _mean(a):
     """Means along the last axis, by a matrix product: the fastest way to sum rows."""
-    rows = a.reshape(prod(a.shape[:-1]), a.shape[-1])
-    ones = backend.get_array_module(a).ones(a.shape[-1], a.dtype)
-    return ((rows @ ones) / a.dtype.type(a.shape[-1])).reshape(*a.shape[:-1], 1)
+    n, groups, size = a.shape
+    weights = _weights(size, a.dtype.char)
+    if type(a) is not np.ndarray:
+        weights = backend.get_array_module(a).asarray(weights)
+    return (a.reshape(n * groups, size) @ weights).reshape(n, groups, 1)
+
+
+@functools.lru_cache(64)
+def _weights(size, dtype):
+    return np.full(size, 1 / max(size, 1), dtype)
 
 
 @Kernel
