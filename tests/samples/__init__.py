@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-FAMILIES = ['activation', 'array', 'connection', 'evaluation', 'loss', 'math', 'noise', 'normalization', 'pooling']
+FAMILIES = 'activation array connection evaluation loss math noise normalization pooling rnn'.split()
 
 
 class Sample:

@@ -25,7 +25,7 @@ class R2_score(FunctionNode):
         flat = total == 0  # nothing to explain
         score = xp.where(flat, 0, 1 - residual / xp.where(flat, 1, total))
         if self.multioutput == 'uniform_average':
-            score = xp.where(flat.any(), 0, score.mean())
+            score = score.mean()
         return (xp.asarray(score, pred_dtype),)
 
 
@@ -39,7 +39,7 @@ def r2_score(pred, true, sample_weight=None, multioutput='uniform_average'):
         multioutput: 'uniform_average' for the mean over d, 'raw_values' for each.
 
     Returns:
-        Variable, a scalar or (*d), of pred's dtype, without a gradient: 1 is perfect. Targets that are all equal score
-        0, and so does the mean if there are any.
+        Variable, a scalar or (*d), of pred's dtype, without a gradient: 1 is perfect; targets that are all equal score
+        0.
     """
     return R2_score(sample_weight, multioutput).apply((pred, true))[0]

@@ -10,6 +10,9 @@ from chainlite.utils import type_check
 from chainlite.variable import as_array, as_variable
 
 
+_PARAMETERS = 'ratio', 'mask', 'use_batchwise_mask', 'weights'
+
+
 class SimplifiedDropconnect(Bilinear):
     """y (n, m) from x (n, c), W (m, c) under a mask, (n, m, c) or (m, c), and perhaps b (m).
 
@@ -17,7 +20,8 @@ class SimplifiedDropconnect(Bilinear):
         mask: bool array, where weights are kept; drawn when the node is applied if it is not given, and kept.
     """
 
-    place, parameters = 2, ('weights',)
+    place, parameters = 2, _PARAMETERS
+    weights = None  # of what stays: by how much it is scaled up
 
     def __init__(self, ratio, mask=None, use_batchwise_mask=True):
         self.ratio, self.mask, self.use_batchwise_mask = ratio, mask, use_batchwise_mask
@@ -43,8 +47,8 @@ class SimplifiedDropconnect(Bilinear):
         xp = backend.get_array_module(x)
         if self.mask is None:
             self.mask = xp.random.rand(*x.shape[: self.use_batchwise_mask], *W.shape) >= self.ratio
-        # of what stays, and by how much it is scaled up
-        self.weights = self.mask.astype(np.result_type(x, W, 'f')) * (1 / (1 - self.ratio))
+        if self.weights is None:
+            self.weights = self.mask.astype(np.result_type(x, W, 'f')) * (1 / (1 - self.ratio))
         return super().forward(inputs)
 
     def run(self, x, W):
@@ -56,7 +60,7 @@ class SimplifiedDropconnect(Bilinear):
 class _GradX(Bilinear):
     """x from W and y."""
 
-    place, parameters = 0, ('weights',)
+    place, parameters = 0, _PARAMETERS
 
     def run(self, W, y):
         W = W * self.weights
@@ -67,7 +71,7 @@ class _GradX(Bilinear):
 class _GradW(Bilinear):
     """W from x and y."""
 
-    place, parameters = 1, ('weights',)
+    place, parameters = 1, _PARAMETERS
 
     def run(self, x, y):
         if self.weights.ndim == 2:

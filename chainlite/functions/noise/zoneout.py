@@ -26,7 +26,7 @@ class Zoneout(FunctionNode):
         xp = backend.get_array_module(x)
         if self.flag_x is None:
             self.flag_x = xp.asarray(xp.random.rand(*x.shape) >= self.zoneout_ratio)
-            self.flag_h = ~self.flag_x
+            self.flag_h = xp.asarray(~self.flag_x)
         return (xp.where(self.flag_x, x, h),)
 
     def backward(self, target_input_indexes, grad_outputs):
