@@ -2,6 +2,8 @@
 //
 // Kernels are templates on the element type T and compute in acc_t<T>: float for the 16-bit types and float, double for
 // double. So a sum of float16 values does not overflow or lose its small terms, and one kernel text serves every dtype.
+// Their index type I is unsigned (32 bits) where the arrays are small enough for it, unsigned long long otherwise:
+// dividing an index by a size is several times cheaper in 32 bits.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -17,15 +19,35 @@ template <typename T> __device__ __forceinline__ acc_t<T> load(const T& x) { ret
 template <> __device__ __forceinline__ float load<__half>(const __half& x) { return __half2float(x); }
 template <> __device__ __forceinline__ float load<__nv_bfloat16>(const __nv_bfloat16& x) { return __bfloat162float(x); }
 
-template <typename T> __device__ __forceinline__ void store(T& y, acc_t<T> value) { y = static_cast<T>(value); }
-template <> __device__ __forceinline__ void store<__half>(__half& y, float value) { y = __float2half_rn(value); }
-template <> __device__ __forceinline__ void store<__nv_bfloat16>(__nv_bfloat16& y, float value) {
+template <typename T, typename A> __device__ __forceinline__ void store(T& y, A value) { y = static_cast<T>(value); }
+template <typename A> __device__ __forceinline__ void store(__half& y, A value) { y = __float2half_rn(value); }
+template <typename A> __device__ __forceinline__ void store(__nv_bfloat16& y, A value) {
     y = __float2bfloat16_rn(value);
 }
 
-// Grid-stride loop: thread i takes elements i, i + number of threads, ... of n. The kernel is right for any launch shape
-// (also one block, one thread), neighbouring threads touch neighbouring elements, and a grid sized to the device instead
-// of to n pays its start-up once. The index is 64 bits wide: arrays may have more than 2^31 elements.
-#define GRID_STRIDE_LOOP(i, n)                                                                   \
-    for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < (n);   \
-         i += static_cast<long long>(gridDim.x) * blockDim.x)
+template <typename A> __device__ __forceinline__ A infinity() { return static_cast<A>(__int_as_float(0x7f800000)); }
+
+// N neighbouring elements, read and written at once: up to 16 bytes, what a thread can move with one instruction.
+template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
+
+// Grid-stride loop: thread i takes elements i, i + number of threads, ... of n, an I. The kernel is right for any launch
+// shape (also one block, one thread), neighbouring threads touch neighbouring elements, and a grid sized to the device
+// instead of to n pays its start-up once.
+#define GRID_STRIDE_LOOP(I, i, n) \
+    for (I i = blockIdx.x * static_cast<I>(blockDim.x) + threadIdx.x; i < (n); i += static_cast<I>(gridDim.x) * blockDim.x)
+
+// Merges the values of the threads t, t + step, t + 2 step, ... of a block (for each t < step) by `value.merge(other)`;
+// all of them get the result. A tree of fixed shape: the same numbers give the same bits in every run. blockDim.x and
+// step are powers of two, `shared` has room for a value of each thread.
+template <typename V> __device__ V merge_in_block(V value, V* shared, int step) {
+    const int t = threadIdx.x;
+    shared[t] = value;
+    for (int half = blockDim.x / 2; half >= step; half /= 2) {
+        __syncthreads();
+        if (t < half) shared[t].merge(shared[t + half]);
+    }
+    __syncthreads();
+    value = shared[t % step];
+    __syncthreads();  // before anybody writes there again
+    return value;
+}

@@ -1,0 +1,79 @@
+"""Compiling and launching the functions of the CUDA sources.
+
+    run = function('pooling.max_pool', x.dtype, 'unsigned', 2)     # max_pool<float, unsigned, 2> of pooling.cu
+    launch(run, y.size, x, y, ...)                                 # a thread for each of so many elements
+
+A function is compiled when it is first asked for, for the types it is asked for; CuPy keeps the machine code on disk.
+"""
+
+import re
+from functools import cache
+
+import numpy as np
+
+from chainlite.backends import cuda
+from chainlite.backends._kernel_files import kernel_source
+
+THREADS = 256  # in a block
+_MOST_BLOCKS = 1 << 16  # of a grid-stride loop: enough for any device
+_TYPES = {'e': '__half', 'E': '__nv_bfloat16', 'f': 'float', 'd': 'double'}  # by the character of the dtype
+_TYPES |= {'b': 'signed char', 'B': 'unsigned char', 'h': 'short', 'i': 'int', 'l': 'long long', 'q': 'long long'}
+OPTIONS = ('--std=c++17',)
+
+
+@cache
+def source(name):
+    """The text of a kernel file with the headers of ours in their places: CuPy's cache goes by it."""
+    included = set()
+
+    def include(match):
+        header = match[1]
+        if header in included:
+            return ''
+        included.add(header)
+        return expand(header)
+
+    def expand(file):
+        text = kernel_source(file).replace('#pragma once\n', '')
+        return re.sub(r'#include "(\w+\.cuh)"\n', include, text)
+
+    return expand(name)
+
+
+def expression(name, *types):
+    """C++'s name of a function for these template arguments: dtypes, names of types, integers."""
+    return f'{name}<{", ".join([_TYPES[t.char] if isinstance(t, np.dtype) else str(t).lower() for t in types])}>'
+
+
+@cache
+def function(name, *types):
+    """The function ``file.name`` for these template arguments, as a kernel of CuPy's."""
+    file, name = name.split('.')
+    name = expression(name, *types)
+    module = cuda.cupy.RawModule(code=source(f'{file}.cu'), options=OPTIONS, name_expressions=(name,))
+    return module.get_function(name)
+
+
+def index_type(*arrays):
+    """The type that numbers the elements of all the arrays."""
+    return 'unsigned' if all([a.size < 1 << 31 for a in arrays]) else 'unsigned long long'
+
+
+def launch(run, count, *arguments):
+    """Runs a function of grid-stride loops over `count` elements, which is also its last argument.
+
+    Arrays are passed as pointers, and so is None; ints and floats fill integers of any size and doubles.
+    """
+    if count:
+        blocks = min((count + THREADS - 1) // THREADS, _MOST_BLOCKS)
+        run((blocks,), (THREADS,), (*[0 if a is None else a for a in arguments], count))
+
+
+def contiguous(*arrays):
+    """The arrays, or copies, with their elements in row order."""
+    return [a if a.flags.c_contiguous else cuda.cupy.ascontiguousarray(a) for a in arrays]
+
+
+def is_float(*arrays):
+    """Whether the kernels have these dtypes, and the arrays elements."""
+    return all([a.dtype.char in 'eEfd' and a.size for a in arrays])

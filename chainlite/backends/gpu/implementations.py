@@ -1,0 +1,3 @@
+"""All implementations: importing this module registers them."""
+
+from chainlite.backends.gpu import pooling  # noqa: F401

@@ -1,0 +1,133 @@
+"""The CUDA kernels against what NumPy computes: all dtypes, odd shapes, NaN."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from chainlite.backends.cpu import pooling
+from chainlite.backends.gpu import gpu
+
+DTYPES = ['e', ml_dtypes.bfloat16, 'f', 'd']
+ROUNDING = {'e': 2**-10, 'E': 2**-7, 'f': 2**-20, 'd': 2**-48}
+
+
+@pytest.fixture(params=DTYPES, ids=['float16', 'bfloat16', 'float32', 'float64'])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+def values(shape, dtype, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype(dtype)
+
+
+@pytest.fixture
+def agree(cupy):
+    """Runs a kernel's implementation for the GPU and compares it with the reference, run by NumPy in float64."""
+
+    def check(kernel, *arguments, rounding=None, dtypes=()):
+        (implementation,) = [(guard, run) for backend, guard, run in kernel.implementations if backend is gpu]
+        guard, run = implementation
+        on_gpu = [cupy.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        assert guard(*on_gpu)
+        actual = run(*on_gpu)
+        wide = [a.astype('d') if isinstance(a, np.ndarray) and a.dtype.kind in 'fV' else a for a in arguments]
+        expected = kernel.reference(*wide)
+        single = not isinstance(expected, tuple)
+        tolerance = rounding or ROUNDING[arguments[0].dtype.char]
+        for got, want in zip([actual] if single else actual, [expected] if single else expected):
+            if want is None:
+                assert got is None
+                continue
+            got = cupy.asnumpy(got)
+            assert got.shape == want.shape
+            if want.dtype.kind == 'f':
+                assert got.dtype.kind in 'fV'
+                np.testing.assert_allclose(got.astype('d'), want, rtol=tolerance, atol=tolerance)
+            else:
+                np.testing.assert_array_equal(got, want)
+        return actual
+
+    return check
+
+
+# ---- pooling --------------------------------------------------------------------------------------------------------
+
+WINDOWS = [  # dims, ksize, stride, pad, outs
+    ((7,), (3,), (2,), (1,), (4,)),
+    ((5,), (4,), (3,), (3,), (4,)),
+    ((6, 5), (3, 2), (2, 1), (1, 0), (3, 4)),
+    ((5, 7), (3, 3), (2, 3), (0, 2), (3, 4)),  # cover_all: the last windows reach beyond
+    ((6, 6), (2, 2), (3, 3), (0, 0), (2, 2)),  # elements that no window sees
+    ((9, 9), (17, 17), (4, 4), (8, 8), (3, 3)),  # places that do not fit a byte
+    ((3, 4, 5), (2, 3, 2), (1, 2, 2), (1, 1, 0), (4, 2, 2)),
+]
+ids = [f'{dims}-{ksize}' for dims, ksize, *_ in WINDOWS]
+
+
+@pytest.fixture(params=WINDOWS, ids=ids)
+def window(request):
+    return request.param
+
+
+def test_max_pool_agrees(agree, dtype, window):
+    dims, *sizes, outs = window
+    x = values((2, 3, *dims), dtype)
+    agree(pooling.max_pool, x, *sizes, outs, True)
+    agree(pooling.max_pool, x, *sizes, outs, False)
+
+
+def test_max_pool_takes_the_first_of_equals(agree, window):
+    dims, *sizes, outs = window
+    x = np.random.RandomState(1).randint(0, 2, (2, 3, *dims)).astype('f')
+    agree(pooling.max_pool, x, *sizes, outs, True)
+
+
+def test_max_pool_takes_the_first_nan_and_infinities(agree, window, dtype):
+    dims, *sizes, outs = window
+    x = values((2, 3, *dims), dtype)
+    flat = x.reshape(-1)
+    flat[::7], flat[1::9] = np.nan, np.inf
+    agree(pooling.max_pool, x, *sizes, outs, True)
+
+
+def test_max_pool_of_padding_alone_is_minus_infinity(agree):
+    agree(pooling.max_pool, values((1, 1, 2), 'f'), (2,), (1,), (3,), (7,), True)
+
+
+def test_max_pool_ignores_padding_beside_minus_infinity(cupy):
+    x = cupy.full((1, 1, 3), -np.inf, 'f')
+    _, places = pooling.max_pool(x, (3,), (1,), (1,), (3,), True)
+    assert places.get().tolist() == [[[1, 0, 0]]]
+
+
+@pytest.mark.parametrize('kind', ['B', 'i', 'q'])
+def test_max_pick_and_spread_agree(agree, dtype, window, kind):
+    dims, ksize, *sizes, outs = window
+    if kind == 'B' and np.prod(ksize) > 256:
+        kind = 'i'
+    places = np.random.RandomState(0).randint(0, np.prod(ksize), (2, 3, *outs)).astype(kind)
+    agree(pooling.max_pick, values((2, 3, *dims), dtype), places, ksize, *sizes)
+    agree(pooling.max_spread, values((2, 3, *outs), dtype), places, ksize, *sizes, dims)
+
+
+@pytest.mark.filterwarnings('ignore:(invalid value|divide by zero):RuntimeWarning')  # NumPy, in padding alone
+@pytest.mark.parametrize('counted', [False, True])
+def test_average_pool_and_spread_agree(agree, dtype, window, counted):
+    dims, *sizes, outs = window
+    agree(pooling.average_pool, values((2, 3, *dims), dtype), *sizes, outs, counted)
+    agree(pooling.average_spread, values((2, 3, *outs), dtype), *sizes, dims, counted)
+
+
+def test_window_sums_agree(agree, dtype, window):
+    dims, *sizes, outs = window
+    agree(pooling.window_sum, values((2, 3, *dims), dtype), *sizes, outs, rounding=2 * ROUNDING[dtype.char])
+    agree(pooling.window_spread, values((2, 3, *outs), dtype), *sizes, dims, rounding=2 * ROUNDING[dtype.char])
+
+
+def test_pooling_takes_any_strides_and_no_elements(cupy, agree):
+    x = values((5, 3, 2), 'f').T
+    agree(pooling.average_pool, x, (2,), (1,), (0,), (4,), False)
+    empty = cupy.empty((0, 3, 5), 'f')
+    y, places = pooling.max_pool(empty, (2,), (1,), (0,), (4,), True)
+    assert y.shape == places.shape == (0, 3, 4)
+    assert pooling.average_spread(y, (2,), (1,), (0,), (5,), False).shape == (0, 3, 5)
