@@ -44,12 +44,9 @@ assert 'GRID_STRIDE_LOOP' in kernel_source('common.cuh')
 ON_USE = {'cupy', 'google', 'h5py', 'matplotlib', 'ml_dtypes', 'multiprocessing', 'onnx', 'PIL', 'scipy', 'sklearn'}
 
 IMPORT = """
-import sys, time
-start = time.process_time()
-import numpy
-middle = time.process_time()
+import sys
 import chainlite, chainlite.functions, chainlite.links, chainlite.optimizers
-print(middle - start, time.process_time() - middle, *sys.modules)
+print(*sys.modules)
 """
 
 
@@ -89,16 +86,9 @@ def run(wheel, tmp_path_factory):
     return run
 
 
-def test_importing_loads_nothing_optional_and_takes_little_time():
-    numpys, ours = [], []
-    for _ in range(5):
-        done = subprocess.run([sys.executable, '-c', IMPORT], cwd=ROOT, capture_output=True, text=True, check=True)
-        first, second, *modules = done.stdout.split()
-        assert ON_USE & set(modules) == set()
-        numpys.append(float(first))
-        ours.append(float(second))
-    # Seconds of processor time; on a slow or busy machine NumPy's own import is the measure.
-    assert min(ours) < max(0.15, 1.5 * min(numpys))
+def test_importing_loads_nothing_optional():
+    done = subprocess.run([sys.executable, '-c', IMPORT], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ON_USE & set(done.stdout.split()) == set()
 
 
 def test_the_wheel_holds_every_module_and_kernel(wheel):
