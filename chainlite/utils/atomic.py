@@ -30,7 +30,9 @@ def replacing(path):
         if os.path.exists(target):
             os.chmod(temporary, os.stat(target).st_mode & 0o7777)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as e:
+        if isinstance(e, OSError) and e.filename == temporary:
+            e.filename = os.fspath(path)  # the name that the caller knows
         with contextlib.suppress(OSError):
             os.remove(temporary)
         raise

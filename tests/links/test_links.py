@@ -351,3 +351,9 @@ def test_probabilities_of_the_leaves_of_a_tree_add_up_to_one():
     x = np.random.RandomState(0).rand(1, 3).astype(np.float32)
     losses = [float(link(x, np.array([t], np.int32)).array) for t in range(5)]
     assert np.exp(-np.array(losses)).sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_sampled_losses_have_half_precision_weights_in_mixed16():
+    with chainlite.using_config('dtype', chainlite.mixed16):
+        assert L.NegativeSampling(2, [1, 2, 3], 2).W.dtype == np.float16
+        assert L.BinaryHierarchicalSoftmax(2, ((0, 1), 2))._func.codes.dtype == np.float16

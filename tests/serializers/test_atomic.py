@@ -35,6 +35,14 @@ def test_error_leaves_the_old_content(tmp_path, error):
     assert [p.name for p in tmp_path.iterdir()] == ['f']
 
 
+def test_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    path = str(tmp_path / 'missing' / 'f')
+    with pytest.raises(FileNotFoundError) as e:
+        with replacing(path) as temporary:
+            open(temporary, 'w')
+    assert e.value.filename == path and str(e.value).endswith(f"'{path}'")
+
+
 def test_killed_process_leaves_the_old_content(tmp_path):
     path = tmp_path / 'f'
     path.write_text('old')

@@ -79,7 +79,7 @@ class BinaryHierarchicalSoftmax(Link):
 
     def __init__(self, in_size, tree, dtype=None):
         super().__init__()
-        self._func = BinaryHierarchicalSoftmaxFunction(tree, get_dtype(dtype, map_mixed16=numpy.float32))
+        self._func = BinaryHierarchicalSoftmaxFunction(tree, get_dtype(dtype))
         with self.init_scope():
             self.W = Parameter(Uniform(1), (self._func.parser_size, in_size))
 

@@ -26,7 +26,7 @@ class NegativeSampling(Link):
 
     def __init__(self, in_size, counts, sample_size, power=0.75, dtype=None):
         super().__init__()
-        dtype = get_dtype(dtype, map_mixed16=numpy.float32)
+        dtype = get_dtype(dtype)
         self.sample_size = sample_size
         self.sampler = WalkerAlias(numpy.array(counts, numpy.float32) ** numpy.float32(power))
         with self.init_scope():
