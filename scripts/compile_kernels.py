@@ -14,7 +14,22 @@ from chainlite.backends.gpu._launch import OPTIONS, source
 FLOATS = ('__half', '__nv_bfloat16', 'float', 'double')
 INDEX = ('unsigned', 'unsigned long long')
 DIMS = (1, 2, 3)
-# The functions of each file, with the values of their template arguments.
+FLOAT_PAIRS = (  # the dtype of arrays and that of the computation
+    ('__half', 'float'),
+    ('__half', 'double'),
+    ('__nv_bfloat16', 'float'),
+    ('__nv_bfloat16', 'double'),
+    ('float', 'float'),
+    ('float', 'double'),
+    ('double', 'double'),
+)
+SIZE = {'__half': 2, '__nv_bfloat16': 2, 'float': 4, 'double': 8}
+# Batch normalization: T, A, I, W, V; and T, G, A, I, W, V with G one of T and A.
+CHANNELS = [
+    (t, a, i, w, v) for (t, a), i in product(FLOAT_PAIRS, INDEX) for w, v in ((1, 1), (1, 16 // SIZE[t]), (32, 1))
+]
+SCALED = [(t, g, a, *rest) for t, a, *rest in CHANNELS for g in sorted({t, a})]
+# The functions of each file, with the values of each of their template arguments, or a list of all combinations.
 KERNELS = {
     'pooling': {
         'max_pool': (FLOATS, ('unsigned char', 'int'), INDEX, DIMS),
@@ -23,7 +38,19 @@ KERNELS = {
         'average_pool': (FLOATS, INDEX, DIMS),
         'average_spread': (FLOATS, INDEX, DIMS),
     },
+    'batch_normalization': {
+        'moments': CHANNELS,
+        'merge_moments': (('float', 'double'), INDEX),
+        'batch_normalize': SCALED,
+        'normalize': SCALED,
+        'gradient_sums': CHANNELS,
+        'normalize_grad': SCALED,
+    },
 }
+
+
+def combinations(values):
+    return values if isinstance(values, list) else product(*values)
 
 
 def compile_all(file, expressions, architecture):
@@ -56,7 +83,7 @@ def main(architectures):
     spilled = False
     print(f'{"kernel":34} {"types":>5} ' + ' '.join(f'{a:>16}' for a in architectures))
     for file, functions in KERNELS.items():
-        table = {f: [f'{f}<{", ".join(map(str, types))}>' for types in product(*v)] for f, v in functions.items()}
+        table = {f: [f'{f}<{", ".join(map(str, types))}>' for types in combinations(v)] for f, v in functions.items()}
         everything = [e for expressions in table.values() for e in expressions]
         needs = [compile_all(file, everything, a) for a in architectures]
         for name, expressions in table.items():

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import pooling
+from chainlite.backends.cpu import batch_normalization, pooling
 from chainlite.backends.gpu import gpu
 
 DTYPES = ['e', ml_dtypes.bfloat16, 'f', 'd']
@@ -131,3 +131,69 @@ def test_pooling_takes_any_strides_and_no_elements(cupy, agree):
     y, places = pooling.max_pool(empty, (2,), (1,), (0,), (4,), True)
     assert y.shape == places.shape == (0, 3, 4)
     assert pooling.average_spread(y, (2,), (1,), (0,), (5,), False).shape == (0, 3, 5)
+
+
+# ---- batch normalization --------------------------------------------------------------------------------------------
+
+AXES = [  # shape, axis
+    ((5, 3, 7), (0, 2)),
+    ((3, 5, 4, 8), (0, 2, 3)),  # packs of 16 bytes
+    ((2, 2, 50, 48), (0, 2, 3)),  # several parts of a channel
+    ((37, 5), (0,)),
+    ((1100, 33), (0,)),  # several parts, channels side by side
+    ((4, 3, 2, 3), (0,)),
+    ((4, 3, 2, 3), (0, 2)),  # channels that are not neighbours
+    ((2, 3, 5), (0, 1)),
+    ((2, 3, 5), (0, 1, 2)),
+]
+
+
+@pytest.fixture(params=AXES, ids=str)
+def normalized(request, dtype):
+    """x away from zero, the axes, and a maker of arrays of the shape of the channels."""
+    shape, axis = request.param
+    keys = [n for i, n in enumerate(shape) if i not in axis]
+    return values(shape, dtype) * dtype.type(2) + dtype.type(3), axis, lambda seed, dtype: values(keys, dtype, seed)
+
+
+@pytest.mark.parametrize('mixed', [False, True])
+def test_batch_normalization_agrees(agree, normalized, dtype, mixed):
+    x, axis, per_channel = normalized
+    of_gamma = np.dtype('f') if mixed else dtype
+    wide = 4 * ROUNDING[dtype.char]
+    gamma, beta = per_channel(1, of_gamma), per_channel(2, of_gamma)
+    y, mean, var = agree(batch_normalization.batch_normalize, x, gamma, beta, axis, 2e-5, rounding=4 * wide)
+    assert y.dtype == dtype and mean.dtype == var.dtype == np.result_type(dtype, of_gamma, 'f')
+    agree(batch_normalization.moments, x, axis, rounding=wide)
+    statistics = per_channel(3, mean.dtype), np.asarray(abs(per_channel(4, mean.dtype)) + mean.dtype.type(0.5))
+    agree(batch_normalization.normalize, x, gamma, beta, *statistics, axis, rounding=4 * wide)
+    gy = values(x.shape, dtype, 5)
+    for fixed in False, True:
+        results = agree(batch_normalization.normalize_grad, gy, x, gamma, *statistics, axis, fixed, rounding=16 * wide)
+        assert results[0].dtype == dtype and results[1].dtype == results[2].dtype == mean.dtype
+
+
+def test_moments_do_not_cancel(agree):
+    agree(batch_normalization.moments, values((64, 3, 9), 'f') + np.float32(3000), (0, 2), rounding=1e-4)
+
+
+def test_batch_normalization_is_equal_in_reruns(cupy):
+    x, gamma = cupy.asarray(values((2, 2, 50, 48), 'f')), cupy.ones(2, 'f')
+    first, second = [batch_normalization.batch_normalize(x, gamma, gamma, (0, 2, 3), 1e-5) for _ in range(2)]
+    assert all([a.tobytes() == b.tobytes() for a, b in zip(first, second)])
+
+
+def test_batch_normalization_takes_any_strides(agree):
+    x = values((6, 4, 3, 10), 'f').T[:, 1:]
+    gamma = values((2, 4), 'f').T[::2, 0]
+    agree(batch_normalization.batch_normalize, x, gamma, gamma, (0, 2, 3), 1e-5, rounding=1e-4)
+    agree(batch_normalization.normalize_grad, x, x, gamma, gamma, gamma, (0, 2, 3), False, rounding=1e-4)
+
+
+def test_nan_spoils_its_channel_alone(cupy):
+    x = values((4, 3, 5), 'f')
+    x[1, 2, 3] = np.nan
+    gamma = cupy.ones(3, 'f')
+    y, mean, var = batch_normalization.batch_normalize(cupy.asarray(x), gamma, gamma, (0, 2), 1e-5)
+    assert cupy.isnan(y).all(axis=(0, 2)).tolist() == [False, False, True]
+    assert cupy.isnan(y).any(axis=(0, 2)).tolist() == cupy.isnan(mean).tolist() == cupy.isnan(var).tolist()

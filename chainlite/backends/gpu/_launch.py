@@ -75,5 +75,5 @@ def contiguous(*arrays):
 
 
 def is_float(*arrays):
-    """Whether the kernels have these dtypes, and the arrays elements."""
-    return all([a.dtype.char in 'eEfd' and a.size for a in arrays])
+    """Whether the kernels have these dtypes, the arrays have elements, and all are CuPy's."""
+    return all([isinstance(a, cuda.cupy.ndarray) and a.dtype.char in 'eEfd' and a.size for a in arrays])

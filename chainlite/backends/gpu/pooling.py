@@ -51,16 +51,20 @@ def _(x, ksize, stride, pad, outs, with_places):
     return y, places
 
 
+def _on_gpu(places):
+    return places if isinstance(places, cuda.cupy.ndarray) else cuda.cupy.asarray(places)
+
+
 @max_pick.when(gpu, _takes_places)
 def _(x, places, ksize, stride, pad):
     window = _windows(x.shape[2:], ksize, stride, pad, places.shape[2:])
-    return _run('pooling.max_pick', places.shape, (x, places), window)
+    return _run('pooling.max_pick', places.shape, (x, _on_gpu(places)), window)
 
 
 @max_spread.when(gpu, _takes_places)
 def _(gy, places, ksize, stride, pad, dims):
     window = _windows(dims, ksize, stride, pad, gy.shape[2:])
-    return _run('pooling.max_spread', (*gy.shape[:2], *dims), (gy, places), window)
+    return _run('pooling.max_spread', (*gy.shape[:2], *dims), (gy, _on_gpu(places)), window)
 
 
 def _average(x, ksize, stride, pad, outs, scale, counted):
