@@ -31,7 +31,7 @@ def get_deconv_outsize(size, k, s, p, cover_all=False, d=1):
 
 def as_tuple(x, n):
     """A tuple of length `n`: of the elements of `x`, or `x` itself repeated."""
-    if hasattr(x, '__getitem__'):
+    if hasattr(x, '__getitem__') and not isinstance(x, numpy.integer):  # they have it too
         assert len(x) == n
         return tuple(x)
     return (x,) * n

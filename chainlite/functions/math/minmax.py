@@ -16,7 +16,8 @@ class Selector(FunctionNode):
     select = None
 
     def __init__(self, axis=None, keepdims=False):
-        self.axis, self.keepdims = axis, keepdims
+        self.axis = axis if axis is None or isinstance(axis, tuple) else (axis,)
+        self.keepdims = keepdims
 
     def forward(self, inputs):
         self.retain_inputs((0,))

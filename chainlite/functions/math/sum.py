@@ -58,6 +58,7 @@ def sum(x, axis=None, keepdims=False):
     """
     x = as_variable(x)
     check_axes('Sum', axis, x.ndim)
+    axis = axis if axis is None or isinstance(axis, tuple) else (axis,)  # as hooks and exporters read it
     return Sum(x.shape, axis, keepdims).apply((x,))[0]
 
 
