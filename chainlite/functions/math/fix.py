@@ -8,4 +8,4 @@ def fix(x):
     """The elements without their fractions, without a gradient."""
     x = as_array(x)
     xp = backend.get_array_module(x)
-    return Variable(xp.asarray(xp.fix(x)).astype(x.dtype, copy=False), requires_grad=False)
+    return Variable(xp.asarray(xp.trunc(x)).astype(x.dtype, copy=False), requires_grad=False)
