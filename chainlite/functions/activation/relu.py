@@ -1,10 +1,16 @@
 """Rectified linear unit."""
 
-from chainlite._elementwise import elementwise
+from chainlite._elementwise import Elementwise, elementwise
 from chainlite.backends._equations import maximum, where
+from chainlite.backends.cpu.relu import relu_grad
 
 
-@elementwise
+class _Rectifier(Elementwise):
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        return (relu_grad(self._retained_output_data[0], grad_outputs[0]),)
+
+
+@elementwise(base=_Rectifier)
 def ReLU(x):
     return maximum(x, 0)
 

@@ -4,12 +4,18 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends._layout import is_last
 from chainlite.variable import as_variable
 
 _GATHERING = ('edge', 'reflect', 'symmetric', 'wrap')
 
 
 def _pad(x, in_shape, pad_width, mode, keywords):
+    if is_last(x):  # stays so
+        order = (0, *range(2, x.ndim), 1)
+        widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))[list(order)]
+        y = _pad(x.transpose(order), None, widths, mode, keywords)
+        return y.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
     return backend.get_array_module(x).pad(x, pad_width, mode=mode, **keywords)
 
 
@@ -33,7 +39,7 @@ _seen = dict(  # what exporters read
     mode=property(lambda self: self.params[1]),
     keywords=property(lambda self: self.params[2]),
 )
-Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, check='x: f', **_seen)
+Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, check='x: f', any_layout=True, **_seen)
 
 
 def _pad_again(self, target_input_indexes, grad_outputs):
