@@ -1,6 +1,7 @@
 """Parts of CuPy that rest on libraries of device code: their work is done by NumPy, on the memory itself."""
 
 import ctypes
+import functools
 import sys
 import types
 
@@ -17,7 +18,35 @@ def install():
 
 
 def after_cupy():
-    pass
+    """Transforms and linear algebra: cuFFT and cuSOLVER are large, and chainlite only calls them."""
+    import cupy
+
+    for module, reference, names in ((cupy.fft, np.fft, _TRANSFORMS), (cupy.linalg, np.linalg, _LINEAR_ALGEBRA)):
+        for name in names.split():
+            setattr(module, name, _on_host(getattr(reference, name)))
+
+
+_TRANSFORMS = 'fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft'
+_LINEAR_ALGEBRA = (
+    'cholesky qr svd eigh eig eigvalsh eigvals det slogdet matrix_rank cond solve lstsq inv pinv tensorsolve tensorinv'
+)
+
+
+def _on_host(function):
+    """The NumPy function, for CuPy's arrays."""
+    import cupy
+
+    def host(x):
+        return x.get() if isinstance(x, cupy.ndarray) else x
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if any(isinstance(x, np.ndarray) for x in args):
+            raise TypeError(f'cupy: {function.__name__} of a NumPy array')
+        results = function(*map(host, args), **{name: host(x) for name, x in kwargs.items()})
+        return tuple(map(cupy.asarray, results)) if isinstance(results, tuple) else cupy.asarray(results)
+
+    return call
 
 
 def _array(pointer, shape, dtype):

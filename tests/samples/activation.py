@@ -24,7 +24,7 @@ def samples(chainer):
         Sample('maxout', lambda x: F.maxout(x, 2), distinct(3, 4)),
         Sample('prelu', F.prelu, normal(2, 3, 4), normal(3)),
         Sample('prelu_elementwise', F.prelu, normal(2, 3, 4), normal(3, 4)),
-        Sample('rrelu', lambda x: F.rrelu(x, r=np.full((3, 4), 0.2, x.dtype)), x),
+        Sample('rrelu', lambda x: F.rrelu(x, r=x.xp.full((3, 4), 0.2, x.dtype)), x),
         Sample('selu', F.selu, x),
         Sample('swish', F.swish, normal(2, 3, 4), normal(3)),
     ]

@@ -31,7 +31,7 @@ def samples(chainer):
         Sample('cast', lambda a: F.cast(F.cast(a, np.float64) * 2, a.dtype), x),
         Sample('where', F.where, condition, x, y),
         Sample('swapaxes', lambda a: F.swapaxes(a, 0, -1), normal(2, 3, 4)),
-        Sample('copy', lambda a: F.copy(a, -1), x),
+        Sample('copy', lambda a: F.copy(a, a.device), x),
         Sample('get_item_repeated', lambda a: F.get_item(a, ([0, 2, 0], [1, 1, 1])), x),
         Sample('broadcast', F.broadcast, normal(3, 1), normal(1, 4), normal(4)),
         Sample('as_strided', lambda a: F.as_strided(F.flatten(a), (3, 2, 2), (4, 2, 1), 0), x),

@@ -129,7 +129,7 @@ def samples(chainer):
         ),
         Sample('embed_id', lambda W: F.embed_id(ids, W), normal(5, 3)),
         Sample('embed_id_ignore', lambda W: F.embed_id(ids, W, ignore_label=-1), normal(5, 3)),
-        Sample('embed_id_scalar', lambda W: F.embed_id(np.array(2, np.int64), W), normal(5, 3), chainer=False),
+        Sample('embed_id_scalar', lambda W: F.embed_id(W.xp.array(2, np.int64), W), normal(5, 3), chainer=False),
         Sample(
             'bilinear', F.bilinear, normal(3, 2), normal(3, 4), normal(2, 4, 3), normal(2, 3), normal(4, 3), normal(3)
         ),

@@ -18,11 +18,12 @@ def samples(chainer):
 
         def run(*xs):
             state = np.random.get_state()
-            np.random.seed(5)
+            chainer.backend.get_array_module(*xs).random.seed(5)
             ys = function(*xs)
             np.random.set_state(state)
             return ys
 
+        run.random = True
         return run
 
     def dropconnect(batchwise):

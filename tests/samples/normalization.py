@@ -10,11 +10,11 @@ def samples(chainer):
     mean, projection = np.array([[0.3, -0.2]] * 2), np.array([[[1, 0.3], [0.2, 2]], [[0.5, 0], [0.1, 1]]])
 
     def renormalization(x, gamma, beta):
-        dtype = gamma.dtype
+        xp, dtype = gamma.xp, gamma.dtype
         return F.batch_renormalization(
             *(x, gamma, beta, 1.2, 0.1),
-            running_mean=np.array([0.1, 2, -0.3], dtype),
-            running_var=np.array([0.5, 1.4, 1], dtype),
+            running_mean=xp.array([0.1, 2, -0.3], dtype),
+            running_var=xp.array([0.5, 1.4, 1], dtype),
         )
 
     return [

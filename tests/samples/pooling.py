@@ -15,7 +15,7 @@ def samples(chainer):
         return lambda x: function(x, rois.astype(x.dtype), roi_indices, *args)
 
     def upsampling(x):
-        _, indexes = F.max_pooling_2d(np.arange(120, dtype='f').reshape(2, 3, 5, 4) % 7, 3, 2, 1, return_indices=True)
+        _, indexes = F.max_pooling_2d(x.xp.arange(120, dtype='f').reshape(2, 3, 5, 4) % 7, 3, 2, 1, return_indices=True)
         return F.upsampling_2d(x, indexes, 3, 2, 1, (5, 4))
 
     return [

@@ -1,7 +1,6 @@
 """A new axis of length one."""
 
-import numpy as np
-
+from chainlite import backend
 from chainlite._adjoint import adjoint_pair
 from chainlite.functions.array.reshape import _reshape_back
 from chainlite.utils import type_check
@@ -9,7 +8,7 @@ from chainlite.variable import as_variable
 
 
 def _expand_dims(x, in_shape, axis):
-    return np.expand_dims(x, axis) if isinstance(x, np.ndarray) else x.reshape((*in_shape[:axis], 1, *in_shape[axis:]))
+    return backend.get_array_module(x).expand_dims(x, axis)
 
 
 ExpandDims, ExpandDimsGrad = adjoint_pair('ExpandDims', _expand_dims, 'ExpandDimsGrad', _reshape_back, __name__)

@@ -1,5 +1,7 @@
 """Connectionist temporal classification."""
 
+import functools
+
 import numpy as np
 
 from chainlite import backend
@@ -50,7 +52,7 @@ def ctc(log_y, path, path_length, input_length, blank):
     end[rows, path_length - 1] = 0
     end[rows, xp.maximum(path_length - 2, 0)] = 0
     last = xp.stack(alphas)[input_length - 1, rows] + end
-    log_p = xp.logaddexp.reduce(last, axis=1)
+    log_p = functools.reduce(xp.logaddexp, last.T)
 
     gradient = xp.exp(log_y)
     beta = end

@@ -35,7 +35,7 @@ def negative_sampling(x, t, W, sampler, sample_size, reduce='sum', **kwargs):
     x, t, W = as_variable(x), as_variable(t), as_variable(W)
     _check('NegativeSamplingFunction', (x.array, t.array, W.array))
     xp = backend.get_array_module(x.array)
-    samples = as_array(sampler((len(t), sample_size + 1))).astype(np.int32)
+    samples = xp.asarray(as_array(sampler((len(t), sample_size + 1)))).astype(np.int32)
     samples[:, 0] = t.array
     counts = t.array != -1
     chosen = xp.where(samples == -1, 0, samples)

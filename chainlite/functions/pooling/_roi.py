@@ -46,12 +46,13 @@ def check_sampling_ratio(ratio):
 
 
 def _average(x, in_shape, images, rows, columns):
-    return np.stack([r @ x[i] @ c.T for i, r, c in zip(images, rows, columns)]).astype(x.dtype, copy=False)
+    xp = backend.get_array_module(x)
+    return xp.stack([r @ x[i] @ c.T for i, r, c in zip(images.tolist(), rows, columns)]).astype(x.dtype, copy=False)
 
 
 def _spread(gy, in_shape, images, rows, columns):
-    gx = np.zeros(in_shape, np.result_type(gy, 'f'))
-    for i, r, c, g in zip(images, rows, columns, gy):
+    gx = backend.get_array_module(gy).zeros(in_shape, np.result_type(gy.dtype, 'f'))
+    for i, r, c, g in zip(images.tolist(), rows, columns, gy):
         gx[i] += r.T @ g @ c
     return gx.astype(gy.dtype, copy=False)
 
@@ -67,8 +68,9 @@ def _take(x, in_shape, positions, weights):
 
 
 def _put(gy, in_shape, positions, weights):
-    shares = np.broadcast_to(gy, positions.shape) * weights
-    return np.bincount(positions.ravel(), shares.ravel(), np.prod(in_shape)).astype(gy.dtype).reshape(in_shape)
+    xp = backend.get_array_module(gy)
+    shares = xp.broadcast_to(gy, positions.shape) * weights
+    return xp.bincount(positions.ravel(), shares.ravel(), np.prod(in_shape)).astype(gy.dtype).reshape(in_shape)
 
 
 Take, TakeGrad = adjoint_pair('ROITake', _take, 'ROITakeGrad', _put, __name__)
@@ -110,7 +112,9 @@ class ROIFunction(FunctionNode):
         x, rois, images = [backend.CpuDevice().send(a) for a in inputs]
         self._node, self._params = self.plan(x, rois.astype(np.result_type(rois, 'f')), images)
         self._in_shape = x.shape
-        return (device.send(self._node.run(x, x.shape, *self._params)),)
+        y = self._node.run(x, x.shape, *self._params)
+        self._params = [device.send(p) for p in self._params]  # found by the CPU, used by backward where gy is
+        return (device.send(y),)
 
     def backward(self, target_input_indexes, grad_outputs):
         (gx,) = self._node.partner(self._in_shape, *self._params).apply(grad_outputs)

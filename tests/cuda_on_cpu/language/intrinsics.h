@@ -76,7 +76,13 @@ inline float cospif(float x) { return float(cospi(x)); }
 inline double normcdf(double x) { return 0.5 * erfc(-x * M_SQRT1_2); }
 inline float normcdf(float x) { return float(normcdf(double(x))); }
 inline float normcdff(float x) { return normcdf(x); }
-inline double erfcx(double x) { return exp(x * x) * erfc(x); }
+inline double erfcx(double x) {  // exp(x^2) erfc(x); for large x by its asymptotic series, where the product has no value
+    if (x < 10) return exp(x * x) * erfc(x);
+    double y = 1 / (2 * x * x);
+    return (1 - y * (1 - 3 * y * (1 - 5 * y * (1 - 7 * y)))) / (x * sqrt(M_PI));
+}
+inline float erfcx(float x) { return float(erfcx(double(x))); }
+inline float erfcxf(float x) { return erfcx(x); }
 
 // The inverse of erfc: a rational start, then Halley's steps.
 inline double erfcinv(double z) {
