@@ -59,8 +59,6 @@ template <typename I, int W> struct Walk {
     }
 };
 
-constexpr int THREADS = 256;
-
 // parts (gridDim.y, channels)
 template <typename T, typename A, typename I, int W, int V>
 __global__ void __launch_bounds__(THREADS)

@@ -27,6 +27,8 @@ template <typename A> __device__ __forceinline__ void store(__nv_bfloat16& y, A 
 
 template <typename A> __device__ __forceinline__ A infinity() { return static_cast<A>(__int_as_float(0x7f800000)); }
 
+constexpr int THREADS = 256;  // in a block
+
 // N neighbouring elements, read and written at once: up to 16 bytes, what a thread can move with one instruction.
 template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
 
@@ -36,18 +38,22 @@ template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
 #define GRID_STRIDE_LOOP(I, i, n) \
     for (I i = blockIdx.x * static_cast<I>(blockDim.x) + threadIdx.x; i < (n); i += static_cast<I>(gridDim.x) * blockDim.x)
 
-// Merges the values of the threads t, t + step, t + 2 step, ... of a block (for each t < step) by `value.merge(other)`;
-// all of them get the result. A tree of fixed shape: the same numbers give the same bits in every run. blockDim.x and
-// step are powers of two, `shared` has room for a value of each thread.
-template <typename V> __device__ V merge_in_block(V value, V* shared, int step) {
+// Merges the values of the slots s, s + step, s + 2 step, ... of a block (for each s < step) by `value.merge(other)`; all
+// of their threads get the result. A tree of fixed shape: the same numbers give the same bits in every run. blockDim.x
+// and step are powers of two; `shared` has room for a value of each thread; every thread has a slot of its own, by
+// default its number.
+template <typename V> __device__ V merge_in_block(V value, V* shared, int step, int slot) {
     const int t = threadIdx.x;
-    shared[t] = value;
+    shared[slot] = value;
     for (int half = blockDim.x / 2; half >= step; half /= 2) {
         __syncthreads();
         if (t < half) shared[t].merge(shared[t + half]);
     }
     __syncthreads();
-    value = shared[t % step];
+    value = shared[slot % step];
     __syncthreads();  // before anybody writes there again
     return value;
+}
+template <typename V> __device__ V merge_in_block(V value, V* shared, int step) {
+    return merge_in_block(value, shared, step, threadIdx.x);
 }

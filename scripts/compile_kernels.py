@@ -46,6 +46,12 @@ KERNELS = {
         'gradient_sums': CHANNELS,
         'normalize_grad': SCALED,
     },
+    'softmax': {
+        'softmax': (FLOATS, INDEX, ('false', 'true')),
+        'softmax_grad': (FLOATS, INDEX, ('false', 'true')),
+        'cross_entropy': (FLOATS, ('int', 'long long'), INDEX),
+        'cross_entropy_grad': (('float', 'double'), ('int', 'long long'), INDEX),
+    },
 }
 
 

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, pooling
+from chainlite.backends.cpu import batch_normalization, pooling, softmax
 from chainlite.backends.gpu import gpu
 
 DTYPES = ['e', ml_dtypes.bfloat16, 'f', 'd']
@@ -197,3 +197,72 @@ def test_nan_spoils_its_channel_alone(cupy):
     y, mean, var = batch_normalization.batch_normalize(cupy.asarray(x), gamma, gamma, (0, 2), 1e-5)
     assert cupy.isnan(y).all(axis=(0, 2)).tolist() == [False, False, True]
     assert cupy.isnan(y).any(axis=(0, 2)).tolist() == cupy.isnan(mean).tolist() == cupy.isnan(var).tolist()
+
+
+# ---- softmax --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(
+    params=[((3, 5), 1), ((70, 3), -1), ((2, 1030), 1), ((2, 5, 3, 13), 1), ((9, 2), 0), ((7,), 0)], ids=str
+)
+def columns(request):
+    return request.param
+
+
+@pytest.mark.parametrize('name', ['softmax', 'log_softmax'])
+def test_softmax_agrees(agree, columns, dtype, name):
+    shape, axis = columns
+    wide = 8 * ROUNDING[dtype.char]
+    x = values(shape, dtype) * dtype.type(4)
+    agree(getattr(softmax, name), x, axis, rounding=wide)
+    y = getattr(softmax, name).reference(x, axis)
+    agree(getattr(softmax, f'{name}_grad'), y, values(shape, dtype, 1), axis, rounding=16 * wide)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+@pytest.mark.parametrize('name', ['softmax', 'log_softmax'])
+@pytest.mark.parametrize('extreme', [np.nan, np.inf, -np.inf, 3e38, -3e38])
+@pytest.mark.parametrize('length', [3, 600])
+def test_softmax_of_extremes_agrees(agree, name, extreme, length):
+    x = values((4, length), 'f')
+    x[0, 1], x[1, :2], x[2, :-1], x[3] = [extreme] * 4
+    x[3, 0] = -np.inf
+    agree(getattr(softmax, name), x, 1)
+    agree(getattr(softmax, name), np.ascontiguousarray(x.T), 0)
+    agree(getattr(softmax, name), np.full((2, 3), extreme, 'f'), 1)
+
+
+@pytest.mark.filterwarnings('ignore:divide by zero:RuntimeWarning')
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('ignored', [None, -1, 2])
+@pytest.mark.parametrize('kind', ['i', 'q', 'b'])
+@pytest.mark.parametrize('shape', [(6, 5), (33, 130), (4, 3, 2, 5)], ids=str)
+def test_cross_entropy_agrees(agree, dtype, shape, kind, ignored, weighted):
+    random = np.random.RandomState(0)
+    t = random.randint(0, 3, (shape[0], *shape[2:])).astype(kind)
+    if ignored is not None:
+        t.reshape(-1)[::3] = ignored
+    wide = 16 * ROUNDING[dtype.char]
+    of_log = np.result_type(dtype, 'f')
+    weight = random.rand(shape[1]).astype(of_log) if weighted else None
+    x = values(shape, dtype)
+    _, log_y = agree(softmax.cross_entropy, x, t, weight, ignored, rounding=wide)
+    assert log_y.dtype == of_log
+    for gloss in np.asarray(0.3, dtype), values(t.shape, dtype, 2):
+        agree(softmax.cross_entropy_grad, gloss, log_y.get(), t, weight, ignored, rounding=wide)
+
+
+def test_an_ignored_label_has_no_gradient_even_beside_nan(cupy):
+    x, t = cupy.asarray([[np.nan, 0], [1, 2]], 'f'), cupy.asarray([-1, 1], 'i')
+    loss, log_y = softmax.cross_entropy(x, t, None, -1)
+    assert loss[0] == 0 and np.isfinite(loss[1])
+    gx = softmax.cross_entropy_grad(cupy.ones(2, 'f'), log_y, t, None, -1)
+    assert gx[0].tolist() == [0, 0] and cupy.isfinite(gx).all()
+
+
+def test_a_label_without_a_class_gives_nan(cupy):
+    x, t = cupy.zeros((3, 2), 'f'), cupy.asarray([2, -7, 1], 'i')
+    loss, log_y = softmax.cross_entropy(x, t, None, -1)
+    assert cupy.isnan(loss).tolist() == [True, True, False]
+    gx = softmax.cross_entropy_grad(cupy.ones(3, 'f'), log_y, t, None, -1)
+    assert cupy.isnan(gx).any(axis=1).tolist() == [True, True, False]
