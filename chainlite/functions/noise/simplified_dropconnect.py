@@ -9,7 +9,6 @@ from chainlite.functions.connection.linear import linear
 from chainlite.utils import type_check
 from chainlite.variable import as_array, as_variable
 
-
 _PARAMETERS = 'ratio', 'mask', 'use_batchwise_mask', 'weights'
 
 

@@ -16,7 +16,7 @@ from chainlite.functions.array.stack import stack
 from chainlite.functions.connection.linear import linear
 from chainlite.functions.noise.dropout import dropout
 from chainlite.functions.rnn._cell import gradient
-from chainlite.utils import argument, type_check
+from chainlite.utils import type_check
 from chainlite.variable import as_variable
 
 
@@ -140,6 +140,11 @@ def _computable(arrays):
     return [a.astype('f') if a.dtype.itemsize == 2 else a for a in arrays]
 
 
+REMOVED = {
+    name: f'{name} argument is not supported anymore. Use chainer.using_config' for name in ('train', 'use_cudnn')
+}
+
+
 def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directions):
     """Runs layers of recurrences, one or two in each.
 
@@ -155,11 +160,13 @@ def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directio
     Returns:
         The last states, (n_layers * directions, batch, n) each, and the tuple of outputs.
     """
-    if not isinstance(xs, (list, tuple)):
-        xs = list(xs)
     xs = [as_variable(x) for x in xs]
     if not xs:
         return [as_variable(s) for s in states], ()
+    n = n_layers * directions
+    for name, given in ('ws', ws), ('bs', bs), *(('states', s) for s in states):
+        if len(given) < n:
+            raise IndexError(f'{n_layers} layers in {directions} directions need {n} {name}, not {len(given)}')
     sizes = [len(x) for x in xs]
     x = concat(xs, axis=0)
     states = [separate(s, axis=0) for s in states]
@@ -177,11 +184,7 @@ def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directio
     return [stack(s) for s in last], split_axis(x, list(accumulate(sizes))[:-1], axis=0)
 
 
-def check_removed(kwargs):
-    """Refuses arguments: those that were removed long ago with today's spelling."""
-    argument.check_unexpected_kwargs(
-        kwargs,
-        train='train argument is not supported anymore. Use chainer.using_config',
-        use_cudnn='use_cudnn argument is not supported anymore. Use chainer.using_config',
-    )
-    argument.assert_kwargs_empty(kwargs)
+def check_input_size(x, W):
+    """Raises ValueError unless inputs (total, size) fit the weight (n, size)."""
+    if x.ndim > 1 and x.shape[1] != W.shape[1]:
+        raise ValueError(f'Inconsistent input size in input values and weight parameters: {x.shape[1]} != {W.shape[1]}')

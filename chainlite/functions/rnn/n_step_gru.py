@@ -4,7 +4,8 @@ from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
 from chainlite.functions.array.concat import concat
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._recurrence import Recurrence, check_removed, run_layers
+from chainlite.functions.rnn._recurrence import REMOVED, Recurrence, run_layers
+from chainlite.utils import argument
 
 
 @elementwise(outputs='h sr sz tn')
@@ -23,7 +24,8 @@ def _layer(x, states, ws, bs, sizes, backwards):
 
 def n_step_gru_base(n_layers, dropout_ratio, hx, ws, bs, xs, use_bi_direction, **kwargs):
     """`n_step_gru`, or with `use_bi_direction` `n_step_bigru`."""
-    check_removed(kwargs)
+    argument.check_unexpected_kwargs(kwargs, **REMOVED)
+    argument.assert_kwargs_empty(kwargs)
     (hy,), ys = run_layers(_layer, n_layers, dropout_ratio, [hx], ws, bs, xs, 1 + bool(use_bi_direction))
     return hy, ys
 

@@ -4,7 +4,8 @@ from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
 from chainlite.functions.array.concat import concat
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._recurrence import Recurrence, check_removed, run_layers
+from chainlite.functions.rnn._recurrence import REMOVED, Recurrence, check_input_size, run_layers
+from chainlite.utils import argument
 
 
 @elementwise(outputs='h c si sf ta so tc')
@@ -17,6 +18,7 @@ def NStepLSTMCell(i, f, a, o, c_prev):
 
 
 def _layer(x, states, ws, bs, sizes, backwards):
+    check_input_size(x, ws[0])
     x = linear(x, concat(ws[:4], axis=0), concat(bs[:4], axis=0) + concat(bs[4:], axis=0))
     node = Recurrence(NStepLSTMCell, sizes, backwards, n_gates=4, states=2, reads=(1,), apart=False)
     return node.apply((x, concat(ws[4:], axis=0), *states))
@@ -24,7 +26,8 @@ def _layer(x, states, ws, bs, sizes, backwards):
 
 def n_step_lstm_base(n_layers, dropout_ratio, hx, cx, ws, bs, xs, use_bi_direction, **kwargs):
     """`n_step_lstm`, or with `use_bi_direction` `n_step_bilstm`."""
-    check_removed(kwargs)
+    argument.check_unexpected_kwargs(kwargs, **REMOVED)
+    argument.assert_kwargs_empty(kwargs)
     (hy, cy), ys = run_layers(_layer, n_layers, dropout_ratio, [hx, cx], ws, bs, xs, 1 + bool(use_bi_direction))
     return hy, cy, ys
 

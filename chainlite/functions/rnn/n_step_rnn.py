@@ -5,7 +5,8 @@ import functools
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import maximum, tanh, where
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._recurrence import Recurrence, check_removed, run_layers
+from chainlite.functions.rnn._recurrence import REMOVED, Recurrence, check_input_size, run_layers
+from chainlite.utils import argument
 
 
 @elementwise(outputs='h')
@@ -29,13 +30,15 @@ _CELLS = {'tanh': NStepRNNTanhCell, 'relu': NStepRNNReLUCell}
 
 
 def _layer(cell, x, states, ws, bs, sizes, backwards):
+    check_input_size(x, ws[0])
     x = linear(x, ws[0], bs[0] + bs[1])
     return Recurrence(cell, sizes, backwards, n_gates=1, states=1, reads=(), apart=False).apply((x, ws[1], *states))
 
 
 def n_step_rnn_base(n_layers, dropout_ratio, hx, ws, bs, xs, activation, use_bi_direction, **kwargs):
     """`n_step_rnn`, or with `use_bi_direction` `n_step_birnn`."""
-    check_removed(kwargs)
+    argument.check_unexpected_kwargs(kwargs, **REMOVED)
+    argument.assert_kwargs_empty(kwargs)
     if activation not in _CELLS:
         raise ValueError(f'Invalid activation: "{activation}". Please select from [{",".join(_CELLS)}]')
     layer = functools.partial(_layer, _CELLS[activation])
