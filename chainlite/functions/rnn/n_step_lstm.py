@@ -4,7 +4,8 @@ from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
 from chainlite.functions.array.concat import concat
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._recurrence import REMOVED, Recurrence, check_input_size, run_layers
+from chainlite.functions.rnn._layers import REMOVED, check_input_size, run_layers
+from chainlite.functions.rnn._recurrence import Recurrence
 from chainlite.utils import argument
 
 

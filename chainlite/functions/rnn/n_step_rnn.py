@@ -5,7 +5,8 @@ import functools
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import maximum, tanh, where
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._recurrence import REMOVED, Recurrence, check_input_size, run_layers
+from chainlite.functions.rnn._layers import REMOVED, check_input_size, run_layers
+from chainlite.functions.rnn._recurrence import Recurrence
 from chainlite.utils import argument
 
 
