@@ -127,7 +127,7 @@ def _correlate(x, W, b, y, stride, pad, dilate):
 @convolve.when(numpy_backend)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     y = np.empty((len(x), len(W), *outs), compute_dtype(x, W))
-    W = W.astype(y.dtype, copy=False).reshape(groups, -1, *W.shape[1:])
+    W = W.astype(y.dtype, copy=False).reshape(groups, len(W) // groups, *W.shape[1:])
     _correlate(x.astype(y.dtype, copy=False), W, b, y, stride, pad, dilate)
     return y.astype(dtype, copy=False)
 
@@ -137,7 +137,7 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
     n, m, *outs = y.shape
     ksize, c = W.shape[2:], W.shape[1] * groups
     wide = compute_dtype(y, W)
-    y, W = y.astype(wide, copy=False), W.astype(wide, copy=False).reshape(groups, -1, *W.shape[1:])
+    y, W = y.astype(wide, copy=False), W.astype(wide, copy=False).reshape(groups, len(W) // groups, *W.shape[1:])
     if all(s == 1 for s in stride) and 2 * m * prod(dims) <= 3 * c * prod(outs):
         # as the convolution with the filter turned around: for each element there are as many windows that it is in
         flipped = W[(..., *[slice(None, None, -1)] * len(ksize))].swapaxes(1, 2)

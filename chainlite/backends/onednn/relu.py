@@ -1,6 +1,7 @@
 """The gradient of the rectified linear unit.
 
-The function itself stays with NumPy, which is as fast: oneDNN's would turn NaN into 0.
+The function itself stays with NumPy, which is as fast: oneDNN's would turn NaN into 0. Its gradient lets pass what comes
+where y is NaN.
 """
 
 from ctypes import c_float

@@ -1,0 +1,217 @@
+"""Every implementation against its NumPy reference in float64, on random shapes and parameters."""
+
+import numpy as np
+import pytest
+
+import chainlite
+from chainlite.backends.cpu import batch_normalization as bn
+from chainlite.backends.cpu import conv, pooling, softmax
+from chainlite.backends.cpu.product import product
+from chainlite.backends.cpu.relu import relu_grad
+from chainlite.backends.onednn import _threads
+from chainlite.backends.onednn._backend import onednn
+from chainlite.utils.conv import get_conv_outsize
+
+pytestmark = pytest.mark.usefixtures('library')
+F32 = np.dtype('f')
+
+
+def implementation(kernel):
+    """oneDNN's implementation alone: fails where its guard refuses."""
+    ((guard, function),) = [(g, f) for backend, g, f in kernel.implementations if backend is onednn]
+
+    def call(*args):
+        assert guard(*args)
+        return function(*args)
+
+    return call
+
+
+class Random:
+    """Shapes and arrays of a seed; half of the arrays (n, c, *dims) are channels last, some are in no order."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def ints(self, low, high, n):
+        return tuple(map(int, self.rng.integers(low, high, n)))
+
+    def pick(self, *values):
+        return values[int(self.rng.integers(len(values)))]
+
+    def array(self, *shape):
+        x = self.rng.standard_normal(shape).astype('f')
+        if len(shape) > 2:
+            layout = self.pick('C', 'last', 'C', 'last', 'none')
+            order = (0, *range(2, len(shape)), 1)
+            if layout == 'last':
+                x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+            elif layout == 'none':
+                x = np.asfortranarray(x)
+        return x
+
+
+def wide(*arrays):
+    return [None if a is None else a.astype('d') for a in arrays]
+
+
+def assert_equal(actual, expected, terms=1):
+    """To float32 rounding: a sum of `terms` products is that much less exact, relative to the largest results."""
+    assert actual.dtype == np.float32 and actual.shape == expected.shape
+    scale = max(1.0, float(abs(expected).max()))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-7 * scale * max(4, terms**0.5))
+
+
+@pytest.mark.parametrize('seed', range(150))
+def test_convolutions(seed):
+    r = Random(seed)
+    ndim, groups = r.pick(1, 2, 2, 3), r.pick(1, 1, 2, 5)
+    n, c, m = r.pick(1, 3), groups * r.pick(1, 3, 8), groups * r.pick(1, 4, 16)
+    ksize, stride, pad, dilate = r.ints(1, 4, ndim), r.ints(1, 4, ndim), r.ints(0, 3, ndim), r.ints(1, 3, ndim)
+    sizes = r.ints(6, 12, ndim)
+    cover_all = r.pick(True, False)
+    outs = tuple(get_conv_outsize(*a, cover_all, d) for *a, d in zip(sizes, ksize, stride, pad, dilate))
+    window = stride, pad, dilate, groups
+    x, W = r.array(n, c, *sizes), r.array(m, c // groups, *ksize)
+    gy, bias, back_bias = r.array(n, m, *outs), r.pick(None, r.array(m)), r.pick(None, r.array(c))
+    terms = c * m * np.prod(ksize) * np.prod(outs) * n
+
+    y = implementation(conv.convolve)(x, W, bias, *window, outs, F32)
+    x64, W64, gy64, b64, bb64 = wide(x, W, gy, bias, back_bias)
+    assert_equal(y, conv.convolve.reference(x64, W64, b64, *window, outs, np.dtype('d')), terms)
+    gx = implementation(conv.deconvolve)(gy, W, back_bias, *window, sizes, F32)
+    assert_equal(gx, conv.deconvolve.reference(gy64, W64, bb64, *window, sizes, np.dtype('d')), terms)
+    gW = implementation(conv.filter_grad)(x, gy, ksize, *window, F32)
+    assert_equal(gW, conv.filter_grad.reference(x64, gy64, ksize, *window, np.dtype('d')), terms)
+    assert gW.flags.c_contiguous
+
+
+def pooling_window(r, ndim):
+    """ksize, stride, pad, sizes, outs with an element in each window, as oneDNN wants it."""
+    while True:
+        ksize, stride, sizes = r.ints(1, 5, ndim), r.ints(1, 4, ndim), r.ints(5, 12, ndim)
+        pad = tuple(int(r.rng.integers(k)) for k in ksize)
+        cover_all = r.pick(True, False)
+        outs = tuple(get_conv_outsize(*a, cover_all) for a in zip(sizes, ksize, stride, pad))
+        if all((out - 1) * s - p < size for size, s, p, out in zip(sizes, stride, pad, outs)):
+            return ksize, stride, pad, sizes, outs
+
+
+@pytest.mark.parametrize('seed', range(150))
+def test_pooling(seed):
+    r = Random(seed)
+    ndim = r.pick(1, 2, 2, 3)
+    *window, sizes, outs = pooling_window(r, ndim)
+    n, c = r.pick(1, 3), r.pick(1, 3, 16, 20, 33)
+    x, gy = np.round(r.array(n, c, *sizes)), r.array(n, c, *outs)  # with ties
+    y, places = implementation(pooling.max_pool)(x, *window, outs, True)
+    expected, expected_places = pooling.max_pool.reference(x, *window, outs, True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(places, expected_places)
+    y, none = implementation(pooling.max_pool)(x, *window, outs, False)
+    np.testing.assert_array_equal(y, expected)
+    assert none is None
+    for p in (places, np.ascontiguousarray(places)):
+        gx = implementation(pooling.max_spread)(gy, p, *window, sizes)
+        assert_equal(gx, pooling.max_spread.reference(gy.astype('d'), expected_places, *window, sizes), 9)
+    for counted in (False, True):
+        y = implementation(pooling.average_pool)(x, *window, outs, counted)
+        assert_equal(y, pooling.average_pool.reference(x.astype('d'), *window, outs, counted), 9)
+        gx = implementation(pooling.average_spread)(gy, *window, sizes, counted)
+        assert_equal(gx, pooling.average_spread.reference(gy.astype('d'), *window, sizes, counted), 9)
+
+
+@pytest.mark.parametrize('seed', range(100))
+def test_batch_normalization(seed):
+    r = Random(seed)
+    ndim = r.pick(0, 1, 2, 2, 3)
+    shape = (r.pick(2, 7), r.pick(1, 3, 16, 20, 33, 64), *r.ints(1, 9, ndim))
+    axis = (0, *range(2, ndim + 2))
+    x, gy, gamma, beta = r.array(*shape), r.array(*shape), r.array(shape[1]), r.array(shape[1])
+    eps = 1e-2
+    results = implementation(bn.batch_normalize)(x, gamma, beta, axis, eps)
+    for actual, expected in zip(results, bn.batch_normalize.reference(*wide(x, gamma, beta), axis, eps)):
+        assert_equal(actual, expected, 100)
+    mean, inv_std = results[1], (results[2] + np.float32(eps)) ** -0.5
+    y = implementation(bn.normalize)(x, gamma, beta, mean, inv_std, axis)
+    assert_equal(y, bn.normalize.reference(*wide(x, gamma, beta, mean, inv_std), axis), 100)
+    for fixed in (False, True):
+        actual = implementation(bn.normalize_grad)(gy, x, gamma, mean, inv_std, axis, fixed)
+        expected = bn.normalize_grad.reference(*wide(gy, x, gamma, mean, inv_std), axis, fixed)
+        for a, e in zip(actual, expected):
+            assert_equal(a, e, 1000)
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_softmax(seed):
+    r = Random(seed)
+    shape = r.pick((64, 100), (500, 10), (3, 40, 50), (2, 8, 16, 17))
+    x, gy = r.rng.standard_normal((2, *shape)).astype('f')
+    axis = r.pick(-1, len(shape) - 1)
+    for forward, backward in (
+        (softmax.softmax, softmax.softmax_grad),
+        (softmax.log_softmax, softmax.log_softmax_grad),
+    ):
+        y = implementation(forward)(x, axis)
+        assert_equal(y, forward.reference(x.astype('d'), axis), 10)
+        assert_equal(implementation(backward)(y, gy, axis), backward.reference(*wide(y, gy), axis), 100)
+
+
+@pytest.mark.parametrize('seed', range(60))
+def test_products(seed):
+    r = Random(seed)
+    batch = r.pick((), (), (3,), (2, 2))
+    m, k, n = r.ints(90, 200, 3)
+
+    def matrix(rows, columns):
+        """In one of the orders that need no copy, or in one that does."""
+        a = r.rng.standard_normal((*batch, rows, 2 * columns)).astype('f')
+        kind = r.pick('part of a row', 'C', 'transposed', 'every other')
+        if kind == 'transposed':
+            return r.rng.standard_normal((*batch, columns, rows)).astype('f').swapaxes(-1, -2)
+        return {'part of a row': a[..., :columns], 'C': a[..., :columns].copy(), 'every other': a[..., ::2]}[kind]
+
+    a, b = matrix(m, k), matrix(k, n)
+    assert_equal(implementation(product)(a, b), product.reference(*wide(a, b)), k)
+
+
+@pytest.mark.parametrize('layout', ['C', 'last'])
+def test_gradient_of_relu(layout):
+    x, gy = np.random.default_rng(0).standard_normal((2, 8, 16, 16, 16)).astype('f')
+    x[0, 0] = np.nan
+    if layout == 'last':
+        x, gy = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, gy))
+    y = np.maximum(x, 0)
+    gx = implementation(relu_grad)(y, gy)
+    np.testing.assert_array_equal(gx, np.where(y <= 0, 0, gy))
+    assert gx.strides == y.strides
+
+
+def test_nan_and_infinity_are_not_lost_in_the_maximum():
+    x = np.zeros((1, 16, 4, 4), 'f')
+    x[0, 1, 0, 0], x[0, 2], x[0, 3, 3, 3] = np.nan, -np.inf, np.inf
+    y, places = pooling.max_pool(x, (2, 2), (2, 2), (0, 0), (2, 2), True)
+    expected, expected_places = pooling.max_pool.reference(x, (2, 2), (2, 2), (0, 0), (2, 2), True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(places, expected_places)
+
+
+@pytest.mark.parametrize('shape', [(0, 3, 5, 5), (2, 0, 5, 5), (2, 3, 0, 5)])
+def test_arrays_without_elements_go_to_numpy(shape):
+    x = np.zeros(shape, 'f')
+    W = np.ones((4, shape[1], 1, 1), 'f')
+    y = conv.convolve(x, W, None, (1, 1), (0, 0), (1, 1), 1, shape[2:], F32)
+    assert y.shape == (shape[0], 4, *shape[2:]) and not y.any()
+    gamma = np.ones(shape[1], 'f')
+    assert bn.normalize(x, gamma, gamma, gamma, gamma, (0, 2, 3)).shape == shape
+    assert product(np.zeros((3000, 0), 'f'), np.zeros((0, 3000), 'f')).shape == (3000, 3000)
+
+
+def test_other_dtypes_go_to_numpy():
+    rng = np.random.default_rng(0)
+    x, W = rng.standard_normal((2, 3, 8, 8)), rng.standard_normal((4, 3, 3, 3))
+    before = _threads._thread.cached.cache_info()
+    for dtype in 'ed':
+        y = chainlite.functions.convolution_2d(x.astype(dtype), W.astype(dtype))
+        assert y.dtype == dtype
+    assert _threads._thread.cached.cache_info() == before
