@@ -1,6 +1,9 @@
 # Every target makes the environment it needs (.venv) on its first run; later runs find it there.
 #   make train   train a small network on digits and plot its curves into result/
-#   make test    run every test that this machine can run, with a summary by part
+#   make test    run every test that this machine can run, with a summary by part; those of the GPU on its stand-in
+#   make test-gpu the tests that use CuPy alone: on the GPU where there is one, otherwise on the stand-in
+#   make kernels compile all CUDA kernels by NVIDIA's compiler, with registers and spills (ARCH=all, or 75, 80, ...)
+#   make test-gpu  those of them that use CuPy: on a GPU, or on a stand-in for one
 #   make check   formatting, lint, import floors, types
 #   make bench   time it, beside Chainer and PyTorch where they are found
 #   make lines   lines of code by area, and the longest functions
@@ -14,17 +17,31 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests run side by side, one per core: each keeps its matrix products on its own core.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-TESTS ?= tests
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: train test check format bench lines clean
+.PHONY: train test test-gpu kernels check format bench lines clean
 .DEFAULT_GOAL = test
 
 train: $(VENV)/.train
 	$(BIN)/python examples/mnist/train_lenet.py $(ARGS)
 
 test: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -q $(TESTS) $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -q -m 'not gpu' $(TESTS) $(ARGS)
+	@if test '$(TESTS)' = tests && test -n '$(CAN_TEST_GPU)'; then $(MAKE) test-gpu; else \
+		echo 'the tests of CuPy (make test-gpu) need Linux on x86-64 with g++, or a GPU: not run'; fi
+
+# The stand-in (tests/cuda_on_cpu) compiles kernels by g++ for x86-64; a GPU's own driver goes first.
+HAS_GPU = $(shell test -e /dev/nvidiactl && echo 1)
+CAN_TEST_GPU = $(or $(HAS_GPU),$(shell test "$$(uname -sm)" = 'Linux x86_64' && command -v $${CXX:-g++}))
+ON_GPU = $(if $(HAS_GPU),,CHAINLITE_CUDA_ON_CPU=1) $(ONE_THREAD)
+
+test-gpu: $(VENV)/.test-gpu
+	$(ON_GPU) $(BIN)/python -m pytest -n $(if $(HAS_GPU),1,auto) --dist worksteal -q -m gpu $(TESTS) $(ARGS)
+
+ARCH ?= 90
+
+kernels: $(VENV)/.test-gpu
+	$(BIN)/python scripts/compile_kernels.py $(if $(filter all,$(ARCH)),sm_75 sm_80 sm_90 sm_100,$(ARCH:%=sm_%))
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -52,7 +69,7 @@ $(VENV)/.base:
 	    'needs Python 3.10 or later with its venv module (Debian, Ubuntu: apt install python3 python3-venv):' \
 	    'install it, or name it by PYTHON=...'; exit 1; }
 	@command -v $${CXX:-c++} >/dev/null || echo 'note: no C++ compiler found (Debian, Ubuntu: apt install g++);' \
-	    'tests that run CUDA kernels on the CPU need one and are skipped without it'
+	    'tests of the GPU that run on a CPU need one and are skipped without it'
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -61,5 +78,10 @@ $(VENV)/.train: $(VENV)/.base setup.py
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base setup.py
-	$(PIP) install -e '.[test]'
+	$(PIP) install -e '.[test,cuda_on_cpu]'
+	$(BIN)/python tests/cuda_on_cpu
+	@touch $@
+
+$(VENV)/.test-gpu: $(VENV)/.test
+	$(PIP) install -e '.[test,stand-in]'
 	@touch $@

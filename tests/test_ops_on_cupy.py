@@ -1,4 +1,4 @@
-"""Every function on CuPy against the same on NumPy: values, gradients and second derivatives, dtypes, memory layouts."""
+"""Every function on CuPy against the same on NumPy: values, first and second derivatives, dtypes, memory layouts."""
 
 import types
 

@@ -110,7 +110,7 @@ def _pairwise_product_dict(*parameters):
     chosen = []
     candidates = [tuple(enumerate(c)) for c in itertools.product(*(range(len(p)) for p in parameters))]
     if len(parameters) < 2:
-        return product_dict(*parameters)
+        return _product_dict_orig(*parameters)  # programs put this function in the place of the other
     while missing:
         best = max(candidates, key=lambda c: len(missing.intersection(itertools.combinations(c, 2))))
         missing.difference_update(itertools.combinations(best, 2))

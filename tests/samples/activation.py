@@ -1,5 +1,3 @@
-import numpy as np
-
 from samples import Sample, distinct, normal
 
 
