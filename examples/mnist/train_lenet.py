@@ -139,7 +139,8 @@ def main(arguments=None):
         sys.exit('interrupted; start again with --autoload to go on from the last snapshot')
     model = trainer.updater.get_optimizer('main').target
     chainer.serializers.save_npz(Path(args.out) / 'model.npz', model)
-    print(f'test accuracy {trainer.observation.get("validation/main/accuracy", float("nan")):.4f}')
+    last = trainer.get_extension('LogReport').log[-1]
+    print(f'test accuracy {last["validation/main/accuracy"]:.4f}')
 
 
 if __name__ == '__main__':

@@ -100,6 +100,10 @@ BAD = [
     (lambda: chainlite.Variable(X) + chainlite.Variable(X.astype('d')), InvalidType, 'dtype'),
     (lambda: chainlite.Variable(X) + X[:2], InvalidType, 'cannot broadcast inputs of the following shapes'),
     (lambda: chainlite.Variable(INTS) * INTS, InvalidType, 'dtype.kind == f'),
+    (lambda: F.sum(INTS), InvalidType, 'dtype.kind == f'),
+    (lambda: F.mean(INTS), InvalidType, 'dtype.kind == f'),
+    (lambda: F.crelu(X[0]), InvalidType, 'x.ndim > 1'),
+    (lambda: F.softmax_cross_entropy(ONES, np.array([0, 3, 1])), IndexError, 'from 0 to 3, but there are 3 classes'),
 ]
 
 
@@ -119,6 +123,36 @@ def test_other_operand_takes_the_dtype_of_the_variable(op, dtype, other):
     for y, expected in [(op(x, other), op(x.array, other)), (op(other, x), op(other, x.array))]:
         assert y.dtype == dtype
         np.testing.assert_allclose(y.array, expected.astype(dtype), rtol=2e-3)
+
+
+@pytest.mark.parametrize('function', [F.max, F.min, F.sum, F.mean, F.prod, F.logsumexp])
+@pytest.mark.parametrize('dtype', ['e', 'f', 'd'])
+def test_one_number_reduces_to_itself(function, dtype):
+    x = chainlite.Variable(np.array(0.5, dtype))
+    y = function(x)
+    y.backward()
+    assert (y.shape, y.dtype, x.grad.dtype) == ((), dtype, dtype)
+    assert (float(y.array), float(x.grad)) == (0.5, 1)
+
+
+@pytest.mark.parametrize('shape', [(0, 3), (0, 3, 4), (2, 3, 0)])
+@pytest.mark.parametrize('reduce', ['mean', 'no'])
+def test_cross_entropy_of_no_labels_is_nothing(shape, reduce):
+    x = chainlite.Variable(np.zeros(shape, 'f'))
+    y = F.softmax_cross_entropy(x, np.zeros((shape[0], *shape[2:]), 'i'), reduce=reduce)
+    F.sum(y).backward()
+    assert y.array.sum() == 0 and x.grad.shape == shape
+
+
+def test_cross_entropy_of_ignored_labels_is_0_where_a_score_is_infinite():
+    x = np.array([[-np.inf, 0, 0], [0, 0, 0]], 'f')
+    loss = F.softmax_cross_entropy(x, np.array([-1, 1]), reduce='no')
+    np.testing.assert_allclose(loss.array, [0, np.log(3)], rtol=1e-6)
+
+
+def test_linear_takes_no_rows_with_several_batch_axes():
+    y = F.linear(np.zeros((0, 2, 4), 'f'), ONES[:, [0, 1, 2, 0]], n_batch_axes=2)
+    assert y.shape == (0, 2, 3)
 
 
 def test_debug_mode_checks_labels_and_axes():

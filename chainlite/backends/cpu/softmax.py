@@ -3,6 +3,8 @@
 Sixteen-bit input is computed in 32 bits. The maximum is taken off first, so that nothing overflows.
 """
 
+import math
+
 from chainlite import backend
 from chainlite.backends._kernel import Kernel
 
@@ -56,7 +58,7 @@ def log_softmax_grad(y, gy, axis):
 def _chosen(log_y, t, ignore_label):
     """Index of the label of each position, in an array (n, k, d); and which positions count (None: all)."""
     xp = backend.get_array_module(log_y)
-    t = t.reshape(len(t), -1)
+    t = t.reshape(len(t), math.prod(t.shape[1:]))
     counts = None
     if ignore_label is not None:
         counts = t != ignore_label
@@ -74,11 +76,14 @@ def cross_entropy(x, t, class_weight, ignore_label):
     ignored."""
     log_y = log_softmax(_wide(x), 1)
     index, counts = _chosen(log_y, t, ignore_label)
-    loss = -log_y.reshape(len(x), x.shape[1], -1)[index]
+    try:
+        loss = -log_y.reshape(*x.shape[:2], index[1].shape[1])[index]
+    except IndexError:
+        raise IndexError(f'labels are from {t.min()} to {t.max()}, but there are {x.shape[1]} classes') from None
     if class_weight is not None:
         loss *= class_weight[index[1]]
     if counts is not None:
-        loss *= counts
+        loss = backend.get_array_module(x).where(counts, loss, 0)  # which may be infinite
     return loss.reshape(t.shape).astype(x.dtype, copy=False), log_y
 
 
@@ -86,10 +91,10 @@ def cross_entropy(x, t, class_weight, ignore_label):
 def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
     """The gradient of x: (softmax(x) - one-hot(t)) * gloss; `gloss` is a scalar or has the shape of t."""
     xp = backend.get_array_module(log_y)
-    gx = xp.exp(log_y).reshape(*log_y.shape[:2], -1)
     index, counts = _chosen(log_y, t, ignore_label)
+    gx = xp.exp(log_y).reshape(*log_y.shape[:2], index[1].shape[1])
     gx[index] -= 1
-    scale = gloss.reshape(len(t), -1) if gloss.ndim else gloss
+    scale = gloss.reshape(index[1].shape) if gloss.ndim else gloss
     if class_weight is not None:
         scale = scale * class_weight[index[1]]
     if counts is not None:

@@ -4,6 +4,7 @@ from chainlite import backend
 from chainlite._fused import Fused
 from chainlite.functions.activation.relu import relu
 from chainlite.functions.array.concat import concat
+from chainlite.functions.math.sum import check_axes
 from chainlite.variable import as_variable
 
 
@@ -37,4 +38,6 @@ def crelu(x, axis=1):
 
     See: https://arxiv.org/abs/1603.05201
     """
-    return CReLU(axis).apply((as_variable(x),))[0]
+    x = as_variable(x)
+    check_axes('CReLU', axis, x.ndim)
+    return CReLU(axis).apply((x,))[0]

@@ -84,8 +84,8 @@ def linear(x, W, b=None, n_batch_axes=1):
     x = as_variable(x)
     batch = x.shape[:n_batch_axes]
     if n_batch_axes > 1:
-        x = reshape(x, (prod(batch), -1))
+        x = reshape(x, (prod(batch), prod(x.shape[n_batch_axes:])))
     elif x.ndim != 2:
         x = reshape(x, (len(x), prod(x.shape[1:])))
     (y,) = LinearFunction().apply((x, W) if b is None else (x, W, b))
-    return reshape(y, (*batch, -1)) if n_batch_axes > 1 else y
+    return reshape(y, (*batch, y.shape[1])) if n_batch_axes > 1 else y

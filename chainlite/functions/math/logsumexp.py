@@ -1,5 +1,6 @@
 """Logarithm of a sum of exponentials."""
 
+from chainlite import backend
 from chainlite.functions.math.exponential import exp, log
 from chainlite.functions.math.sum import check_axes, sum
 from chainlite.variable import Variable, as_variable
@@ -14,7 +15,7 @@ def logsumexp(x, axis=None):
     """
     x = as_variable(x)
     check_axes('LogSumExp', axis, x.ndim)
-    top = x.array.max(axis=axis, keepdims=True)
+    top = backend.get_array_module(x.array).asarray(x.array.max(axis=axis, keepdims=True))
     top[~(abs(top) < float('inf'))] = 0  # an infinite maximum would give NaN
     y = log(sum(exp(x - Variable(top, requires_grad=False)), axis))
     return y + Variable(top.reshape(y.shape), requires_grad=False)

@@ -28,8 +28,8 @@ class Selector(FunctionNode):
     def backward(self, target_input_indexes, grad_outputs):
         x, y = self.get_retained_inputs()[0].array, self.get_retained_outputs()[0].array
         spread = SumGrad(x.shape, self.axis, self.keepdims)
-        chosen = x == spread.forward((y,))[0]
-        return Mul().apply((spread.apply(grad_outputs)[0], Variable(chosen.astype(x.dtype), requires_grad=False)))
+        chosen = backend.get_array_module(x).asarray(x == spread.forward((y,))[0], x.dtype)
+        return Mul().apply((spread.apply(grad_outputs)[0], Variable(chosen, requires_grad=False)))
 
 
 class Max(Selector):

@@ -32,7 +32,7 @@ def _spread(gy, in_shape, axis, keepdims):
     return backend.get_array_module(gy).broadcast_to(gy, in_shape)
 
 
-Sum, SumGrad = adjoint_pair('Sum', _sum, 'SumGrad', _spread, __name__)
+Sum, SumGrad = adjoint_pair('Sum', _sum, 'SumGrad', _spread, __name__, check='x: f')
 
 
 def _sum_to(x, in_shape, shape):
@@ -52,7 +52,7 @@ def sum(x, axis=None, keepdims=False):
     """Sum of elements.
 
     Args:
-        x: array of any shape.
+        x: float array of any shape.
         axis: int or tuple of ints; all axes if None.
         keepdims: whether the axes summed over stay, with length 1.
     """
