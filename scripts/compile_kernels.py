@@ -23,6 +23,7 @@ FLOAT_PAIRS = (  # the dtype of arrays and that of the computation
     ('float', 'double'),
     ('double', 'double'),
 )
+ACCUMULATED = [pair for pair in FLOAT_PAIRS if pair[1] == 'float' or pair[0] == 'double']
 SIZE = {'__half': 2, '__nv_bfloat16': 2, 'float': 4, 'double': 8}
 # Batch normalization: T, A, I, W, V; and T, G, A, I, W, V with G one of T and A.
 CHANNELS = [
@@ -45,6 +46,10 @@ KERNELS = {
         'normalize': SCALED,
         'gradient_sums': CHANNELS,
         'normalize_grad': SCALED,
+    },
+    'conv': {
+        'im2col': (FLOATS, INDEX, DIMS),
+        'col2im': [(c, t, i, n) for (t, c), i, n in product(FLOAT_PAIRS, INDEX, DIMS) if (t, c) in ACCUMULATED],
     },
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),

@@ -4,7 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, pooling, softmax
+from chainlite.backends.cpu import batch_normalization, conv, pooling, softmax
+from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
 
 DTYPES = ['e', ml_dtypes.bfloat16, 'f', 'd']
@@ -266,3 +267,49 @@ def test_a_label_without_a_class_gives_nan(cupy):
     assert cupy.isnan(loss).tolist() == [True, True, False]
     gx = softmax.cross_entropy_grad(cupy.ones(3, 'f'), log_y, t, None, -1)
     assert cupy.isnan(gx).any(axis=1).tolist() == [True, True, False]
+
+
+# ---- convolution ----------------------------------------------------------------------------------------------------
+
+CONVOLUTIONS = [  # n, c, m, groups; dims, ksize, stride, pad, dilate, outs
+    ((3, 4, 6, 1), (7,), (3,), (2,), (1,), (1,), (4,)),
+    ((2, 3, 5, 1), (6, 5), (3, 2), (2, 1), (1, 0), (1, 2), (3, 3)),
+    ((2, 3, 4, 1), (5, 4), (1, 1), (1, 1), (0, 0), (1, 1), (5, 4)),  # pointwise
+    ((2, 3, 4, 1), (5, 4), (1, 1), (2, 2), (0, 0), (1, 1), (3, 2)),
+    ((3, 4, 6, 2), (5, 6), (2, 3), (2, 1), (1, 2), (2, 1), (3, 8)),
+    ((1, 4, 2, 2), (3, 3), (1, 1), (1, 1), (0, 0), (1, 1), (3, 3)),
+    ((2, 5, 10, 5), (6, 6), (3, 3), (1, 1), (1, 1), (1, 1), (6, 6)),  # depthwise
+    ((2, 2, 1, 1), (5, 5), (5, 5), (1, 1), (0, 0), (1, 1), (1, 1)),  # one window
+    ((2, 2, 3, 1), (3, 4, 5), (2, 3, 2), (1, 2, 2), (1, 1, 0), (1, 1, 2), (4, 2, 2)),
+    ((2, 4, 4, 2), (3, 4, 5), (2, 2, 2), (1, 2, 2), (1, 1, 0), (1, 1, 1), (4, 3, 2)),
+]
+
+
+@pytest.fixture(params=CONVOLUTIONS, ids=str)
+def convolution(request, dtype):
+    """x, W, y, b; the rest of the arguments; dims, ksize, outs."""
+    (n, c, m, groups), dims, ksize, stride, pad, dilate, outs = request.param
+    shapes = (n, c, *dims), (m, c // groups, *ksize), (n, m, *outs), (m,), (c,)
+    return [values(s, dtype, i) for i, s in enumerate(shapes)], (stride, pad, dilate, groups), dims, ksize, outs
+
+
+@pytest.mark.parametrize('workspace', [1, 1 << 20])
+def test_convolution_agrees(agree, convolution, dtype, workspace, monkeypatch):
+    monkeypatch.setattr(gpu_conv, 'WORKSPACE', workspace)
+    (x, W, y, b, b_of_x), geometry, dims, ksize, outs = convolution
+    wide = 16 * ROUNDING[dtype.char]
+    result = np.dtype('d') if dtype.char == 'd' else np.dtype('f')
+    for bias in None, b:
+        agree(conv.convolve, x, W, bias, *geometry, outs, result, rounding=wide)
+    for bias in None, b_of_x:
+        agree(conv.deconvolve, y, W, bias, *geometry, dims, result, rounding=wide)
+    agree(conv.filter_grad, x, y, ksize, *geometry, result, rounding=wide)
+
+
+def test_convolution_of_two_dtypes_and_any_strides_agrees(agree):
+    x, W, y = values((7, 6, 4, 3), 'f').T[:, ::2], values((5, 2, 2, 3), 'e')[..., ::-1], values((3, 5, 5, 5), 'd')
+    geometry = (1, 1), (0, 1), (1, 1), 1
+    result = np.dtype('f')
+    agree(conv.convolve, x, W, None, *geometry, (5, 5), result, rounding=1e-4)
+    agree(conv.deconvolve, y, W, None, *geometry, (6, 7), result, rounding=1e-4)
+    agree(conv.filter_grad, x, y, (2, 4), *geometry, result, rounding=1e-4)
