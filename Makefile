@@ -1,12 +1,11 @@
 # Every target makes the environment it needs (.venv) on its first run; later runs find it there.
-#   make train   train a small network on digits and plot its curves into result/
-#   make test    run every test that this machine can run, with a summary by part; those of the GPU on its stand-in
-#   make test-gpu the tests that use CuPy alone: on the GPU where there is one, otherwise on the stand-in
-#   make kernels compile all CUDA kernels by NVIDIA's compiler, with registers and spills (ARCH=all, or 75, 80, ...)
-#   make test-gpu  those of them that use CuPy: on a GPU, or on a stand-in for one
-#   make check   formatting, lint, import floors, types
-#   make bench   time it, beside Chainer and PyTorch where they are found
-#   make lines   lines of code by area, and the longest functions
+#   make train     train a small network on digits and plot its curves into result/
+#   make test      run every test that this machine can run, with a summary by part
+#   make test-gpu  those of them that use CuPy: on the GPU where there is one, otherwise on its stand-in
+#   make kernels   compile all CUDA kernels by NVIDIA's compiler, with registers and spills (ARCH=all, or 75, 80, ...)
+#   make check     formatting, lint, import floors, types
+#   make bench     time it, beside Chainer and PyTorch where they are found
+#   make lines     lines of code by area, and the longest functions
 
 # The first Python on the path that is new enough and can make environments.
 USABLE = -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
@@ -25,18 +24,11 @@ unexport PYTHONPATH PYTHONHOME
 train: $(VENV)/.train
 	$(BIN)/python examples/mnist/train_lenet.py $(ARGS)
 
-test: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -q -m 'not gpu' $(TESTS) $(ARGS)
-	@if test '$(TESTS)' = tests && test -n '$(CAN_TEST_GPU)'; then $(MAKE) test-gpu; else \
-		echo 'the tests of CuPy (make test-gpu) need Linux on x86-64 with g++, or a GPU: not run'; fi
-
-# The stand-in (tests/cuda_on_cpu) compiles kernels by g++ for x86-64; a GPU's own driver goes first.
-HAS_GPU = $(shell test -e /dev/nvidiactl && echo 1)
-CAN_TEST_GPU = $(or $(HAS_GPU),$(shell test "$$(uname -sm)" = 'Linux x86_64' && command -v $${CXX:-g++}))
-ON_GPU = $(if $(HAS_GPU),,CHAINLITE_CUDA_ON_CPU=1) $(ONE_THREAD)
+test: $(VENV)/.test-gpu
+	$(ONE_THREAD) $(BIN)/python scripts/run_tests.py $(TESTS) $(ARGS)
 
 test-gpu: $(VENV)/.test-gpu
-	$(ON_GPU) $(BIN)/python -m pytest -n $(if $(HAS_GPU),1,auto) --dist worksteal -q -m gpu $(TESTS) $(ARGS)
+	$(ONE_THREAD) $(BIN)/python scripts/run_tests.py --only gpu $(TESTS) $(ARGS)
 
 ARCH ?= 90
 
@@ -78,10 +70,10 @@ $(VENV)/.train: $(VENV)/.base setup.py
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base setup.py
-	$(PIP) install -e '.[test,cuda_on_cpu]'
-	$(BIN)/python tests/cuda_on_cpu
+	$(PIP) install -e '.[test]'
 	@touch $@
 
 $(VENV)/.test-gpu: $(VENV)/.test
 	$(PIP) install -e '.[test,stand-in]'
+	$(BIN)/python tests/cuda_on_cpu
 	@touch $@

@@ -14,14 +14,6 @@ extras = {
     'cudnn': ['nvidia-cudnn-frontend>=1.18,<1.27'],
     # oneDNN's wheel exists for Linux on x86-64 alone; elsewhere NumPy does the work.
     'onednn': ['onednn-cpu-gomp==2023.2.0; sys_platform == "linux" and platform_machine == "x86_64"'],
-    # CuPy on the CPU, for the tests of the GPU: what tests/cuda_on_cpu needs beside a C++ compiler.
-    'cuda_on_cpu': [
-        f'{name}; sys_platform == "linux" and platform_machine == "x86_64"'
-        for name in (
-            *('cupy-cuda13x==14.2.*', 'nvidia-cuda-runtime==13.*', 'nvidia-cuda-crt==13.*'),
-            *('nvidia-cuda-cccl==13.*', 'nvidia-cuda-nvrtc==13.*'),
-        )
-    ],
     'bfloat16': ['ml_dtypes'],
     'hdf5': ['h5py'],
     'plot': ['matplotlib'],
@@ -32,13 +24,14 @@ extras = {
     'demo': ['scikit-learn'],
 }
 # `all` leaves out what needs a device or an MPI library: the wrong one of those does not install.
-extras['all'] = [
-    r for name in extras if name not in ('cuda12', 'cuda13', 'cuda_on_cpu', 'cudnn', 'mpi') for r in extras[name]
-]
+extras['all'] = [r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'mpi') for r in extras[name]]
 # CuPy runs on the CPU in tests (tests/cuda_on_cpu): CUDA's headers and NVIDIA's compiler need no GPU.
 extras['stand-in'] = [
-    *extras['cuda13'],
-    *(f'nvidia-cuda-{part}>=13,<14' for part in ('nvrtc', 'runtime', 'crt', 'cccl')),
+    f'{requirement}; sys_platform == "linux" and platform_machine == "x86_64"'
+    for requirement in (
+        *extras['cuda13'],
+        *(f'nvidia-cuda-{part}>=13,<14' for part in ('nvrtc', 'runtime', 'crt', 'cccl')),
+    )
 ]
 extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
 extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', *extras['lint']]
