@@ -465,7 +465,7 @@ class Variable:
     def to_gpu(self, device=None):
         """Moves array and gradient to a GPU (the current one by default), in place."""
         backend.cuda.check_cuda_available()
-        self.to_device(backend.cuda._get_device_or_current(device))
+        self.to_device(backend.cuda._device_or_current(device))
 
     def to_intel64(self):
         """Moves array and gradient to the CPU's accelerated form, in place."""

@@ -2,12 +2,17 @@
 
 import json
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent
+
+# A shell has what it runs in the background ignore Ctrl-C, which tests send to their processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def part_of(nodeid):
@@ -18,11 +23,15 @@ def part_of(nodeid):
 
 
 @pytest.hookimpl(tryfirst=True)  # before options such as `-m gpu` choose by the marks
-def pytest_collection_modifyitems(items):
-    """Tests that ask for CuPy are tests of the GPU."""
+def pytest_collection_modifyitems(config, items):
+    """Tests that ask for CuPy are tests of the GPU. Without one and without its stand-in they are left out."""
     for item in items:
         if 'cupy' in getattr(item, 'fixturenames', ()):
             item.add_marker('gpu')
+    if not has_gpu():
+        left = [item for item in items if item.get_closest_marker('gpu')]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker('gpu')]
 
 
 def pytest_terminal_summary(terminalreporter):
