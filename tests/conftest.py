@@ -1,18 +1,34 @@
-"""Marks, and a summary by part: the folders of tests/, and the files that lie directly in it."""
+"""Tests that use a GPU, and a summary by part: the folders of tests/, and the files that lie directly in it."""
 
+import ctypes
 import json
 import os
-import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT))  # for what several tests share: samples, cuda_on_cpu
 
-# A shell has what it runs in the background ignore Ctrl-C, which tests send to their processes.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+import cuda_on_cpu  # noqa: E402
+
+cuda_on_cpu.install()
+
+
+def has_gpu():
+    """Whether there is a GPU's driver, or the stand-in is asked for; CuPy is not imported to find out."""
+    try:
+        return cuda_on_cpu.enabled() or bool(ctypes.CDLL('libcuda.so.1'))
+    except OSError:
+        return False
+
+
+@pytest.fixture(params=['numpy', pytest.param('cupy', marks=pytest.mark.gpu)])
+def xp(request):
+    """NumPy, and CuPy where there is a GPU or its stand-in."""
+    return pytest.importorskip(request.param)
 
 
 def part_of(nodeid):
