@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,10 @@ sys.path.insert(0, str(ROOT))  # for what several tests share: samples, cuda_on_
 import cuda_on_cpu  # noqa: E402
 
 cuda_on_cpu.install()
+
+# A shell has what it runs in the background ignore Ctrl-C, which tests send to their processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def has_gpu():

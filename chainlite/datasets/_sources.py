@@ -62,7 +62,7 @@ class Source:
         try:
             path = cached_download(url)
         except OSError as e:
-            problems.append(f'{url}: {e}')
+            problems.append(f'{url}: {e.__context__ or e}')  # the reason; what to do is said once, by read
             return None
         content = self._checked(path, problems)
         if content is None:

@@ -236,6 +236,7 @@ def test_offline_one_error_says_which_file_goes_where(root, digits):
     message = str(e.value)
     assert 'train-images-idx3-ubyte.gz could not be downloaded (http://127.0.0.1:9/' in message
     assert message.endswith(f'put it into the folder {root}/pfnet/chainer/mnist')
+    assert message.count('put it') == 1
     put(root / 'pfnet/chainer/mnist', digits[0])  # which the user then does
     datasets.get_mnist()
 
