@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def train(seed, out):
     begin = time.perf_counter()
     command = [sys.executable, ROOT / 'examples' / 'mnist' / 'train_lenet.py', '--seed', str(seed), '--out', out]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    environment = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', **os.environ, 'PYTHONPATH': str(ROOT)}
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     accuracy = json.loads((Path(out) / 'log').read_text())[-1]['validation/main/accuracy']
     return accuracy, time.perf_counter() - begin
