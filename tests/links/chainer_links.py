@@ -6,6 +6,7 @@ The same functions give this package's values to the tests: initial parameters, 
 the text form, and the next random number, which says how many were drawn.
 """
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -124,29 +125,43 @@ def flat(y):
     return [v for part in y for v in flat(part)] if isinstance(y, (tuple, list)) else [y]
 
 
-def link_values(chainer, name):
-    """{what: array} of one case, from `chainer` or ours."""
+def sent(x, device):
+    """The arrays of nested lists and tuples on a device."""
+    return type(x)(sent(part, device) for part in x) if isinstance(x, (list, tuple)) else device.send(x)
+
+
+def link_values(chainer, name, device=None):
+    """{what: array} of one case, from `chainer` or ours; with a device, computed there from the same parameters."""
     make, inputs = CASES[name]
     np.random.seed(3)
     link = make(chainer.links, chainer.initializers.Normal)
-    for x in inputs[0] if inputs and isinstance(inputs[0], list) else [inputs]:  # a list is a sequence of calls
+    calls = inputs[0] if inputs and isinstance(inputs[0], list) else [inputs]  # a list is a sequence of calls
+    if device is not None:
+        initialized = copy.deepcopy(link)  # random numbers are those of NumPy
+        initialized(*calls[0] if isinstance(calls[0], list) else [calls[0]])
+        link.copyparams(initialized, copy_persistent=False)
+        link.to_device(device)
+        calls = sent(calls, device)
+    for x in calls:
         y = link(*x) if isinstance(x, list) else link(x)
     values = {'text': np.array(str(link)), 'next random number': np.random.rand(1)}
     ys = [v for v in flat(y) if isinstance(v, chainer.Variable)]
     link.cleargrads()
     weights = np.random.RandomState(5)
-    loss = sum(chainer.functions.sum(y * weights.uniform(-1, 1, y.shape).astype(y.dtype)) for y in ys)
+    loss = sum(chainer.functions.sum(y * y.xp.asarray(weights.uniform(-1, 1, y.shape).astype(y.dtype))) for y in ys)
     if not name.startswith('Deconvolution2D'):  # Chainer 7.8.1 cannot differentiate these
         loss.backward()
     for i, y in enumerate(ys):
-        values[f'output {i}'] = y.array
+        values[f'output {i}'] = chainer.backends.cuda.to_cpu(y.array)
     for path, param in link.namedparams():
-        values[f'value {path}'] = param.array
+        values[f'value {path}'] = chainer.backends.cuda.to_cpu(param.array)
         if param.grad is not None:
-            values[f'gradient {path}'] = param.grad
+            values[f'gradient {path}'] = chainer.backends.cuda.to_cpu(param.grad)
     for path, inner in link.namedlinks():
         for persistent in sorted(inner._persistent):
-            values[f'persistent {path}:{persistent}'] = np.asarray(getattr(inner, persistent))
+            values[f'persistent {path}:{persistent}'] = np.asarray(
+                chainer.backends.cuda.to_cpu(getattr(inner, persistent))
+            )
     return values
 
 

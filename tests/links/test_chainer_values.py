@@ -38,5 +38,16 @@ def test_links_do_as_chainers(name):
         )
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize('name', [n for n in CASES if n not in ('NegativeSampling', 'StatefulZoneoutLSTM')])  # random
+def test_links_on_cupy_do_as_chainers(name):
+    values, expected = link_values(chainlite, name, chainlite.get_device('@cupy:0')), STORED[name]
+    assert sorted(values) == sorted(expected)
+    for what, value in values.items():
+        if what not in ('text', 'next random number'):
+            assert (value.shape, value.dtype) == (expected[what].shape, expected[what].dtype), what
+            np.testing.assert_allclose(value, expected[what], rtol=1e-4, atol=1e-5, err_msg=what)
+
+
 def without_addresses(text):
     return re.sub('0x[0-9a-f]+', '', str(text))

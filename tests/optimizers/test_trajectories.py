@@ -32,17 +32,27 @@ def states_of(key):
     return {name.partition(':')[2]: value for name, value in STORED.items() if name.startswith(key + ':')}
 
 
-@pytest.mark.parametrize('key', CASES)
-def test_updates_are_chainers(key):
-    found, opt = trajectories.run(chainlite, **CASES[key])
+def assert_chainers(key, device=None):
+    found, opt = trajectories.run(chainlite, **CASES[key], device=device)
     tolerance = TOLERANCE[CASES[key]['dtype']]
     assert found.dtype == STORED[key].dtype
     np.testing.assert_allclose(found, STORED[reference(key)], **tolerance)
     state, expected = opt.target.w.update_rule.state, states_of(reference(key))
     assert list(state) == list(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(state[name], value, **tolerance)
+        np.testing.assert_allclose(chainlite.backends.cuda.to_cpu(state[name]), value, **tolerance)
     assert [s.dtype for s in state.values()] == [s.dtype for s in states_of(key).values()]
+
+
+@pytest.mark.parametrize('key', CASES)
+def test_updates_are_chainers(key):
+    assert_chainers(key)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('key', [key for key in CASES if 'GradientNoise' not in key])  # its numbers are CuPy's there
+def test_updates_on_cupy_are_chainers(key):
+    assert_chainers(key, '@cupy:0')
 
 
 @pytest.mark.parametrize('optimizer', trajectories.OPTIMIZERS)

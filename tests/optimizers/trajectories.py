@@ -51,12 +51,14 @@ def inputs(dtype):
     return [random.randn(*shape).astype('e').astype(dtype) for shape in ((3, 4), (STEPS, 3, 4))]
 
 
-def run(package, optimizer, dtype, hook=None, loss_scale=None, fp32=False, change=None):
+def run(package, optimizer, dtype, hook=None, loss_scale=None, fp32=False, change=None, device=None):
     """The parameter after each update, and the optimizer. Gradients come through backward if there is a loss scale."""
     start, grads = inputs(dtype)
     link = package.Link()
     with link.init_scope():
         link.w = package.Parameter(start.copy())
+    if device is not None:
+        link.to_device(device)
     name, arguments = OPTIMIZERS[optimizer]
     opt = getattr(package.optimizers, name)(**arguments)
     opt.setup(link)
@@ -73,11 +75,13 @@ def run(package, optimizer, dtype, hook=None, loss_scale=None, fp32=False, chang
         if change is not None and i == STEPS // 2:
             setattr(opt, change, getattr(opt, change) / 10)
         if loss_scale is None:
-            link.w.grad = g.copy()
+            link.w.grad = link.w.xp.array(g)
             opt.update()
         else:
-            opt.update(lambda g=g: package.functions.sum(link.w * package.Variable(g, requires_grad=False)))
-        found.append(link.w.array.copy())
+            opt.update(
+                lambda g=g: package.functions.sum(link.w * package.Variable(link.w.xp.asarray(g), requires_grad=False))
+            )
+        found.append(package.backends.cuda.to_cpu(link.w.array).copy())
     return np.array(found), opt
 
 

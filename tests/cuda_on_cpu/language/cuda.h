@@ -6,7 +6,7 @@
 #include <cassert>
 #include <cfloat>
 #include <climits>
-#include <cmath>
+#include <math.h>  // not <cmath>: here sqrt(float) is one of floats, as on a device
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
