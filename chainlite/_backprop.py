@@ -67,11 +67,11 @@ def grad(
     pass_.kept = set(wanted)
     for x, gx in zip(inputs, grad_inputs or ()):
         if gx is not None:
-            pass_.add(x.node, gx if enable_double_backprop else gx.array)
+            pass_.add(x.node, gx if enable_double_backprop else gx._any_array)
     for y, gy in zip(outputs, grad_outputs or [None] * len(outputs)):
-        gy = variable._like(y.array, 1 if loss_scale is None else loss_scale) if gy is None else gy
+        gy = variable._like(y._any_array, 1 if loss_scale is None else loss_scale) if gy is None else gy
         if isinstance(gy, variable.Variable) != enable_double_backprop:
-            gy = variable.as_variable(gy) if enable_double_backprop else gy.array
+            gy = variable.as_variable(gy) if enable_double_backprop else gy._any_array
         pass_.add(y.node, gy)
         pass_.push(y.creator_node)
     pass_.run()

@@ -141,7 +141,7 @@ class Gradients:
             if node.old_style is not None:
                 raise RuntimeError(f'cannot twice-differentiate an old style Function "{node.old_style}"')
             if node.grad_var is not None:
-                self.known[node] = node.grad_var if self.differentiable else node.grad_var.array
+                self.known[node] = node.grad_var if self.differentiable else node.grad_var._any_array
 
     def _check(self, function, indexes, gxs):
         for i, gx in zip(indexes, gxs):

@@ -22,6 +22,7 @@ from chainlite import backend, initializers
 from chainlite._engine import Gradients
 from chainlite.backends._layout import is_last
 from chainlite.utils import argument
+from chainlite.utils._check import kind_of
 
 operations = types.SimpleNamespace()
 
@@ -357,7 +358,7 @@ class Variable:
     @grad_var.setter
     def grad_var(self, gradient):
         if gradient is not None:
-            self._check_grad(gradient.array)
+            self._check_grad(gradient._any_array)
         self.node.grad_var = gradient
 
     @property
@@ -379,7 +380,7 @@ class Variable:
             raise TypeError(
                 f'Type of grad is invalid:\nExpected: Any of {backend.get_array_types()}\nActual: {type(gradient)}'
             )
-        x = self.array
+        x = self._any_array
         if x is None or gradient is None:
             return
         if not backend.is_arrays_compatible((gradient, x)):
@@ -625,7 +626,7 @@ class Parameter(Variable):
             self._initial_device = backend.get_device_from_array(initializer)
             self.grad = (
                 backend.get_array_module(initializer).full_like(initializer, np.nan)
-                if initializer.dtype.kind == 'f'
+                if kind_of(initializer.dtype) == 'f'
                 else None
             )
         else:
@@ -756,7 +757,7 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
     gys = list(gys or [y.grad_var for y in ys])
     for y, gy in zip(ys, gys):
-        if gy is None and y.array is not None and y.array.size == 1:
+        if gy is None and y._any_array is not None and y.size == 1:
             gy = _gradient_variable(_like(y.array, 1 if loss_scale is None else loss_scale))
         if gy is None:
             continue
@@ -764,9 +765,9 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
             y.grad_var = gy
             continue
         y.node.grad_var = None
-        gradients.add(y.node, gy if enable_double_backprop else gy.array)
+        gradients.add(y.node, gy if enable_double_backprop else gy._any_array)
         gradients.push(y.creator_node)
-    seen = {_memory(g.array) for g in gys if g is not None}
+    seen = {_memory(g._any_array) for g in gys if g is not None}
     for node in gradients.run():
         x = node.get_variable_or_none()
         if x is None:
@@ -774,7 +775,7 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         gx = gradients.known[node]
         if not enable_double_backprop:
             gx = _gradient_variable(_own(gx, seen) if x._owns_gradient else gx)
-            seen.add(_memory(gx.array))
+            seen.add(_memory(gx._any_array))
         node.grad_var = gx
         x._loss_scale = loss_scale
 
