@@ -20,7 +20,7 @@ import threading
 
 import numpy
 
-from chainlite.utils._check import compile_check  # noqa: F401 (part of this module's interface)
+from chainlite.utils._check import compile_check, kind_of  # noqa: F401 (compile_check is part of this interface)
 from chainlite.utils._invalid_type import InvalidType
 
 
@@ -233,7 +233,8 @@ class GetAttr(Atom):
         return f'{self.obj}.{name}' if isinstance(name, str) else f'getattr({self.obj}, {_repr(self.name)})'
 
     def eval(self):
-        return getattr(_eval(self.obj), _eval(self.name))
+        obj, name = _eval(self.obj), _eval(self.name)
+        return kind_of(obj) if name == 'kind' and isinstance(obj, numpy.dtype) else getattr(obj, name)
 
 
 class GetItem(Atom):

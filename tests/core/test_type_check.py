@@ -201,6 +201,8 @@ def test_bfloat16_is_a_float():
         check('F', [np.zeros(3, ml_dtypes.bfloat16)])
     with pytest.raises(T.InvalidType):
         check('F', [np.zeros(2, 'V2')])
+    (x,) = T.get_types((np.zeros(2, ml_dtypes.bfloat16),), 'in_types', False)
+    T.expect(x.dtype.kind == 'f')
 
 
 @pytest.mark.parametrize('spec', ['x', 'x: q', 'x: f (n', 'x: f (*a *b)', 'x: f y: f', 'x: f (n-1)'])

@@ -144,6 +144,23 @@ def test_cross_entropy_of_no_labels_is_nothing(shape, reduce):
     assert y.array.sum() == 0 and x.grad.shape == shape
 
 
+@pytest.mark.parametrize('kwargs', [{}, dict(soft_target_loss='kl-divergence'), dict(class_weight=[1, 2, 4])])
+def test_cross_entropy_takes_bfloat16(kwargs):
+    bfloat16 = pytest.importorskip('ml_dtypes').bfloat16
+    x, t = np.array([[0.5, 2, -1], [1, 0, 0.25]], 'f'), np.array([[0.5, 0.25, 0.25], [0, 0, 1]], 'f')
+    expected, computed = [], []
+    for dtype, losses in [('f', expected), (bfloat16, computed)]:
+        if 'class_weight' in kwargs:
+            y = F.softmax_cross_entropy(
+                x.astype(dtype), np.array([0, 2]), class_weight=np.array(kwargs['class_weight'], dtype)
+            )
+        else:
+            y = F.softmax_cross_entropy(x.astype(dtype), t.astype(dtype), **kwargs)
+        losses.append(y)
+    assert computed[0].dtype == bfloat16
+    np.testing.assert_allclose(computed[0].array.astype('f'), expected[0].array, rtol=0.02)
+
+
 def test_cross_entropy_of_ignored_labels_is_0_where_a_score_is_infinite():
     x = np.array([[-np.inf, 0, 0], [0, 0, 0]], 'f')
     loss = F.softmax_cross_entropy(x, np.array([-1, 1]), reduce='no')

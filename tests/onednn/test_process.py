@@ -253,6 +253,7 @@ def test_a_forked_child_computes_after_its_parent_has(library):
         out, _ = child.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
         pytest.fail('the child hangs')
     assert child.returncode == 0 and out.split() == [b'0', b'4']
 
@@ -310,3 +311,25 @@ def test_freed_memory_is_kept_unless_declined(monkeypatch):
     monkeypatch.setenv('CHAINLITE_KEEP_BLAS_THREADS', '1')
     _library._prepare_process()
     assert called == [1, 'malloc']
+
+
+def test_threads_that_begin_together_load_one_library(library):
+    program = """
+import threading
+import numpy as np
+import chainlite.functions as F
+x, together, computed = np.ones((2, 4, 6, 6), 'f'), threading.Barrier(8), []
+
+def compute():
+    together.wait()
+    for _ in range(20):
+        y = F.max_pooling_2d(x, 2)
+    computed.append(y)
+
+threads = [threading.Thread(target=compute) for _ in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(computed))
+"""
+    for _ in range(3):
+        assert run(program) == ['8']

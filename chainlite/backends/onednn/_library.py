@@ -22,6 +22,7 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 from pathlib import Path
 
@@ -136,9 +137,17 @@ def _wheel():
     return [str(f.locate()) for f in files if f.name == SONAME]
 
 
-@functools.cache
+_loading = threading.Lock()  # threads that each loaded a library would mix objects of two engines
+
+
 def _load():
     """(Library, None), or (None, why there is none). Asked once."""
+    with _loading:
+        return _load_once()
+
+
+@functools.cache
+def _load_once():
     reasons = []
     for path in _candidates():
         try:

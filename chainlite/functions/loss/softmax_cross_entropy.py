@@ -7,6 +7,7 @@ from chainlite.configuration import config
 from chainlite.functions.activation.log_softmax import log_softmax
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
+from chainlite.utils._check import kind_of
 from chainlite.variable import Variable, as_variable
 
 
@@ -89,7 +90,7 @@ def softmax_cross_entropy(
         soft_target_loss: for distributions, 'cross-entropy' or 'kl-divergence'.
     """
     x, t = as_variable(x), as_variable(t)
-    if t.ndim == x.ndim and t.dtype.kind == 'f':
+    if t.ndim == x.ndim and kind_of(t.dtype) == 'f':
         return _soft_target(x, t, reduce, soft_target_loss)
     return SoftmaxCrossEntropy(normalize, cache_score, class_weight, ignore_label, reduce).apply((x, t))[0]
 
@@ -102,7 +103,9 @@ def _soft_target(x, t, reduce, kind):
     loss = -sum(t * log_softmax(x), 1)
     if kind == 'kl-divergence':
         xp = backend.get_array_module(t.array)
-        loss = loss + Variable((t.array * xp.log(t.array + xp.finfo(t.dtype).tiny)).sum(axis=1), requires_grad=False)
+        p = t.array.astype('f') if t.dtype.itemsize == 2 else t.array
+        entropy = (p * xp.log(p + xp.finfo(p.dtype).tiny)).sum(axis=1)
+        loss = loss + Variable(entropy.astype(t.dtype, copy=False), requires_grad=False)
     return loss if reduce == 'no' else sum(loss) * (1.0 / max(loss.size, 1))
 
 
@@ -118,7 +121,7 @@ def _check_class_weight(class_weight):
         raise ValueError('class_weight should be a NumPy or CuPy array, not a chainer.Variable')
     if class_weight.ndim != 1:
         raise ValueError('class_weight.ndim should be 1')
-    if class_weight.dtype.kind != 'f':
+    if kind_of(class_weight.dtype) != 'f':
         raise ValueError("The dtype of class_weight should be 'f'")
 
 
