@@ -7,6 +7,7 @@ names in PyTorch. This file runs under Chainer's own, older Python too, so it ke
 
 import itertools
 
+import layer_cases
 import numpy as np
 from inputs import arrays, batches, initial_value
 
@@ -284,3 +285,7 @@ def time_momentum_sgd_update(chainer):
 
 def time_adam_update(chainer):
     return _update(chainer, chainer.optimizers.Adam())
+
+
+# Layers by shape, and larger networks.
+globals().update(layer_cases.chainer_cases())

@@ -2,6 +2,7 @@
 
 import itertools
 
+import layer_cases
 from inputs import arrays, batches, initial_value
 
 SMALL = 10, 10
@@ -275,3 +276,7 @@ def time_momentum_sgd_update(torch):
 
 def time_adam_update(torch):
     return _update(torch, lambda params: torch.optim.Adam(params))
+
+
+# Layers by shape, and larger networks.
+globals().update(layer_cases.torch_cases())

@@ -20,7 +20,7 @@ import numpy as np
 
 from chainlite import backend, initializers
 from chainlite._engine import Gradients
-from chainlite.backends._layout import is_last
+from chainlite.backends._layout import from_last, is_last
 from chainlite.utils import argument
 from chainlite.utils._check import kind_of
 
@@ -232,7 +232,7 @@ class Variable:
     def _show(self):
         """Replaces the hidden array by a C-contiguous one, also where the graph has kept it."""
         hidden, node = self._hidden, self._own_node
-        array = backend.get_array_module(hidden).ascontiguousarray(hidden)
+        array = from_last(hidden)
         self._array, self._hidden = array, None
         if node is not None:
             node._update_data_info(array)

@@ -25,6 +25,7 @@ import inspect
 
 import numpy as np
 
+from chainlite.backends._layout import as_last, is_last, roll, unroll
 from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
     BOOLEAN,
     CUDA_PREAMBLE,
@@ -157,6 +158,8 @@ class Equations:
             ys = tuple([np.empty(shape, dtype) for _ in self.outputs])
             self.run_into(arrays, scalars, ys)
             return ys
+        if alike and x.ndim > 2 and x.size > 1024 and any([is_last(a) for a in arrays]):
+            return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
         key = alike, dtypes
         program = self._programs.get(key)
         if program is None:

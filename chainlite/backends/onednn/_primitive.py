@@ -10,7 +10,6 @@ from ctypes import byref, c_int, c_int64, c_void_p
 
 import numpy as np
 
-from chainlite.backends._layout import strides_of
 from chainlite.backends.onednn import _library, _threads
 
 TRAINING, INFERENCE, BACKWARD, BACKWARD_DATA = 64, 96, 128, 160  # kinds of propagation
@@ -51,7 +50,11 @@ class Descriptors:
 
     def plain(self, shape, last=False):
         """C-contiguous, or channels last."""
-        return self.strided(shape, strides_of(shape, last))
+        strides, step = [0] * len(shape), 1
+        for axis in reversed((0, *range(2, len(shape)), 1) if last else range(len(shape))):
+            strides[axis] = step
+            step *= shape[axis]
+        return self.strided(shape, strides)
 
     def strided(self, shape, strides):
         arguments = len(shape), dims(shape), _F32, dims(strides)

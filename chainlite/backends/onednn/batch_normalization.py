@@ -4,7 +4,7 @@ from ctypes import c_float, c_uint
 
 import numpy as np
 
-from chainlite.backends._layout import dense, empty_last
+from chainlite.backends._layout import as_last, empty_last
 from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -38,13 +38,13 @@ def _forward(make, x, propagation, eps, fixed):
     return make.primitive('batch_normalization_forward', propagation, x, x, c_float(eps), flags)
 
 
-def _build_forward(shape, last, eps, fixed):
+def _build_forward(shape, eps, fixed):
     with Descriptors() as make:
-        given, x, keys = make.plain(shape, last), make.plain(shape, len(shape) > 2), make.plain(shape[1:2])
+        x, keys = make.plain(shape, True), make.plain(shape[1:2])
         return Operation(
             make,
             _forward(make, x, INFERENCE if fixed else TRAINING, eps, fixed),
-            (SRC, given, False),
+            (SRC, x, False),
             (SCALE, keys, False),
             (SHIFT, keys, False),
             (MEAN, keys, not fixed),
@@ -53,16 +53,16 @@ def _build_forward(shape, last, eps, fixed):
         )
 
 
-def _build_backward(shape, x_last, gy_last, fixed):
+def _build_backward(shape, fixed):
     with Descriptors() as make:
-        x, keys = make.plain(shape, len(shape) > 2), make.plain(shape[1:2])
+        x, keys = make.plain(shape, True), make.plain(shape[1:2])
         flags = c_uint(_SCALE | _SHIFT | fixed * _FIXED)
         hint = _forward(make, x, TRAINING, 0, fixed)
         return Operation(
             make,
             make.primitive('batch_normalization_backward', BACKWARD, x, x, x, c_float(0), flags, hint),
-            (SRC, make.plain(shape, x_last), False),
-            (DIFF_DST, make.plain(shape, gy_last), False),
+            (SRC, x, False),
+            (DIFF_DST, x, False),
             (SCALE, keys, False),
             (MEAN, keys, False),
             (VARIANCE, keys, False),
@@ -74,10 +74,10 @@ def _build_backward(shape, x_last, gy_last, fixed):
 
 @batch_normalize.when(onednn, lambda x, gamma, beta, axis, eps: is_float32(x, gamma, beta) and _by_channels(x, axis))
 def _(x, gamma, beta, axis, eps):
-    x, last = dense(x)
+    x = as_last(x)
     y = empty_last(x.shape)
     mean, var = np.empty((2, x.shape[1]), np.float32)
-    run = operation(_build_forward, x.shape, last, eps, False)
+    run = operation(_build_forward, x.shape, eps, False)
     run(x, np.ascontiguousarray(gamma), np.ascontiguousarray(beta), mean, var, y)
     return y, mean, var
 
@@ -87,10 +87,10 @@ def _(x, gamma, beta, axis, eps):
     lambda x, gamma, beta, mean, inv_std, axis: is_float32(x, gamma, beta, mean, inv_std) and _by_channels(x, axis),
 )
 def _(x, gamma, beta, mean, inv_std, axis):
-    x, last = dense(x)
+    x = as_last(x)
     y = empty_last(x.shape)
     gamma, beta, mean = map(np.ascontiguousarray, (gamma, beta, mean))
-    operation(_build_forward, x.shape, last, 0, True)(x, gamma, beta, mean, inv_std**-2, y)
+    operation(_build_forward, x.shape, 0, True)(x, gamma, beta, mean, inv_std**-2, y)
     return y
 
 
@@ -99,11 +99,10 @@ def _(x, gamma, beta, mean, inv_std, axis):
     lambda gy, x, gamma, mean, inv_std, axis, fixed: is_float32(gy, x, gamma, mean, inv_std) and _by_channels(x, axis),
 )
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
-    gy, gy_last = dense(gy)
-    x, x_last = dense(x)
+    gy, x = as_last(gy), as_last(x)
     gx = empty_last(x.shape)
     ggamma, gbeta = np.empty((2, x.shape[1]), np.float32)
     gamma, mean = map(np.ascontiguousarray, (gamma, mean))
-    run = operation(_build_backward, x.shape, x_last, gy_last, fixed)
+    run = operation(_build_backward, x.shape, fixed)
     run(x, gy, gamma, mean, inv_std**-2, gx, ggamma, gbeta)
     return gx, ggamma, gbeta

@@ -5,7 +5,7 @@ All three compute with images that are channels last.
 
 import numpy as np
 
-from chainlite.backends._layout import dense, empty_last
+from chainlite.backends._layout import as_last, empty_last
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -70,10 +70,10 @@ def _fits(sizes, ksize, stride, pad, dilate, outs):
     )
 
 
-def _build_forward(x_shape, x_last, w_shape, y_shape, bias, *window):
+def _build_forward(x_shape, w_shape, y_shape, bias, *window):
     with Descriptors() as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, bias, *window)
-        arguments = [(SRC, make.plain(x_shape, x_last), False), (WEIGHTS, shapes.w, False)]
+        arguments = [(SRC, shapes.x, False), (WEIGHTS, shapes.w, False)]
         if bias:
             arguments.append((BIAS, shapes.b, False))
         return Operation(make, shapes.forward(), *arguments, (DST, shapes.y, True))
@@ -86,9 +86,9 @@ def _build_forward(x_shape, x_last, w_shape, y_shape, bias, *window):
     ),
 )
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
-    x, last = dense(x)
+    x = as_last(x)
     y = empty_last((len(x), len(W), *outs))
-    run = operation(_build_forward, x.shape, last, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
+    run = operation(_build_forward, x.shape, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
     W = np.ascontiguousarray(W)
     if b is None:
         run(x, W, y)
@@ -97,12 +97,15 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     return y
 
 
-def _build_backward_data(x_shape, w_shape, y_shape, y_last, *window):
+def _build_backward_data(x_shape, w_shape, y_shape, *window):
     with Descriptors() as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
-        y = make.plain(y_shape, y_last)
         return Operation(
-            make, shapes.backward_data(), (DIFF_DST, y, False), (WEIGHTS, shapes.w, False), (DIFF_SRC, shapes.x, True)
+            make,
+            shapes.backward_data(),
+            (DIFF_DST, shapes.y, False),
+            (WEIGHTS, shapes.w, False),
+            (DIFF_SRC, shapes.x, True),
         )
 
 
@@ -113,21 +116,24 @@ def _build_backward_data(x_shape, w_shape, y_shape, y_last, *window):
     ),
 )
 def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
-    y, last = dense(y)
+    y = as_last(y)
     x = empty_last((len(y), W.shape[1] * groups, *sizes))
-    run = operation(_build_backward_data, x.shape, W.shape, y.shape, last, stride, pad, dilate, groups)
+    run = operation(_build_backward_data, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
     run(y, np.ascontiguousarray(W), x)
     if b is not None:
         x += b.astype(np.float32, copy=False).reshape(-1, *[1] * len(sizes))
     return x
 
 
-def _build_backward_weights(x_shape, x_last, w_shape, y_shape, y_last, *window):
+def _build_backward_weights(x_shape, w_shape, y_shape, *window):
     with Descriptors() as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
-        x, y = make.plain(x_shape, x_last), make.plain(y_shape, y_last)
         return Operation(
-            make, shapes.backward_weights(), (SRC, x, False), (DIFF_DST, y, False), (DIFF_WEIGHTS, shapes.w, True)
+            make,
+            shapes.backward_weights(),
+            (SRC, shapes.x, False),
+            (DIFF_DST, shapes.y, False),
+            (DIFF_WEIGHTS, shapes.w, True),
         )
 
 
@@ -138,9 +144,8 @@ def _build_backward_weights(x_shape, x_last, w_shape, y_shape, y_last, *window):
     ),
 )
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    x, x_last = dense(x)
-    gy, gy_last = dense(gy)
+    x, gy = as_last(x), as_last(gy)
     gW = np.empty((gy.shape[1], x.shape[1] // groups, *ksize), np.float32)
-    run = operation(_build_backward_weights, x.shape, x_last, gW.shape, gy.shape, gy_last, stride, pad, dilate, groups)
+    run = operation(_build_backward_weights, x.shape, gW.shape, gy.shape, stride, pad, dilate, groups)
     run(x, gy, gW)
     return gW

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from chainlite.backends._layout import as_last, dense, empty_last, flat
+from chainlite.backends._layout import as_last, empty_last, is_last, roll
 from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -60,25 +60,25 @@ class _Shapes:
         return self.make.primitive('pooling_backward', *arguments)
 
 
-def _build_forward(algorithm, propagation, x_shape, x_last, y_shape, *window):
+def _build_forward(algorithm, propagation, x_shape, y_shape, *window):
     with Descriptors() as make:
         shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
         workspace = [(WORKSPACE, None, True)] if algorithm == _MAX and propagation == TRAINING else []
-        arguments = (SRC, make.plain(x_shape, x_last), False), (DST, shapes.y, True), *workspace
+        arguments = (SRC, shapes.x, False), (DST, shapes.y, True), *workspace
         return Operation(make, shapes.forward(propagation), *arguments)
 
 
-def _build_backward(algorithm, x_shape, y_shape, y_last, *window):
+def _build_backward(algorithm, x_shape, y_shape, *window):
     with Descriptors() as make:
         shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
         workspace = [(WORKSPACE, None, False)] if algorithm == _MAX else []
-        arguments = (DIFF_DST, make.plain(y_shape, y_last), False), (DIFF_SRC, shapes.x, True), *workspace
+        arguments = (DIFF_DST, shapes.y, False), (DIFF_SRC, shapes.x, True), *workspace
         return Operation(make, shapes.backward(), *arguments)
 
 
 def _all_finite(x):
     """Whether the sum of squares is: NaN and infinity get lost in oneDNN's maximum."""
-    x = flat(x)
+    x = (roll(x) if is_last(x) else x).reshape(-1)
     return np.isfinite(np.dot(x, x))
 
 
@@ -89,10 +89,10 @@ def _all_finite(x):
     ),
 )
 def _(x, ksize, stride, pad, outs, with_places):
-    x, last = dense(x)
+    x = as_last(x)
     y = empty_last((*x.shape[:2], *outs))
     propagation = TRAINING if with_places else INFERENCE
-    run = operation(_build_forward, _MAX, propagation, x.shape, last, y.shape, ksize, stride, pad)
+    run = operation(_build_forward, _MAX, propagation, x.shape, y.shape, ksize, stride, pad)
     if not with_places:
         run(x, y)
         return y, None
@@ -108,9 +108,9 @@ def _(x, ksize, stride, pad, outs, with_places):
     ),
 )
 def _(gy, places, ksize, stride, pad, sizes):
-    gy, last = dense(gy)
+    gy = as_last(gy)
     gx = empty_last((*gy.shape[:2], *sizes))
-    run = operation(_build_backward, _MAX, gx.shape, gy.shape, last, ksize, stride, pad)
+    run = operation(_build_backward, _MAX, gx.shape, gy.shape, ksize, stride, pad)
     run(gy, gx, as_last(places))
     return gx
 
@@ -120,10 +120,10 @@ def _(gy, places, ksize, stride, pad, sizes):
     lambda x, ksize, stride, pad, outs, counted: is_float32(x) and _fits(x.shape[2:], ksize, stride, pad, outs),
 )
 def _(x, ksize, stride, pad, outs, counted):
-    x, last = dense(x)
+    x = as_last(x)
     y = empty_last((*x.shape[:2], *outs))
     algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
-    operation(_build_forward, algorithm, INFERENCE, x.shape, last, y.shape, ksize, stride, pad)(x, y)
+    operation(_build_forward, algorithm, INFERENCE, x.shape, y.shape, ksize, stride, pad)(x, y)
     return y
 
 
@@ -132,8 +132,8 @@ def _(x, ksize, stride, pad, outs, counted):
     lambda gy, ksize, stride, pad, sizes, counted: is_float32(gy) and _fits(sizes, ksize, stride, pad, gy.shape[2:]),
 )
 def _(gy, ksize, stride, pad, sizes, counted):
-    gy, last = dense(gy)
+    gy = as_last(gy)
     gx = empty_last((*gy.shape[:2], *sizes))
     algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
-    operation(_build_backward, algorithm, gx.shape, gy.shape, last, ksize, stride, pad)(gy, gx)
+    operation(_build_backward, algorithm, gx.shape, gy.shape, ksize, stride, pad)(gy, gx)
     return gx

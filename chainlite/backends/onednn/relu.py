@@ -1,14 +1,14 @@
 """The gradient of the rectified linear unit.
 
-The function itself stays with NumPy, which is as fast: oneDNN's would turn NaN into 0. Its gradient lets pass what comes
-where y is NaN.
+The function itself stays with NumPy, which is as fast: oneDNN's would turn NaN into 0. Its gradient lets pass what
+comes where y is NaN.
 """
 
 from ctypes import c_float
 
 import numpy as np
 
-from chainlite.backends._layout import is_last
+from chainlite.backends._layout import as_last, is_last
 from chainlite.backends.cpu.relu import relu_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import DIFF_DST, DIFF_SRC, DST, TRAINING, Descriptors, Operation
@@ -26,14 +26,9 @@ def _build(size):
         return Operation(make, primitive, (DST, x, False), (DIFF_DST, x, False), (DIFF_SRC, x, True))
 
 
-def _takes(y, gy):
-    if y.size < _WORTH or not is_float32(y, gy):
-        return False
-    return is_last(gy) if is_last(y) else y.flags.c_contiguous and gy.flags.c_contiguous
-
-
-@relu_grad.when(onednn, _takes)
+@relu_grad.when(onednn, lambda y, gy: y.size >= _WORTH and is_float32(y, gy) and (y.flags.c_contiguous or is_last(y)))
 def _(y, gy):
+    gy = as_last(gy) if is_last(y) else np.ascontiguousarray(gy)
     gx = np.empty_like(y)
     operation(_build, y.size)(y, gy, gx)
     return gx

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
-from chainlite.backends._layout import is_last
+from chainlite.backends._layout import is_last, roll, unroll
 from chainlite.variable import as_variable
 
 _GATHERING = ('edge', 'reflect', 'symmetric', 'wrap')
@@ -14,8 +14,8 @@ def _pad(x, in_shape, pad_width, mode, keywords):
     if is_last(x):  # stays so
         order = (0, *range(2, x.ndim), 1)
         widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))[list(order)]
-        y = _pad(x.transpose(order), None, widths, mode, keywords)
-        return y.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+        y = _pad(roll(x), None, widths, mode, keywords)
+        return unroll(y)
     return backend.get_array_module(x).pad(x, pad_width, mode=mode, **keywords)
 
 

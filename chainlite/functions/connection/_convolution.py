@@ -9,7 +9,7 @@ from math import prod
 
 from chainlite import backend
 from chainlite._trilinear import Bilinear
-from chainlite.backends._layout import is_last
+from chainlite.backends._layout import is_last, preferred, roll
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
@@ -43,11 +43,14 @@ class ConvolutionNode(Bilinear):
     def forward(self, inputs):
         return (self.run(*inputs),)
 
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        return super().backward_arrays(target_input_indexes, (preferred(grad_outputs[0]),))
+
     def bias_gradient(self, gy):
         if gy.dtype.itemsize == 2:
             return super().bias_gradient(gy)
         if is_last(gy):
-            rows = gy.transpose(0, *range(2, gy.ndim), 1).reshape(-1, gy.shape[1])
+            rows = roll(gy).reshape(-1, gy.shape[1])
             return backend.get_array_module(gy).ones(len(rows), gy.dtype) @ rows
         n, m, *outs = gy.shape  # by matrix products: the fastest way to sum rows
         return (
