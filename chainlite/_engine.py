@@ -7,13 +7,18 @@ first of them.
 """
 
 import heapq
+import sys
 import traceback
+from contextlib import nullcontext
 
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends import cuda
 from chainlite.configuration import config, using_config
 from chainlite.function_hook import _hooks
+
+_HERE = nullcontext()
 
 
 class Gradients:
@@ -67,7 +72,8 @@ class Gradients:
                 gys = tuple([self._take(y) for y in nodes])
                 if not indexes or all([g is None for g in gys]):
                     continue
-                self._backward(function, indexes, gys)
+                with self._device_of(gys):
+                    self._backward(function, indexes, gys)
                 for i in indexes:
                     x = function.inputs[i]
                     if x in self.known:
@@ -76,6 +82,12 @@ class Gradients:
                         else:
                             self.push(x.creator_node)
         return leaves
+
+    def _device_of(self, gradients):
+        """The context in which functions of these gradients compute: where the gradients are."""
+        if 'cupy' not in sys.modules:
+            return _HERE
+        return cuda.elsewhere([getattr(g, '_any_array', g) for g in gradients]) or _HERE
 
     def _indexes(self, function):
         if self.targets is not None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._backprop import grad  # noqa: F401  (part of this module's interface)
+from chainlite.backends import cuda
 from chainlite.configuration import config
 from chainlite.function_hook import _hooks
 from chainlite.utils import type_check
@@ -136,10 +137,12 @@ class FunctionNode:
         xs = [x if isinstance(x, Variable) else as_variable(x) for x in inputs]
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
         in_data = tuple([x._array for x in xs])
+        device = None
         for x in in_data:
             if type(x) is not np.ndarray:
                 in_data = tuple([x._any_array if self.any_layout and not hooks else x.array for x in xs])
                 self._check_arrays(in_data)
+                device = cuda.elsewhere(in_data)
                 break
         if config.type_check:
             if self._checker is not None:
@@ -150,7 +153,11 @@ class FunctionNode:
             hook.forward_preprocess(self, in_data)
         if self._input_indexes_to_retain is not None:  # of an earlier use of this object
             self._input_indexes_to_retain = self._output_indexes_to_retain = None
-        arrays = self.forward(in_data)
+        if device is None:
+            arrays = self.forward(in_data)
+        else:
+            with device:
+                arrays = self.forward(in_data)
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
         for y in arrays:

@@ -258,6 +258,17 @@ def get_device_from_array(*arrays):
     return DummyDevice
 
 
+def elsewhere(arrays):
+    """The device of the first CuPy array among them if it is not the current one, otherwise None."""
+    cupy = sys.modules.get('cupy')
+    if cupy is not None:
+        for array in arrays:
+            if isinstance(array, cupy.ndarray):
+                number = array.device.id
+                return cupy.cuda.Device(number) if number != cupy.cuda.runtime.getDevice() else None
+    return None
+
+
 def get_device(*args):
     """Deprecated: the device of the first argument that names one, whatever the kind."""
     warnings.warn(
