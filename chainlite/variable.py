@@ -796,6 +796,10 @@ def _gradient_variable(array):
 
 
 def _like(array, value):
+    device = backend.cuda.elsewhere((array,))
+    if device is not None:
+        with device:
+            return backend.cuda.cupy.full_like(array, value)
     return backend.get_array_module(array).full_like(array, value)
 
 

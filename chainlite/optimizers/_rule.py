@@ -15,8 +15,11 @@ parameter; what is stored in 16 bits is computed in 32. Numbers such as 1 - beta
 and only then rounded to the dtype of the formula.
 """
 
+import sys
+
 import numpy
 
+from chainlite.backends.cuda import is_cupy_array
 from chainlite.optimizer import Hyperparameter, UpdateRule
 
 
@@ -81,6 +84,7 @@ class ElementwiseRule(UpdateRule):
             or grad is None
             or type(array) is not numpy.ndarray
             or (self._use_fp32_update and array.dtype == numpy.float16)
+            or ('cupy' in sys.modules and any(map(is_cupy_array, self._state.values())))  # left on a GPU
             or len(vars(self.hyperparam)) > 1
             or not _METHODS.isdisjoint(vars(self))
         ):

@@ -1,0 +1,193 @@
+"""Variables, links, optimizers, files and batches on a GPU: where arrays are, and the numbers that NumPy gives."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import chainlite
+import chainlite.functions as F
+import chainlite.links as L
+from chainlite import Chain, Parameter, Variable, optimizers, serializers
+from chainlite.backends import cuda
+from chainlite.dataset import concat_examples
+
+pytestmark = pytest.mark.gpu
+
+
+class Net(Chain):
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.conv = L.Convolution2D(2, 4, 3, pad=1, nobias=True)
+            self.bn = L.BatchNormalization(4)
+            self.fc = L.Linear(None, 3)
+
+    def forward(self, x):
+        return self.fc(F.max_pooling_2d(F.relu(self.bn(self.conv(x))), 2))
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((4, 2, 6, 6)).astype('f'), rng.integers(0, 3, 4).astype('i')
+
+
+def train(net, device, make=optimizers.Adam, steps=3):
+    """Trains some steps; returns the optimizer and the losses."""
+    net.to_device(device)
+    optimizer = make().setup(net)
+    x, t = (chainlite.get_device(device).send(a) for a in batch())
+    losses = []
+    for _ in range(steps):
+        loss = F.softmax_cross_entropy(net(x), t)
+        net.cleargrads()
+        loss.backward()
+        optimizer.update()
+        losses.append(float(cuda.to_cpu(loss.array)))
+    return optimizer, losses
+
+
+def parameters(link):
+    return {name: cuda.to_cpu(p.array) for name, p in link.namedparams()}
+
+
+def net():
+    np.random.seed(0)
+    n = Net()
+    n(batch()[0])  # makes the lazy parameter
+    return n
+
+
+@pytest.mark.parametrize('make', [optimizers.Adam, optimizers.MomentumSGD, optimizers.RMSprop])
+def test_training_takes_the_same_steps_as_on_the_cpu(make):
+    one = net()
+    other = copy.deepcopy(one)
+    _, losses = train(one, '@numpy', make)
+    _, found = train(other, '@cupy:0', make)
+    assert found == pytest.approx(losses, rel=1e-4)
+    for name, value in parameters(one).items():
+        np.testing.assert_allclose(parameters(other)[name], value, rtol=2e-3, atol=2e-4)
+    assert all(p.xp is cuda.cupy and isinstance(p.grad, cuda.ndarray) for p in other.params())
+
+
+def test_optimizer_goes_on_where_its_link_is():
+    n = net()
+    optimizer, _ = train(n, '@cupy:0', steps=2)
+    n.to_device('@numpy')
+    x, t = batch()
+    optimizer.update(lambda: F.softmax_cross_entropy(n(x), t))
+    for p in n.params():
+        assert isinstance(p.array, np.ndarray)
+        assert all(not isinstance(s, cuda.ndarray) for s in p.update_rule.state.values())
+
+
+def test_variable_goes_to_the_gpu_and_back_with_its_gradient():
+    x = Variable(np.arange(3, dtype='f'))
+    x.grad = np.ones(3, 'f')
+    x.to_gpu()
+    assert isinstance(x.array, cuda.ndarray) and isinstance(x.grad, cuda.ndarray)
+    assert x.device == chainlite.get_device('@cupy:0') and x.xp is cuda.cupy
+    x.to_cpu()
+    np.testing.assert_array_equal(x.array, [0, 1, 2])
+    assert isinstance(x.grad, np.ndarray)
+
+
+def test_parameter_without_a_shape_is_made_where_it_was_sent():
+    p = Parameter(chainlite.initializers.One())
+    p.to_gpu()
+    p.initialize((2, 3))
+    assert isinstance(p.array, cuda.ndarray) and (p.array == 1).all()
+
+
+def test_parameter_takes_an_array_on_the_gpu_as_its_values():
+    p = Parameter(cuda.cupy.arange(3, dtype='f'))
+    assert isinstance(p.array, cuda.ndarray)
+
+
+@pytest.mark.parametrize('how', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_and_pickles_of_a_link_stay_on_the_gpu(how):
+    n = net()
+    n.to_device('@cupy:0')
+    found = how(n)
+    assert found.conv.W.xp is cuda.cupy
+    np.testing.assert_array_equal(found.conv.W.array.get(), n.conv.W.array.get())
+
+
+def test_snapshot_of_a_gpu_loads_on_the_cpu_and_the_other_way(tmp_path):
+    n = net()
+    optimizer, _ = train(n, '@cupy:0')
+    serializers.save_npz(tmp_path / 'n', n)
+    serializers.save_npz(tmp_path / 'o', optimizer)
+    for device in '@numpy', '@cupy:0':
+        other = Net()
+        other.to_device(device)
+        again = optimizers.Adam().setup(other)
+        serializers.load_npz(tmp_path / 'n', other)
+        serializers.load_npz(tmp_path / 'o', again)
+        assert other.conv.W.device == chainlite.get_device(device)
+        for name, value in parameters(n).items():
+            np.testing.assert_array_equal(parameters(other)[name], value)
+        state, expected = other.conv.W.update_rule.state, n.conv.W.update_rule.state
+        for key in ('m', 'v'):
+            np.testing.assert_array_equal(cuda.to_cpu(state[key]), cuda.to_cpu(expected[key]))
+        x, t = (other.conv.W.device.send(a) for a in batch())
+        again.update(lambda x=x, t=t, other=other: F.softmax_cross_entropy(other(x), t))
+        assert isinstance(state['m'], other.xp.ndarray)
+
+
+def test_hdf5_file_of_a_gpu(tmp_path):
+    pytest.importorskip('h5py')
+    n = net()
+    n.to_device('@cupy:0')
+    serializers.save_hdf5(tmp_path / 'n', n)
+    other = Net()
+    serializers.load_hdf5(tmp_path / 'n', other)
+    np.testing.assert_array_equal(other.conv.W.array, n.conv.W.array.get())
+
+
+@pytest.mark.parametrize('padding', [None, -1])
+def test_batches_are_made_on_the_gpu(padding):
+    lengths = (2, 3) if padding is not None else (3, 3)
+    examples = [(np.arange(n, dtype='f'), np.int32(n)) for n in lengths]
+    x, t = concat_examples(examples, device=0, padding=padding)
+    assert isinstance(x, cuda.ndarray) and isinstance(t, cuda.ndarray)
+    expected = concat_examples(examples, padding=padding)[0]
+    np.testing.assert_array_equal(x.get(), expected)
+
+
+def test_arrays_of_two_kinds_are_named():
+    with pytest.raises(TypeError, match=r'numpy.ndarray.*cupy.ndarray'):
+        F.matmul(Variable(np.ones((2, 2), 'f')), Variable(cuda.cupy.ones((2, 2), 'f')))
+
+
+def test_function_computes_on_the_device_of_its_inputs():
+    with cuda.get_device_from_id(1):
+        x, y = (Variable(cuda.cupy.ones((2, 3), 'f')) for _ in range(2))
+    z = F.sum(F.exp(x) * y)
+    z.backward()
+    assert {int(a.device) for a in (z.array, x.grad, y.grad)} == {1}
+
+
+def test_gradients_add_up_across_devices():
+    x, y = Parameter(np.ones(3, 'f')), Parameter(np.ones(3, 'f'))
+    x.to_gpu(0)
+    y.to_gpu(1)
+    for p in (x, y):
+        p.cleargrad()
+        F.sum(p * 2).backward()
+    x.addgrad(y)
+    np.testing.assert_array_equal(x.grad.get(), [4, 4, 4])
+    assert int(x.grad.device) == 0
+
+
+def test_work_on_a_stream_is_there_after_it_is_synchronized():
+    x = Variable(cuda.cupy.arange(12, dtype='f').reshape(3, 4))
+    cuda.cupy.cuda.Stream.null.synchronize()
+    with cuda.Stream(non_blocking=True) as stream:
+        y = F.sum(F.matmul(F.tanh(x), x, transb=True))
+        y.backward()
+    stream.synchronize()
+    expected = Variable(x.array.get())
+    F.sum(F.matmul(F.tanh(expected), expected, transb=True)).backward()
+    np.testing.assert_allclose(x.grad.get(), expected.grad, rtol=1e-5)
