@@ -333,3 +333,13 @@ print(len(computed))
 """
     for _ in range(3):
         assert run(program) == ['8']
+
+
+def test_threads_are_told_not_to_spin_for_long_unless_the_user_says_how(monkeypatch):
+    for given, expected in (({}, '10000'), ({'GOMP_SPINCOUNT': '7'}, '7'), ({'OMP_WAIT_POLICY': 'active'}, None)):
+        monkeypatch.delenv('GOMP_SPINCOUNT', raising=False)
+        monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        _library._limit_spinning()
+        assert os.environ.get('GOMP_SPINCOUNT') == expected

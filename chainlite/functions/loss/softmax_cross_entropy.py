@@ -22,6 +22,12 @@ class SoftmaxCrossEntropy(Fused):
         self.normalize, self.cache_score, self.class_weight = normalize, cache_score, class_weight
         self.ignore_label, self.reduce = ignore_label, reduce
 
+    @property
+    def y(self):
+        """Softmax of the scores; None if the scores were not kept."""
+        log_y = None if self.saved is None else self.saved[0]
+        return None if log_y is None else backend.get_array_module(log_y).exp(log_y)
+
     def check_type_forward(self, in_types):
         type_check.argname(in_types, ('x', 't'))
         x, t = in_types
