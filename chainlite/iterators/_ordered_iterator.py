@@ -103,11 +103,13 @@ class OrderedIterator(Iterator):
             return IteratorState(end, state.epoch, False, order), indices
         if not self._repeat:
             return IteratorState(0, state.epoch + 1, True, order), indices
-        rest = end - size
-        if order is not None:
-            order = self._draw_order(order, start)
-        indices += range(rest) if order is None else order[:rest].tolist()
-        return IteratorState(rest, state.epoch + 1, True, order), indices
+        epoch, rest = state.epoch, end
+        while rest >= size > 0:  # more than once if a batch is larger than the dataset
+            epoch, rest = epoch + 1, rest - size
+            if order is not None:
+                order, start = self._draw_order(order, start), 0
+            indices += range(min(rest, size)) if order is None else order[:rest].tolist()
+        return IteratorState(rest, epoch, True, order), indices
 
     def _draw_order(self, order, position):
         if self._drawn_orders:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy
@@ -34,6 +35,29 @@ def make(request):
     yield make
     for iterator in made:
         iterator.finalize()
+
+
+@pytest.mark.parametrize('shuffle', [False, True])
+def test_batches_larger_than_the_dataset_are_full(make, shuffle):
+    it = make([0, 1, 2], 7, shuffle=shuffle)
+    batches = [(it.next(), it.epoch, it.current_position, it.is_new_epoch) for _ in range(3)]
+    assert [(epoch, position, new) for _, epoch, position, new in batches] == [(2, 1, True), (4, 2, True), (7, 0, True)]
+    examples = sum((batch for batch, *_ in batches), [])
+    assert all(sorted(examples[i : i + 3]) == [0, 1, 2] for i in range(0, 21, 3))
+    assert shuffle or examples == [0, 1, 2] * 7
+
+
+def test_order_sampler_hears_where_the_epoch_was_left():
+    positions = []
+
+    def sample(order, position):
+        positions.append(position)
+        return numpy.arange(3)
+
+    it = iterators.SerialIterator([0, 1, 2], 8, order_sampler=sample)
+    for _ in range(2):
+        it.next()
+    assert positions == [0, 0, 0, 2, 0, 0]
 
 
 def test_batches_and_positions_in_order(make):
@@ -174,6 +198,7 @@ class Slow(Failing):
 def test_a_slow_dataset_is_warned_of_and_waited_for():
     with iterators.MultiprocessIterator(Slow(), 3, shuffle=False, n_processes=1, dataset_timeout=0.05) as it:
         with pytest.warns(iterators.MultiprocessIterator.TimeoutWarning, match='Stalled dataset'):
+            warnings.filterwarnings('ignore', '.*use of fork', DeprecationWarning)  # Python 3.12 and later
             assert it.next() == [0, 1, 2]
 
 
