@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -274,31 +273,6 @@ def test_openblas_is_left_one_thread(library):
     assert run(BLAS) == ['1']
     assert run(BLAS, CHAINLITE_KEEP_BLAS_THREADS='1') == ['2']
     assert run(BLAS, CHAINLITE_ONEDNN='0') == ['2']
-
-
-def test_products_beside_convolutions_are_not_slowed_down(restore_threads):
-    """OpenBLAS's threads and OpenMP's would fight for the processors: ten times slower."""
-    chainlite.set_num_threads(2)
-    x, W = images(shape=(32, 16, 32, 32))
-    a, b = np.random.default_rng(0).standard_normal((2, 300, 300)).astype('f')
-
-    def seconds(*functions):
-        times = []
-        for _ in range(7):
-            begin = time.perf_counter()
-            for _ in range(5):
-                for f in functions:
-                    f()
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    def convolve():
-        F.convolution_2d(x, W)
-
-    def multiply():
-        product(a, b)
-
-    assert seconds(convolve, multiply) < 4 * (seconds(convolve) + seconds(multiply))
 
 
 def test_freed_memory_is_kept_unless_declined(monkeypatch):
