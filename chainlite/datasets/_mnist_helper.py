@@ -60,15 +60,12 @@ def _read_idx(source):
 
 def preprocess_mnist(raw, withlabel, ndim, scale, image_dtype, label_dtype, rgb_format):
     """Returns the dataset of prepared images and labels, as :func:`~chainlite.datasets.get_mnist` describes it."""
-    images = raw['x']
-    if ndim == 2:
-        images = images.reshape(-1, 28, 28)
-    elif ndim == 3:
-        images = images.reshape(-1, 1, 28, 28)
-        if rgb_format:
-            images = numpy.broadcast_to(images, (len(images), 3, 28, 28))
-    elif ndim != 1:
+    shapes = {1: (784,), 2: (28, 28), 3: (1, 28, 28)}
+    if ndim not in shapes:
         raise ValueError('invalid ndim for MNIST dataset')
+    images = raw['x'].reshape(-1, *shapes[ndim])
+    if rgb_format and ndim == 3:
+        images = images.repeat(3, axis=1)
     images = images.astype(get_dtype(image_dtype))
     images *= scale / 255.0
     if withlabel:

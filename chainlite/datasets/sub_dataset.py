@@ -28,31 +28,18 @@ class SubDataset(DatasetMixin):
                 'order option must have the same length as the base dataset: '
                 f'len(order) = {len(order)} while len(dataset) = {len(dataset)}'
             )
-        self._dataset = dataset
-        self._start = start
-        self._finish = finish
-        self._size = finish - start
+        self._dataset, self._order = dataset, order
+        self._start, self._size = start, finish - start
         if self._size < 0:
             self._size += len(dataset)
-        self._order = order
 
     def __len__(self):
         return self._size
 
     def get_example(self, i):
-        if i >= 0:
-            if i >= self._size:
-                raise IndexError('dataset index out of range')
-            index = self._start + i
-        else:
-            if i < -self._size:
-                raise IndexError('dataset index out of range')
-            index = self._finish + i
-        n = len(self._dataset)
-        if index < 0:
-            index += n
-        elif index >= n:
-            index -= n
+        if not -self._size <= i < self._size:
+            raise IndexError('dataset index out of range')
+        index = (self._start + i % self._size) % len(self._dataset)  # the part may go around the end
         return self._dataset[index if self._order is None else self._order[index]]
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from chainlite.dataset import download
 from chainlite.functions.activation.relu import relu
 from chainlite.functions.activation.softmax import softmax
@@ -12,6 +14,13 @@ from chainlite.links.connection.linear import Linear
 from chainlite.links.model.vision import _pretrained
 from chainlite.serializers import npz
 from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+
+# Steps between the links.
+_halve = partial(max_pooling_2d, ksize=3, stride=2)
+_average_5 = partial(average_pooling_2d, ksize=5, stride=3)
+_average_7 = partial(average_pooling_2d, ksize=7, stride=1)
+_respond = partial(local_response_normalization, n=5, k=1, alpha=1e-4 / 5)
+_drop = partial(dropout, ratio=0.4)
 
 _INCEPTIONS = {  # input channels, then the arguments of Inception
     '3a': (192, 64, 96, 128, 16, 32, 32),
@@ -102,21 +111,21 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
         inceptions = {f'inception_{name}': [self['inc' + name]] for name in _INCEPTIONS}
         return {
             'conv1': [self.conv1, relu],
-            'pool1': [_max_pooling_2d, _local_response_normalization],
+            'pool1': [_halve, _respond],
             'conv2_reduce': [self.conv2_reduce, relu],
-            'conv2': [self.conv2, relu, _local_response_normalization],
-            'pool2': [_max_pooling_2d],
+            'conv2': [self.conv2, relu, _respond],
+            'pool2': [_halve],
             **{name: inceptions[name] for name in ('inception_3a', 'inception_3b')},
-            'pool3': [_max_pooling_2d],
+            'pool3': [_halve],
             **{name: inceptions[name] for name in inceptions if name.startswith('inception_4')},
-            'pool4': [_max_pooling_2d],
+            'pool4': [_halve],
             **{name: inceptions[name] for name in ('inception_5a', 'inception_5b')},
-            'pool5': [_average_pooling_2d_k7],
-            'loss3_fc': [_dropout, self.loss3_fc],
+            'pool5': [_average_7],
+            'loss3_fc': [_drop, self.loss3_fc],
             'prob': [softmax],
             # Beside the way to prob: they start from inception_4a and inception_4d.
-            'loss1_fc2': [_average_pooling_2d_k5, self.loss1_conv, relu, self.loss1_fc1, relu, self.loss1_fc2],
-            'loss2_fc2': [_average_pooling_2d_k5, self.loss2_conv, relu, self.loss2_fc1, relu, self.loss2_fc2],
+            'loss1_fc2': [_average_5, self.loss1_conv, relu, self.loss1_fc1, relu, self.loss1_fc2],
+            'loss2_fc2': [_average_5, self.loss2_conv, relu, self.loss2_fc1, relu, self.loss2_fc2],
         }
 
     def forward(self, x, layers=None, **kwargs):
@@ -148,23 +157,3 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
 def prepare(image, size=(224, 224)):
     """Makes the input of :class:`GoogLeNet` of a PIL image or an array; see :func:`_pretrained.prepare_image`."""
     return _pretrained.prepare_image(image, size, (104.0, 117.0, 123.0))
-
-
-def _max_pooling_2d(x):
-    return max_pooling_2d(x, ksize=3, stride=2)
-
-
-def _local_response_normalization(x):
-    return local_response_normalization(x, n=5, k=1, alpha=1e-4 / 5)
-
-
-def _average_pooling_2d_k5(x):
-    return average_pooling_2d(x, ksize=5, stride=3)
-
-
-def _average_pooling_2d_k7(x):
-    return average_pooling_2d(x, ksize=7, stride=1)
-
-
-def _dropout(x):
-    return dropout(x, ratio=0.4)
