@@ -115,14 +115,15 @@ class FunctionNode:
         return (None,) * len(self.outputs)
 
     def __call__(self, *args, **kwargs):
-        if self._old_style_forward():
+        cls = type(self)
+        text = f'({cls.__name__}) which is derived from chainer.FunctionNode has been called as if it were a callable. '
+        if cls.__module__.startswith('chainlite.'):
             raise RuntimeError(
-                f'{self.label}: chainer.FunctionNode does not support call on its instance. Use `apply` instead.'
+                f"Chainer's built-in function class object {text}Use FunctionNode.apply() method instead.\n"
+                "Furthermore, it's not recommended that you use built-in function classes directly; use corresponding "
+                'function aliases (those with snake_case name, such as F.convolution_nd) instead.'
             )
-        return self.apply(args)
-
-    def _old_style_forward(self):
-        return True
+        raise RuntimeError(f'A function class object {text}Use apply() method instead.')
 
     # -- forward ------------------------------------------------------------------------------------------------------
     def apply(self, inputs):

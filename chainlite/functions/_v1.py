@@ -63,6 +63,8 @@ class V1Function:
         self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
 
     def __call__(self, *inputs):
+        if self.name == 'Concat':  # the one whose function takes its arrays as a list
+            inputs = (inputs,)
         return self.function(*inputs, *self.args, **self.kwargs)
 
     def __repr__(self):

@@ -94,3 +94,15 @@ def test_old_function_names_make_reusable_callables():
     np.testing.assert_array_equal(F.Sigmoid()(x).array, F.sigmoid(x).array)
     (F.Sigmoid()(pool(x)) + z).backward()
     assert x.grad[0, 0, 1, 0] == pytest.approx(1 + 1 / (2 + 2 * np.cosh(3)), rel=1e-6)
+
+
+def test_old_concat_takes_its_arrays_one_by_one():
+    x, y = np.zeros((2, 3), 'f'), np.ones((2, 1), 'f')
+    np.testing.assert_array_equal(F.Concat(1)(x, y).array, np.hstack([x, y]))
+
+
+def test_node_classes_are_not_called():
+    from chainlite.functions.activation.relu import ReLU
+
+    with pytest.raises(RuntimeError, match=r'built-in function class object \(ReLU\).*\n.*such as F.convolution_nd'):
+        ReLU()(np.ones(2, 'f'))

@@ -66,7 +66,9 @@ class TestRecording:
             Wrong().apply((variable(1),))
 
     def test_calling_a_node_says_what_to_use(self):
-        with pytest.raises(RuntimeError, match='Use `apply` instead'):
+        with pytest.raises(
+            RuntimeError, match=r'\(Double\) which is derived from chainer.FunctionNode has been called'
+        ):
             Double()(variable(1))
 
     def test_check_line_gives_chainers_error(self):
