@@ -172,9 +172,9 @@ class Equations:
         out = out if isinstance(out, tuple) else (out,)
         y = out[0]
         if type(y) is not np.ndarray:
-            return self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))(
-                *arrays, *scalars, *out
-            )
+            kernel = self._cuda_kernel(tuple(a.dtype for a in arrays), tuple(y.dtype for y in out))
+            kernel(*arrays, *map(_plain, scalars), *out)
+            return out
         everything = (*arrays, *out)
         dtypes = tuple([a.dtype for a in everything])
         if not self._in_place(y.shape, everything, dtypes):
@@ -222,7 +222,7 @@ class Equations:
         if isinstance(arrays[0], (np.ndarray, np.generic)):
             return self.run(tuple(map(np.asarray, arrays)), scalars)
         dtypes = tuple(a.dtype for a in arrays)
-        ys = self._cuda_kernel(dtypes, (np.result_type(*dtypes),) * len(self.outputs))(*arrays, *scalars)
+        ys = self._cuda_kernel(dtypes, (np.result_type(*dtypes),) * len(self.outputs))(*arrays, *map(_plain, scalars))
         return ys if isinstance(ys, tuple) else (ys,)
 
     # -- NumPy -------------------------------------------------------------------------------------------------------
@@ -292,6 +292,11 @@ class Equations:
             ins, outs, operation, name, preamble = self.cuda_source(*key[1:])
             self._programs[key] = cupy.ElementwiseKernel(ins, outs, operation, name, preamble=preamble)
         return self._programs[key]
+
+
+def _plain(scalar):
+    """The number in an array of no axes, which CuPy's kernels refuse."""
+    return scalar.item() if isinstance(scalar, np.ndarray) else scalar
 
 
 def _compute_dtype(dtype):

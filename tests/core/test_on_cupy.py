@@ -191,3 +191,16 @@ def test_work_on_a_stream_is_there_after_it_is_synchronized():
     expected = Variable(x.array.get())
     F.sum(F.matmul(F.tanh(expected), expected, transb=True)).backward()
     np.testing.assert_allclose(x.grad.get(), expected.grad, rtol=1e-5)
+
+
+def test_equations_write_in_place_whatever_the_shape():
+    from chainlite.backends._equations import equations
+
+    @equations
+    def scaled(x, g, *, rate):
+        return x - rate * g
+
+    for shape in (), (0, 2), (1,), (3, 2):
+        x, g = cuda.cupy.ones(shape, 'f'), cuda.cupy.ones(shape, 'f')
+        assert scaled(x, g, rate=np.array(0.5), out=(x,)) is x
+        assert (x == 0.5).all()
