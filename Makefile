@@ -5,6 +5,7 @@
 #   make kernels   compile all CUDA kernels by NVIDIA's compiler, with registers and spills (ARCH=all, or 75, 80, ...)
 #   make check     formatting, lint, import floors, types
 #   make bench     time it, beside Chainer and PyTorch where they are found
+#   make docs      the reference, from the docstrings, into build/docs
 #   make lines     lines of code by area, and the longest functions
 
 # The first Python on the path that is new enough and can make environments.
@@ -18,7 +19,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: train test test-gpu kernels check format bench lines clean
+.PHONY: train test test-gpu kernels check format bench docs lines clean
 .DEFAULT_GOAL = test
 
 train: $(VENV)/.train
@@ -48,6 +49,9 @@ format: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -W ignore -m pdoc chainlite --output-directory build/docs
+
 lines:
 	@$(PYTHON) scripts/count_lines.py
 
@@ -66,7 +70,11 @@ $(VENV)/.base:
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.base setup.py
-	$(PIP) install -e '.[demo,plot]'
+	$(PIP) install -e '.[demo,plot,onednn]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base setup.py
+	$(PIP) install -e '.[docs]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base setup.py

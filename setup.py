@@ -33,6 +33,7 @@ extras['stand-in'] = [
         *(f'nvidia-cuda-{part}>=13,<14' for part in ('nvrtc', 'runtime', 'crt', 'cccl')),
     )
 ]
+extras['docs'] = ['pdoc']
 extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
 extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', *extras['lint']]
 extras['test'] += [r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'demo') for r in extras[name]]
