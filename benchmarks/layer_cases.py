@@ -217,7 +217,7 @@ def _chainer_step(chainer, layers, shape, classes):
     model = chainer_network(chainer, layers)(shape)
     for path, param in model.namedparams():
         param.array[...] = initial_value(path, param.shape)
-    optimizer = chainer.optimizers.MomentumSGD(1e-3)
+    optimizer = chainer.optimizers.MomentumSGD(1e-4)
     optimizer.setup(model)
     pool = itertools.cycle(batches(*shape, classes=classes, number=3))
 
@@ -361,7 +361,7 @@ def _torch_step(torch, layers, shape, classes):
     with torch.no_grad():
         for path, param in _named_parameters(model):
             param.copy_(torch.from_numpy(initial_value(path, tuple(param.shape))))
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
     pool = [(torch.from_numpy(x), torch.from_numpy(t).long()) for x, t in batches(*shape, classes=classes, number=3)]
     pool = itertools.cycle(pool)
 

@@ -215,3 +215,13 @@ def test_other_dtypes_go_to_numpy():
         y = chainlite.functions.convolution_2d(x.astype(dtype), W.astype(dtype))
         assert y.dtype == dtype
     assert _threads._thread.cached.cache_info() == before
+
+
+@pytest.mark.parametrize('rows, channels', [(70000, 3), (33000, 40)])
+def test_statistics_of_many_pixels_are_exact(rows, channels):
+    """Sums of that many elements in float32, one after the other, are off by a hundred times as much."""
+    x = np.random.default_rng(0).standard_normal((1, rows, channels)).astype('f').transpose(0, 2, 1) + np.float32(3)
+    gamma = np.ones(channels, 'f')
+    results = implementation(bn.batch_normalize)(x, gamma, gamma, (0, 2), 2e-5)
+    for actual, expected in zip(results, bn.batch_normalize.reference(*wide(x, gamma, gamma), (0, 2), 2e-5)):
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)

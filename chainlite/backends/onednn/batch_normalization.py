@@ -4,7 +4,7 @@ from ctypes import c_float, c_uint
 
 import numpy as np
 
-from chainlite.backends._layout import as_last, empty_last
+from chainlite.backends._layout import as_last, empty_last, roll
 from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -24,9 +24,12 @@ from chainlite.backends.onednn._primitive import (
     Descriptors,
     Operation,
 )
-from chainlite.backends.onednn._threads import operation
+from chainlite.backends.onednn._threads import get_num_threads, operation
 
 _FIXED, _SCALE, _SHIFT = 1, 2, 4  # flags; fixed: mean and variance are given
+# oneDNN adds up the rows (pixels) in float32, one after the other: of more than so many that is not exact enough.
+EXACT_ROWS = 1 << 14
+BLOCK = 1 << 16  # elements, for each thread, that stay in its cache
 
 
 def _by_channels(x, axis):
@@ -76,10 +79,32 @@ def _build_backward(shape, fixed):
 def _(x, gamma, beta, axis, eps):
     x = as_last(x)
     y = empty_last(x.shape)
-    mean, var = np.empty((2, x.shape[1]), np.float32)
-    run = operation(_build_forward, x.shape, eps, False)
-    run(x, np.ascontiguousarray(gamma), np.ascontiguousarray(beta), mean, var, y)
+    rows = roll(x).reshape(-1, x.shape[1])
+    gamma, beta = np.ascontiguousarray(gamma), np.ascontiguousarray(beta)
+    if len(rows) <= EXACT_ROWS:
+        mean, var = np.empty((2, x.shape[1]), np.float32)
+        operation(_build_forward, rows.shape, eps, False)(rows, gamma, beta, mean, var, y)
+    else:
+        mean, var = _statistics(rows, gamma, beta)
+        operation(_build_forward, rows.shape, eps, True)(rows, gamma, beta, mean, var, y)
     return y, mean, var
+
+
+def _statistics(rows, gamma, beta):
+    """Mean and variance, from those of blocks of rows; what oneDNN writes of a block stays in the cache."""
+    n, c = rows.shape
+    size = min(EXACT_ROWS, max(64, BLOCK * get_num_threads() // c))
+    starts = range(0, n, size)
+    means, variances = np.empty((2, len(starts), c), np.float32)
+    scratch = np.empty((size, c), np.float32)
+    for i, start in enumerate(starts):
+        block = rows[start : start + size]
+        operation(_build_forward, block.shape, 0, False)(block, gamma, beta, means[i], variances[i], scratch)
+    weights = np.full((len(starts), 1), size / n)
+    weights[-1] -= (len(starts) * size - n) / n
+    mean = (weights * means).sum(axis=0)
+    variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
+    return mean.astype(np.float32), variance.astype(np.float32)
 
 
 @normalize.when(
