@@ -4,9 +4,8 @@
     y, = Gather(x.shape, positions).apply((x,))
 
 A map is given by two array functions, `forward(x, in_shape, *params)` and `transpose(y, in_shape, *params)`, where
-`in_shape` is the shape that
-`forward` takes and `transpose` returns. Since each node's backward is the other node, derivatives of every order are
-there.
+`in_shape` is the shape that `forward` takes and `transpose` returns. Since each node's backward is the other node,
+derivatives of every order are there.
 """
 
 from chainlite.function_node import FunctionNode

@@ -1,20 +1,18 @@
 """Elementwise functions as equations.
 
     @elementwise
-    def ELU(x, *, alpha):                                # a node class named ELU; keyword-only arguments are scalars
-        \"""Exponential linear unit.\"""
+    def ELU(x, *, alpha):                            # a node class named ELU; keyword-only arguments are scalars
         return where(x > 0, x, alpha * expm1(minimum(x, 0)))
 
-    @ELU.gradient                                        # optional: a formula that is shorter, or retains less
-    def _(x, y, gy, *, alpha):                           # inputs, outputs ('y'; y0, y1 ... or `outputs=`), their
-    gradients: whatever is needed
-        return where(x > 0, gy, gy * (y + alpha))        # one result for each input (None: derive it)
+    @ELU.gradient                                    # optional: a formula that is shorter, or retains less
+    def _(x, y, gy, *, alpha):                       # of inputs, outputs and output gradients, whatever is needed
+        return where(x > 0, gy, gy * (y + alpha))    # one result for each input (None: derive it)
 
     y, = ELU(alpha=1.0).apply((x,))
 
 From the formula come the NumPy and CUDA code and the derivatives of every order, see backends/_equations. Inputs
-broadcast. What the gradient's
-formula names is what is retained, and only for the inputs that need a gradient.
+broadcast. What the gradient's formula names is what is retained, and only for the inputs that need a gradient. The
+output is called y; several are y0, y1, ... or what `outputs=` says.
 """
 
 import functools

@@ -1,9 +1,8 @@
 """The backward pass: one loop over the graph, for `Variable.backward`, `chainlite.backward` and `chainlite.grad`.
 
 Gradients are kept by variable node. Where the graph of the backward pass itself is wanted (double backprop) they are
-Variables; where not they
-are plain arrays, nodes that can compute on arrays do so, and sums are made in place as soon as the engine owns the
-first of them.
+Variables; where not they are plain arrays, nodes that can compute on arrays do so, and sums are made in place as soon
+as the engine owns the first of them.
 """
 
 import heapq

@@ -1,12 +1,9 @@
 """Bilinear functions, three at a time.
 
-Convolution is linear in the image and in the filter. Paired with a third array its result gives a number, <conv(x,
-W), y>, that is linear in each
-of three arrays x, W, y. Differentiated by one of them it is a function of the two others: convolution (by y),
-transposed convolution (by x), the
-filter's gradient (by W); and the gradients of these three functions are these three again. So three kernels give
-three nodes and every order
-of derivative.
+Convolution is linear in the image and in the filter. Paired with a third array its result gives a number,
+<conv(x, W), y>, that is linear in each of three arrays x, W, y. Differentiated by one of them it is a function of the
+two others: convolution (by y), transposed convolution (by x), the filter's gradient (by W); and the gradients of these
+three functions are these three again. So three kernels give three nodes and every order of derivative.
 
     class Convolution(Bilinear):               # place 2, y
         place, parameters = 2, ('stride', 'pad')

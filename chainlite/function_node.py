@@ -5,8 +5,8 @@ A graph alternates between variable nodes and function nodes:
     Variable --holds--> VariableNode --creator_node--> FunctionNode --inputs--> VariableNode ...
 
 A function node refers to its outputs weakly and a variable node does not hold the array, so that an array lives only
-as long as somebody
-uses it: the user through a Variable, or a function that asked for it with `retain_inputs` or `retain_outputs`.
+as long as somebody uses it: the user through a Variable, or a function that asked for it with `retain_inputs` or
+`retain_outputs`.
 """
 
 import traceback
@@ -26,14 +26,12 @@ from chainlite.variable import Variable, VariableNode, as_variable
 class FunctionNode:
     """Base class of differentiable functions.
 
-    A subclass implements `forward`, on arrays, and `backward`, on Variables (so that the gradients are
-    differentiable in turn); an instance
-    is used once: `y, = MyFunction().apply((x,))`.
+    A subclass implements `forward`, on arrays, and `backward`, on Variables (so that the gradients are differentiable
+    in turn); an instance is used once: `y, = MyFunction().apply((x,))`.
 
     A node whose gradients can also be computed on plain arrays may define `backward_arrays(target_input_indexes,
-    grad_outputs)`, which
-    returns what `backward` does, one entry per target, as arrays: a backward pass whose own graph nobody wants takes
-    that shorter way.
+    grad_outputs)`, which returns what `backward` does, one entry per target, as arrays: a backward pass whose own graph
+    nobody wants takes that shorter way.
 
     Attributes:
         inputs: tuple of VariableNodes, once applied with the graph enabled.

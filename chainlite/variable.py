@@ -1,13 +1,14 @@
 """Variables: arrays that remember how they were computed.
 
 `Variable` is what users hold; it owns the array. `VariableNode` is its place in the graph, which must not keep the
-array alive, and holds
-the gradient. `Parameter` is a variable that a link registers and an optimizer updates, possibly of a shape not known
-yet.
+array alive, and holds the gradient. `Parameter` is a variable that a link registers and an optimizer updates,
+possibly of a shape not known yet.
 
 Operators and array methods are written here once. What they do is the business of the functions floor, which fills
-the table `operations`
-when it is imported.
+the table `operations` when it is imported.
+
+Longer than other modules, because Variable has one method for every operator, for every device and for each of
+Chainer's names, and users look them up in one place.
 """
 
 from __future__ import annotations

@@ -9,15 +9,12 @@
     momentum(param, grad, v, lr=.1, momentum=.9, out=(param, v))         # in place
 
 On NumPy a formula becomes straight-line Python that reuses its temporaries and takes long arrays in blocks that stay
-in the cache; on CuPy
-it becomes one kernel. Arrays broadcast. The result has the dtype that NumPy gives the arrays together, a scalar
-takes the arrays' dtype, and
-what is stored in 16 bits is computed in 32. `gradient` gives the equations of the derivatives, which are equations
-again.
+in the cache; on CuPy it becomes one kernel. Arrays broadcast. The result has the dtype that NumPy gives the arrays
+together, a scalar takes the arrays' dtype, and what is stored in 16 bits is computed in 32. `gradient` gives the
+equations of the derivatives, which are equations again.
 
-Formulas are traced with symbols (see _symbols), so they must be straight-line: `where(condition, a, b)`, no `if`.
-Both branches are computed:
-keep the one that is not chosen finite (`expm1(minimum(x, 0))`).
+Formulas are traced with symbols (see _symbols), so they must be straight-line: `where(condition, a, b)`, no `if`. Both
+branches are computed: keep the one that is not chosen finite (`expm1(minimum(x, 0))`).
 """
 
 import functools

@@ -1,18 +1,17 @@
 """Kernels: named array functions with a NumPy reference and faster implementations behind it.
 
     @Kernel
-    def max_pool(x, ksize, stride, pad): ...                      # the reference: the definition, the fallback and
-    the tests' oracle
+    def max_pool(x, ksize, stride, pad): ...                  # the reference: definition, fallback and tests' oracle
 
-    @max_pool.when(gpu)                                           # for the arrays of that backend
+    @max_pool.when(gpu)                                       # for the arrays of that backend
     def _(x, ksize, stride, pad): ...
 
-    @max_pool.when(onednn, lambda x, *_: x.dtype == 'f')          # and where the guard holds
+    @max_pool.when(onednn, lambda x, *_: x.dtype == 'f')      # and where the guard holds
     def _(x, ksize, stride, pad): ...
 
 A kernel looks at the type of its first array, then tries the implementations registered for that type, in order of
-preference and registration, where their backend is
-enabled and their guard holds. Kernels know nothing of graphs and gradients.
+preference and registration, where their backend is enabled and their guard holds. Kernels know nothing of graphs and
+gradients.
 """
 
 import functools

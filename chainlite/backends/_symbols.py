@@ -1,10 +1,9 @@
 """Symbols: what an elementwise formula is made of, and how it is differentiated.
 
-A formula is an ordinary Python function of symbols. Calling it once with `name` symbols gives an expression per
-output; `differentiate`
-turns expressions into the expressions of their derivatives. Each primitive is one row of a table: what it is in
-NumPy, in CUDA, and its
-vector-Jacobian product, written in primitives again, so that derivatives of every order follow.
+A formula is an ordinary Python function of symbols. Calling it once with `name` symbols gives an expression per output;
+`differentiate` turns expressions into the expressions of their derivatives. Each primitive is one row of a table: what
+it is in NumPy, in CUDA, and its vector-Jacobian product, written in primitives again, so that derivatives of every
+order follow.
 
 The rules select (`where`) and never multiply by a mask: `inf * 0` would be NaN.
 """
