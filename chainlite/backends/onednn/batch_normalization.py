@@ -93,7 +93,7 @@ def _(x, gamma, beta, axis, eps):
 def _statistics(rows, gamma, beta):
     """Mean and variance, from those of blocks of rows; what oneDNN writes of a block stays in the cache."""
     n, c = rows.shape
-    size = min(EXACT_ROWS, max(64, BLOCK * get_num_threads() // c))
+    size = min(EXACT_ROWS // 4, max(64, BLOCK * get_num_threads() // c))
     starts = range(0, n, size)
     means, variances = np.empty((2, len(starts), c), np.float32)
     scratch = np.empty((size, c), np.float32)
