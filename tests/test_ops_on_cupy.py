@@ -2,6 +2,7 @@
 
 import types
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 import samples
@@ -118,3 +119,34 @@ def test_gradient_of_a_random_function_on_cupy_belongs_to_its_values(sample):
     assert_close(outputs(0), ys, 0)
     expected = sum(((p - m) * output_gradient(p)).sum() / (2 * eps) for p, m in zip(outputs(1), outputs(-1)))
     assert sum((g * d).sum() for g, d in zip(gxs, directions)) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+on_stand_in = pytest.mark.skipif(not cuda_on_cpu.enabled(), reason='a GPU has its own order of threads')
+
+
+@on_stand_in
+@of((f, s) for f, s in SAMPLES if not is_random(s))
+@pytest.mark.parametrize('order', ['reverse', 'shuffled'])
+def test_order_of_threads_does_not_matter(sample, order):
+    arrays = sample.arrays('f')
+    with cuda_on_cpu.thread_order(order):
+        actual = compute(sample, arrays, on_gpu)
+    assert_close(actual, compute(sample, arrays), TOLERANCE['f'] * sample.tolerance)
+
+
+@pytest.fixture
+def checked_kernels():
+    """Lets the race detector watch the kernels of kernels/*.cu."""
+    from chainlite.backends.gpu import _launch
+
+    with cuda_on_cpu.checks():
+        _launch.function.cache_clear()
+        yield
+    _launch.function.cache_clear()
+
+
+@on_stand_in
+@of((f, s) for f, s in SAMPLES if f in ('connection', 'loss', 'normalization', 'pooling') or 'softmax' in s.name)
+@pytest.mark.parametrize('dtype', ['e', 'f'])
+def test_kernels_have_no_races(checked_kernels, sample, dtype):
+    compute(sample, sample.arrays(dtype), on_gpu)

@@ -33,10 +33,10 @@ class _Finder:
     def find_spec(self, name, path=None, target=None):
         if name != 'cupy':
             return None
-        sys.meta_path.remove(self)
         from cuda_on_cpu import start
 
-        start.before_cupy()
+        start.before_cupy()  # if that fails, so does the next import of CuPy
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec('cupy')
         if spec is not None:
             execute = spec.loader.exec_module

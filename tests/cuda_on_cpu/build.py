@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-import importlib.util
+import importlib.machinery
 import os
 import re
 import subprocess
@@ -101,10 +101,10 @@ def _missing_functions(wrapped, source):
     return path
 
 
-def kernel(source, includes, defines, key):
-    """The path of a shared object of this source (with COC_KERNEL lines at its end)."""
-    flags = [*KERNEL, *(['-fsanitize=thread'] if checking else [])]
-    folder = cache_folder() / ('checked' if checking else 'kernels') / key[:2]
+def kernel(source, includes, defines, key, checked):
+    """The path of a shared object of this source (with COC_KERNEL lines at its end), for the race detector or not."""
+    flags = [*KERNEL, *(['-fsanitize=thread'] if checked else [])]
+    folder = cache_folder() / ('checked' if checked else 'kernels') / key[:2]
     target = folder / f'{key}.so'
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def kernel(source, includes, defines, key):
         path.write_text(source)
         directories = [f'-I{i}' for i in includes]
         try:
-            if checking:  # the compiler's calls stay, the sanitizer's library does not come
+            if checked:  # the compiler's calls stay, the sanitizer's library does not come
                 compiled = path.with_suffix('.o')
                 compile_to(compiled, [*flags, '-include', header, *directories, *defines, '-c', path])
                 compile_to(target, [*KERNEL, '-shared', '-Wl,-Bsymbolic', compiled])
@@ -161,7 +161,7 @@ def include_folders():
 @functools.cache
 def _find(package):
     """The folder of an installed package, without importing it."""
-    spec = importlib.util.find_spec(package)
+    spec = importlib.machinery.PathFinder.find_spec(package)  # past the finder that is at work on CuPy
     if spec is None:
         wheel = (
             'nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl' if package == 'nvidia' else 'cupy-cuda13x==14.2.*'

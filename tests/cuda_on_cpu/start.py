@@ -29,11 +29,10 @@ _C_TYPES = {
 
 
 def before_cupy():
-    _refuse_beside_a_driver()
+    engine()
     # Compiled kernels are cached by build.py: CuPy's own cache does not know what changes them.
     os.environ['CUPY_CACHE_IN_MEMORY'] = '1'
     os.environ['CUPY_ACCELERATORS'] = ''  # CUB, which these would use, is more than g++ takes
-    engine()
     for soname in ('libcublas.so.13', 'libcurand.so.10'):
         ctypes.CDLL(str(build.library(soname)), mode=ctypes.RTLD_GLOBAL)
     _keep_pathfinder_from_looking()
@@ -60,6 +59,7 @@ def engine():
     """libcuda.so.1, which holds the engine."""
     import cuda_on_cpu
 
+    _refuse_beside_a_driver()
     library = ctypes.CDLL(str(build.library('libcuda.so.1')), mode=ctypes.RTLD_GLOBAL)
     library.coc_take_counts.restype = ctypes.c_char_p
     library.coc_configure(DEVICES, ctypes.c_size_t(MEMORY))

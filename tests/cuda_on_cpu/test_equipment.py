@@ -415,3 +415,22 @@ def test_refuses_to_start_beside_a_driver(tmp_path):
     run = python('import cupy', LD_LIBRARY_PATH=str(tmp_path))
     assert run.returncode == 1
     assert 'this machine has a CUDA driver' in run.stderr
+
+
+def test_fails_again_where_it_has_failed():
+    """A program that goes on after a failure must not get CuPy without the stand-in."""
+    code = """
+for _ in range(2):
+    try:
+        import cupy
+    except OSError:
+        print('failed')
+"""
+    run = python(code, CUDA_ON_CPU_CACHE='/proc/nowhere')
+    assert run.stdout.split() == ['failed', 'failed'], run.stderr
+
+
+def test_may_be_steered_before_cupy_is_imported():
+    code = 'with cuda_on_cpu.thread_order("reverse"):\n    import cupy\n    assert cupy.arange(4).sum() == 6'
+    run = python(code)
+    assert run.returncode == 0, run.stderr
