@@ -5,9 +5,11 @@ import numpy as np
 from chainlite.backends.cpu.product import product
 from chainlite.backends.onednn import _library, _threads
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._primitive import address
+from chainlite.backends.onednn._primitive import DST, SRC, WEIGHTS, Descriptors, Operation, address
 
-_WORTH = 1 << 20  # multiplications, from which on oneDNN's function is faster than NumPy's
+# Numbers of multiplications: from where oneDNN is faster than NumPy's BLAS, and from where its function is faster than
+# its primitive, which suits smaller products, and those with a transposed matrix on the right.
+_WORTH, _LARGE = 1 << 20, 1 << 26
 
 
 def _is_large(a, b):
@@ -26,10 +28,24 @@ def _operand(x):
     return x, b'N', x.shape[1]
 
 
+def _build(shape, a_order, a_step, b_order, b_step):
+    m, k, n = shape
+    with Descriptors() as make:
+        a = make.strided((m, k), (a_step, 1) if a_order == b'N' else (1, a_step))
+        b = make.strided((k, n), (b_step, 1) if b_order == b'N' else (1, b_step))
+        y = make.plain((m, n))
+        primitive = make.primitive('matmul', a, b, None, y)
+        return Operation(make, primitive, (SRC, a, False), (WEIGHTS, b, False), (DST, y, True))
+
+
 def _multiply(a, b, y):
     a, a_order, a_step = _operand(a)
     b, b_order, b_step = _operand(b)
     (m, k), n = a.shape, b.shape[1]
+    if m * n * k < _LARGE or b_order == b'T':
+        _threads.operation(_build, (m, k, n), a_order, a_step, b_order, b_step)(a, b, y)
+        return
+    _threads.prepare()
     sgemm = _library.library().sgemm
     status = sgemm(a_order, b_order, m, n, k, 1, address(a), a_step, address(b), b_step, 0, address(y), n)
     if status:
@@ -38,7 +54,6 @@ def _multiply(a, b, y):
 
 @product.when(onednn, _is_large)
 def _(a, b):
-    _threads.prepare()
     y = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
     if y.ndim == 2:
         _multiply(a, b, y)
