@@ -24,12 +24,11 @@ from chainlite.backends.onednn._primitive import (
     Descriptors,
     Operation,
 )
-from chainlite.backends.onednn._threads import get_num_threads, operation
+from chainlite.backends.onednn._threads import operation
 
 _FIXED, _SCALE, _SHIFT = 1, 2, 4  # flags; fixed: mean and variance are given
 # oneDNN adds up the rows (pixels) in float32, one after the other: of more than so many that is not exact enough.
-EXACT_ROWS = 1 << 14
-BLOCK = 1 << 16  # elements, for each thread, that stay in its cache
+EXACT_ROWS, BLOCK = 1 << 14, 1 << 12
 
 
 def _by_channels(x, axis):
@@ -93,15 +92,14 @@ def _(x, gamma, beta, axis, eps):
 def _statistics(rows, gamma, beta):
     """Mean and variance, from those of blocks of rows; what oneDNN writes of a block stays in the cache."""
     n, c = rows.shape
-    size = min(EXACT_ROWS // 4, max(64, BLOCK * get_num_threads() // c))
-    starts = range(0, n, size)
+    starts = range(0, n, BLOCK)
     means, variances = np.empty((2, len(starts), c), np.float32)
-    scratch = np.empty((size, c), np.float32)
+    scratch = np.empty((BLOCK, c), np.float32)
     for i, start in enumerate(starts):
-        block = rows[start : start + size]
+        block = rows[start : start + BLOCK]
         operation(_build_forward, block.shape, 0, False)(block, gamma, beta, means[i], variances[i], scratch)
-    weights = np.full((len(starts), 1), size / n)
-    weights[-1] -= (len(starts) * size - n) / n
+    weights = np.full((len(starts), 1), BLOCK / n)
+    weights[-1] -= (len(starts) * BLOCK - n) / n
     mean = (weights * means).sum(axis=0)
     variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
     return mean.astype(np.float32), variance.astype(np.float32)
