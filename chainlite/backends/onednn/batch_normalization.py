@@ -28,7 +28,7 @@ from chainlite.backends.onednn._threads import operation
 
 _FIXED, _SCALE, _SHIFT = 1, 2, 4  # flags; fixed: mean and variance are given
 # oneDNN adds up the rows (pixels) in float32, one after the other: of more than so many that is not exact enough.
-EXACT_ROWS, BLOCK = 1 << 14, 1 << 12
+EXACT_ROWS, BLOCK = 1 << 13, 1 << 11
 
 
 def _by_channels(x, axis):
