@@ -224,4 +224,4 @@ def test_statistics_of_many_pixels_are_exact(rows, channels):
     gamma = np.ones(channels, 'f')
     results = implementation(bn.batch_normalize)(x, gamma, gamma, (0, 2), 2e-5)
     for actual, expected in zip(results, bn.batch_normalize.reference(*wide(x, gamma, gamma), (0, 2), 2e-5)):
-        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=3e-6)
