@@ -502,10 +502,7 @@ class GradientMethod(Optimizer):
 
     def reallocate_cleared_grads(self):
         """Gives each parameter with an array but no gradient a gradient of zeros."""
-        for param in self.target.params(include_uninit=False):
-            if param.grad is None:
-                with using_device(param.device):
-                    param.grad = param.device.xp.zeros_like(param.array)
+        _reallocate_cleared_grads(self.target.params())
 
     def call_hook(self, hook):
         super().call_hook(hook)
@@ -527,13 +524,14 @@ class GradientMethod(Optimizer):
                 self.target.zerograds()
             loss.backward(loss_scale=self._loss_scale)
             del loss  # and with it the graph, before memory is needed for the update
-        self.reallocate_cleared_grads()
+        params = list(self.target.params())
+        _reallocate_cleared_grads(params)
         self.check_nan_in_grads()
         self.call_hooks('pre')
         self.t += 1
         if self.is_safe_to_update():
-            _update_all(self.target.params())
-        self.reallocate_cleared_grads()
+            _update_all(params)
+        _reallocate_cleared_grads(params)
         self.call_hooks('post')
         self.update_loss_scale()
 
@@ -549,6 +547,13 @@ class GradientMethod(Optimizer):
             for param in self.target.params():
                 if param.update_rule is not None:
                     param.update_rule.use_fp32_update(flag)
+
+
+def _reallocate_cleared_grads(params):
+    for param in params:
+        if param.grad is None and param.is_initialized:
+            with using_device(param.device):
+                param.grad = param.device.xp.zeros_like(param.array)
 
 
 def _update_all(params):
