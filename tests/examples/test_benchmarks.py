@@ -1,0 +1,76 @@
+"""The benchmark harness: the same cases on either side, values compared, everything written down."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
+
+
+def run(*arguments, **more):
+    environment = {**os.environ, 'CHAINER_ORACLE': '', **more}
+    command = [sys.executable, BENCHMARKS / 'run.py', '--repeat', '3', '--seconds', '0.001', *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+
+
+def test_a_case_is_timed_and_written_down(tmp_path):
+    done = run('reshape', '--without', 'torch', '--json', tmp_path / 'out.json')
+    assert done.returncode == 0, done.stderr
+    assert 'no column for Chainer: set CHAINER_ORACLE' in done.stderr
+    assert re.search(r'^reshape +\S+ us', done.stdout, re.MULTILINE)
+    written = json.loads((tmp_path / 'out.json').read_text())
+    assert {'processor', 'threads', 'python', 'numpy', 'chainlite'} <= set(written['environment'])
+    times = written['cases']['reshape']['chainlite']
+    assert len(times['seconds']) == 3
+    assert 0 < min(times['seconds']) <= times['median'] <= max(times['seconds'])
+
+
+def test_a_framework_in_a_worker_is_compared_with_ours(tmp_path):
+    """chainlite under Chainer's name stands in for Chainer."""
+    (tmp_path / 'chainer.py').write_text(
+        f'import sys\nsys.path.insert(0, {str(BENCHMARKS.parent)!r})\n'
+        'import chainlite\nchainlite.__version__ = "stand-in"\nsys.modules["chainer"] = chainlite\n'
+    )
+    python = tmp_path / 'python'
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    done = run('relu', 'mlp_step', '--without', 'torch', CHAINER_ORACLE=str(python))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'chainer stand-in' in done.stdout
+    assert 'chainer / chainlite' in done.stdout
+
+
+def test_a_case_that_fails_or_differs_is_said(tmp_path):
+    script = (
+        f'import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n'
+        'import run\n'
+        'class Framework:\n'
+        '    def __init__(self, name, checksums): self.name, self.checksums = name, checksums\n'
+        '    def run(self, number): return 1.0\n'
+        '    def build(self, case):\n'
+        '        if self.checksums is None: raise ValueError("broken")\n'
+        '        return self.checksums\n'
+        'checksums = {"chainlite": [(1.0, 2.0)], "chainer": [(1.1, 2.0)], "torch": None}\n'
+        'frameworks = [Framework(*item) for item in checksums.items()]\n'
+        'seconds, errors = run.time_case("x", frameworks, 2, 0.1)\n'
+        'assert sorted(seconds) == ["chainer", "chainlite"]\n'
+        'assert errors["torch"] == "ValueError: broken"\n'
+        'assert errors["chainer"].startswith("differs from chainlite")\n'
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_both_sides_have_the_same_cases():
+    script = (
+        f'import sys; sys.path[:0] = [{str(BENCHMARKS)!r}]\n'
+        'import chainer_cases, torch_cases\n'
+        'cases = [{name for name in vars(m) if name.startswith("time_")} for m in (chainer_cases, torch_cases)]\n'
+        'assert cases[0] == cases[1], cases[0] ^ cases[1]\n'
+        'assert len(cases[0]) > 20\n'
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
