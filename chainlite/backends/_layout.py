@@ -9,15 +9,18 @@ import numpy as np
 
 from chainlite.backends._kernel import Kernel
 
+_ROLLED = [None, None, None, *((0, *range(2, ndim), 1) for ndim in range(3, 65))]
+_UNROLLED = [None, None, None, *((0, ndim - 1, *range(1, ndim - 1)) for ndim in range(3, 65))]
+
 
 def roll(x):
     """The view (n, *dims, c): C-contiguous if x is channels last."""
-    return x.transpose(0, *range(2, x.ndim), 1) if x.ndim > 2 else x
+    return x.transpose(_ROLLED[x.ndim]) if x.ndim > 2 else x
 
 
 def unroll(x):
     """The view (n, c, *dims) of an array (n, *dims, c)."""
-    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1)) if x.ndim > 2 else x
+    return x.transpose(_UNROLLED[x.ndim]) if x.ndim > 2 else x
 
 
 def is_last(x):

@@ -8,7 +8,7 @@ import numpy
 
 from chainlite import _backend
 from chainlite.backends import _cpu
-from chainlite.backends.onednn._library import library, unavailable_because
+from chainlite.backends.onednn import _library
 from chainlite.configuration import config
 
 
@@ -48,13 +48,13 @@ class Intel64Device(_backend.Device):
 
 def is_ideep_available():
     """Whether there are accelerated kernels."""
-    return library() is not None
+    return _library.library() is not None
 
 
 def check_ideep_available():
     """Raises RuntimeError, with the reason, if there are no accelerated kernels."""
     if not is_ideep_available():
-        raise RuntimeError(f'iDeep is not available.\nReason: {unavailable_because()}')
+        raise RuntimeError(f'iDeep is not available.\nReason: {_library.unavailable_because()}')
 
 
 _SHOULD_USE_IDEEP = {

@@ -8,6 +8,7 @@ import pytest
 
 from chainlite import backend
 from chainlite.backends import cuda, intel64
+from chainlite.backends.onednn import _library
 from chainlite.configuration import using_config
 
 without_cuda = pytest.mark.skipif(cuda.available, reason='there is a GPU')
@@ -105,7 +106,7 @@ def test_chainerx_is_not_there():
 
 
 def test_the_accelerated_cpu_says_that_it_is_missing(monkeypatch):
-    monkeypatch.setattr(intel64, 'library', lambda: None)
+    monkeypatch.setattr(_library, 'library', lambda: None)
     with pytest.raises(RuntimeError, match='iDeep is not available'):
         backend.get_device('@intel64')
     with using_config('use_ideep', 'always'):

@@ -6,6 +6,7 @@ import pytest
 import chainlite
 from chainlite.backends.cpu import batch_normalization as bn
 from chainlite.backends.cpu import conv, pooling, softmax
+from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
 from chainlite.backends.onednn import _threads
@@ -225,3 +226,17 @@ def test_statistics_of_many_pixels_are_exact(rows, channels):
     results = implementation(bn.batch_normalize)(x, gamma, gamma, (0, 2), 2e-5)
     for actual, expected in zip(results, bn.batch_normalize.reference(*wide(x, gamma, gamma), (0, 2), 2e-5)):
         np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=3e-6)
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_local_response_normalization(seed):
+    r = Random(seed)
+    shape = (r.pick(1, 3), r.pick(1, 5, 16, 20, 40), *r.ints(1, 9, 2))
+    x, gy = r.array(*shape), r.array(*shape)
+    numbers = r.pick(3, 5), r.pick(1, 2), r.pick(1e-4, 0.5), 0.75
+    y, kept = implementation(lrn.normalize)(x, *numbers)
+    expected, expected_kept = lrn.normalize.reference(x.astype('d'), *numbers)
+    assert_equal(y, expected, 9)
+    expected = lrn.normalize_grad.reference(*wide(gy, x), expected_kept, *numbers)
+    assert_equal(implementation(lrn.normalize_grad)(gy, x, kept, *numbers), expected, 9)
+    np.testing.assert_allclose(lrn.normalize_grad.reference(gy, x, kept, *numbers), expected, rtol=1e-4, atol=1e-5)

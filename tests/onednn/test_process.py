@@ -120,7 +120,7 @@ def test_the_setting_switches_it(library, monkeypatch):
     assert count() != before
     with using_config('use_ideep', 'sometimes'), pytest.raises(ValueError, match='invalid use_ideep configuration'):
         gradients(x, W)
-    monkeypatch.setattr(intel64, 'library', lambda: None)
+    monkeypatch.setattr(_library, 'library', lambda: None)
     with using_config('use_ideep', 'always'), pytest.raises(RuntimeError, match='iDeep is not available'):
         gradients(x, W)
     np.testing.assert_array_equal(gradients(x, W)[0], expected[0])  # 'auto' does without

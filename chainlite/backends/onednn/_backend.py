@@ -3,14 +3,15 @@
 import numpy as np
 
 from chainlite.backends._kernel import Backend
-from chainlite.backends.intel64 import check_ideep_available, is_ideep_available
+from chainlite.backends.intel64 import check_ideep_available
+from chainlite.backends.onednn import _library
 from chainlite.configuration import config
 
 
 def _enabled():
     level = config.use_ideep
     if level == 'auto':
-        return is_ideep_available()
+        return _library.library() is not None
     if level == 'never':
         return False
     if level == 'always':

@@ -1,3 +1,12 @@
 """All implementations: importing this module registers them."""
 
-from chainlite.backends.onednn import batch_normalization, conv, layout, pooling, product, relu, softmax  # noqa: F401
+from chainlite.backends.onednn import (  # noqa: F401
+    batch_normalization,
+    conv,
+    layout,
+    local_response_normalization,
+    pooling,
+    product,
+    relu,
+    softmax,
+)
