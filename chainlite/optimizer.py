@@ -551,7 +551,7 @@ class GradientMethod(Optimizer):
 
 def _reallocate_cleared_grads(params):
     for param in params:
-        if param.grad is None and param.is_initialized:
+        if param.is_initialized and param.grad is None:
             with using_device(param.device):
                 param.grad = param.device.xp.zeros_like(param.array)
 

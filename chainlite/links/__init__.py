@@ -2,6 +2,7 @@
 
 from chainlite.links.activation.maxout import Maxout
 from chainlite.links.activation.prelu import PReLU
+from chainlite.links.activation.simplified_dropconnect import SimplifiedDropconnect
 from chainlite.links.activation.swish import Swish
 from chainlite.links.connection.bias import Bias
 from chainlite.links.connection.bilinear import Bilinear

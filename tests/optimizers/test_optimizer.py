@@ -419,3 +419,16 @@ class TestSerialize:
         loaded = Rule()
         loaded.serialize(NpzDeserializer(serializer.target))
         assert loaded.state['count'] == 3
+
+
+def test_an_update_passes_over_parameters_that_wait_for_their_shape():
+    model = chainlite.Link()
+    with model.init_scope():
+        model.late = chainlite.Parameter(0)
+        model.ready = chainlite.Parameter(0, (2,))
+    optimizer = chainlite.optimizers.SGD(lr=1).setup(model)
+    model.cleargrads()
+    model.ready.grad = np.ones(2, 'f')
+    optimizer.update()
+    assert not model.late.is_initialized
+    np.testing.assert_array_equal(model.ready.array, [-1, -1])
