@@ -8,6 +8,7 @@ names in PyTorch. This file runs under Chainer's own, older Python too, so it ke
 import itertools
 
 import layer_cases
+import network_cases
 import numpy as np
 from inputs import arrays, batches, initial_value
 
@@ -287,5 +288,6 @@ def time_adam_update(chainer):
     return _update(chainer, chainer.optimizers.Adam())
 
 
-# Layers by shape, and larger networks.
+# Layers by shape; larger networks.
 globals().update(layer_cases.chainer_cases())
+globals().update(network_cases.chainer_cases())

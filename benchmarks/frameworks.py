@@ -69,6 +69,27 @@ def in_process(name):
     return InProcess(name, module, importlib.import_module('torch_cases' if name == 'torch' else 'chainer_cases'))
 
 
+class ChannelsLast:
+    """PyTorch whose images and filters, made of arrays, are channels last."""
+
+    def __init__(self, torch):
+        self._torch = torch
+
+    def __getattr__(self, name):
+        return getattr(self._torch, name)
+
+    def from_numpy(self, a):
+        tensor = self._torch.from_numpy(a)
+        return tensor.to(memory_format=self._torch.channels_last) if a.ndim == 4 else tensor
+
+
+def torch_channels_last():
+    """PyTorch in the layout that it recommends for convolutional networks."""
+    framework = in_process('torch')
+    framework.name, framework.module = 'torch channels_last', ChannelsLast(framework.module)
+    return framework
+
+
 class Worker:
     """A framework in a process of its own, started with the given Python."""
 

@@ -21,7 +21,9 @@ def parse():
     parser.add_argument('--threads', default='1', help="number of threads, or 'all' (default: 1)")
     parser.add_argument('--repeat', type=int, default=15, help='repetitions (default: 15)')
     parser.add_argument('--seconds', type=float, default=0.03, help='least time of one measurement (default: 0.03)')
-    parser.add_argument('--without', nargs='*', default=[], choices=['chainer', 'torch'], help='leave frameworks out')
+    parser.add_argument(
+        '--without', nargs='*', default=[], choices=['chainer', 'torch', 'channels_last'], help='leave out'
+    )
     parser.add_argument('--markdown', action='store_true', help='print the table in Markdown')
     parser.add_argument('--json', type=Path, help='also write everything measured here')
     parser.add_argument('--check', action='store_true', help='exit with 1 where chainlite is slower than Chainer')
@@ -38,7 +40,7 @@ def set_threads(threads):
 
 def open_frameworks(threads, without):
     """chainlite and whatever there is to compare it with; one line for each that is missing."""
-    from frameworks import Worker, in_process
+    from frameworks import Worker, in_process, torch_channels_last
 
     frameworks = [in_process('chainlite')]
     oracle = os.environ.get('CHAINER_ORACLE')
@@ -50,6 +52,8 @@ def open_frameworks(threads, without):
         try:
             frameworks.append(in_process('torch'))
             frameworks[-1].module.set_num_threads(threads)
+            if 'channels_last' not in without:
+                frameworks.append(torch_channels_last())
         except ImportError:
             print('no column for PyTorch: pip install torch==2.13.0', file=sys.stderr)
     return frameworks
@@ -95,7 +99,8 @@ def time_case(case, frameworks, repeat, least):
 
 
 def time_import(frameworks, repeat):
-    return repetitions(lambda f: 1, lambda f, _: f.import_seconds(), frameworks, min(repeat, 7)), {}
+    libraries = [f for f in frameworks if f.name != 'torch channels_last']
+    return repetitions(lambda f: 1, lambda f, _: f.import_seconds(), libraries, min(repeat, 7)), {}
 
 
 def summary(seconds):
@@ -119,10 +124,14 @@ def text_of(seconds):
 
 
 def row(case, frameworks, result, errors):
+    from network_cases import images
+
     cells = [case]
     for f in frameworks:
         r = result.get(f.name)
         cells.append(f'{text_of(r["median"])} ±{100 * r["spread"] / r["median"]:.0f} %' if r else '-')
+        if r and (number := images(case)):
+            cells[-1] += f', {number / r["median"]:.3g}/s'
     for f in frameworks[1:]:
         r = result.get(f.name, {})
         cells.append(f'{r["ratio"]:.2f}' if 'ratio' in r else '-')

@@ -3,6 +3,7 @@
 import itertools
 
 import layer_cases
+import network_cases
 from inputs import arrays, batches, initial_value
 
 SMALL = 10, 10
@@ -180,7 +181,7 @@ def chainer_path(module, attribute, path):
     return '/'.join(['', *path.split('.'), names[attribute]])
 
 
-def _named_parameters(model):
+def named_parameters(model):
     return sorted(
         (chainer_path(module, attribute, path), param)
         for path, module in model.named_modules()
@@ -190,9 +191,8 @@ def _named_parameters(model):
 
 def make_model(torch, name, seed=0):
     model = modules(torch)[name]()
-    with torch.no_grad():
-        for path, param in _named_parameters(model):
-            param.copy_(torch.from_numpy(initial_value(path, tuple(param.shape), seed)))
+    for path, param in named_parameters(model):
+        param.data = torch.from_numpy(initial_value(path, tuple(param.shape), seed))
     return model
 
 
@@ -253,7 +253,7 @@ def time_resnet20_predict(torch):
 
 def _update(torch, optimizer):
     model = make_model(torch, 'resnet20')
-    named = _named_parameters(model)
+    named = named_parameters(model)
     for path, param in named:
         param.grad = torch.from_numpy(initial_value(path, tuple(param.shape)))
     optimizer = optimizer([param for _, param in named])
@@ -278,5 +278,6 @@ def time_adam_update(torch):
     return _update(torch, lambda params: torch.optim.Adam(params))
 
 
-# Layers by shape, and larger networks.
+# Layers by shape; larger networks.
 globals().update(layer_cases.torch_cases())
+globals().update(network_cases.torch_cases())
