@@ -34,6 +34,7 @@ struct Block {
     int device;
     void* mapping;
     size_t mapped;
+    bool poisoned;                 // not what was made under the null driver
     std::vector<uint64_t> shadow;  // of the race detector
 };
 extern thread_local int device;
