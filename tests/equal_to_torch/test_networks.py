@@ -1,0 +1,163 @@
+"""Whole networks equal PyTorch's: same weights, masks and images in; same outputs, gradients and running averages out.
+
+In float64 all agree to 1e-8. In float32 the error, taken from the values in float64, is at most twice the one that
+PyTorch makes in float32: by NumPy's kernels in PyTorch's usual layout, and by oneDNN's, which compute with images that
+are channels last, in PyTorch's layout of that name (there PyTorch takes the same sums in the same order, which are two
+to four times less exact than its others).
+"""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainlite
+import chainlite.links as L
+from chainlite.backends.onednn import _library
+
+torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
+from equal_to_torch import twins  # noqa: E402
+
+EXAMPLES = Path(__file__).parents[2] / 'examples'
+
+
+def example(folder):
+    """The module examples/<folder>/nets.py."""
+    spec = importlib.util.spec_from_file_location(f'{folder}_nets', EXAMPLES / folder / 'nets.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cifar, dcgan, imagenet = map(example, ('cifar', 'dcgan', 'imagenet'))
+
+# Name: (network, its twin from the masks of dropout, shape of the input, seeds for float32). The images are small, and
+# enough of them that batch normalization does not see too few values.
+NETWORKS = {
+    'LeNet-5': (cifar.LeNet5, lambda masks: twins.LeNet5(), (4, 3, 32, 32), 5),
+    'two classes': (cifar.TwoClassNet, lambda masks: twins.TwoClassNet(), (4, 3, 32, 32), 5),
+    'VGG16': (imagenet.VGG16, lambda masks: twins.VGG16(512, masks), (4, 3, 32, 32), 1),
+    'ResNet-20': (lambda: cifar.resnet(20), lambda masks: twins.ResNet(3, True), (4, 3, 16, 16), 5),
+    'plain-20': (lambda: cifar.resnet(20, residual=False), lambda masks: twins.ResNet(3, False), (4, 3, 16, 16), 5),
+    'ResNet-50': (lambda: L.ResNet50Layers(None), lambda masks: twins.ResNet50Layers(), (6, 3, 48, 48), 1),
+    'ResNet-152': (imagenet.ResNet152, lambda masks: twins.ResNet152(), (6, 3, 48, 48), 1),
+    'DCGAN, generator': (dcgan.Generator, lambda masks: twins.Generator(), (4, 100, 1, 1), 3),
+    'DCGAN, discriminator': (dcgan.Discriminator, lambda masks: twins.Discriminator(), (4, 3, 64, 64), 3),
+}
+# Biases in front of batch normalization: what it subtracts has no gradient, but for rounding.
+VANISHING = {'ResNet-50': {'/conv1/b'}}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Masks(chainlite.FunctionHook):
+    """Collects the masks of dropout, in turn."""
+
+    def __init__(self):
+        self.masks = []
+
+    def forward_postprocess(self, function, in_data):
+        if function.label == 'Dropout':
+            self.masks.append(function.mask)
+
+
+def scores(link, x):
+    return link(x, layers=['fc6'])['fc6'] if isinstance(link, L.ResNet50Layers) else link(x)
+
+
+class Pair:
+    """A network and its twin, with the same random weights, and a random input and gradient of the output."""
+
+    def __init__(self, name, seed=0):
+        make, make_twin, shape, _ = NETWORKS[name]
+        np.random.seed(seed)
+        self.link, self.masks, self.vanishing = make(), [], VANISHING.get(name, set())
+        self.module = make_twin(self.masks)
+        self.x = np.random.standard_normal(shape).astype(np.float32)
+        with chainlite.no_backprop_mode(), chainlite.using_config('train', False):  # gives all parameters their shapes
+            y = scores(self.link, self.x).array
+        self.gy = np.random.standard_normal(y.shape).astype(np.float32)
+        twins.copy_weights(self.link, self.module)
+
+    def to_float64(self):
+        for param in self.link.params():
+            param.array = param.array.astype(np.float64)
+        for child in self.link.links():
+            if isinstance(child, L.BatchNormalization):
+                child.avg_mean, child.avg_var = child.avg_mean.astype(np.float64), child.avg_var.astype(np.float64)
+        self.module.double()
+        self.x, self.gy = self.x.astype(np.float64), self.gy.astype(np.float64)
+        twins.copy_weights(self.link, self.module)
+
+    def ours(self, kernels='auto'):
+        """{name: array} of the output, of all gradients and of the running averages."""
+        np.random.seed(1)  # the masks of each run are the same
+        self.link.cleargrads()
+        x = chainlite.Variable(self.x)
+        with Masks() as hook, chainlite.using_config('use_ideep', kernels):
+            y = scores(self.link, x)
+            y.grad = self.gy
+            y.backward()
+        self.masks[:] = hook.masks
+        found = {'output': y.array, 'input': x.grad}
+        found |= {path: param.grad for path, param in self.link.namedparams()}
+        return found | twins.persistents(self.link)
+
+    def theirs(self, layout=torch.contiguous_format):
+        """The same of PyTorch, after :meth:`ours`, under chainlite's names."""
+        x = torch.tensor(self.x).contiguous(memory_format=layout).requires_grad_()
+        self.module.zero_grad()
+        y = self.module.to(memory_format=layout)(x)
+        y.backward(torch.tensor(self.gy))
+        found = {'output': y.detach(), 'input': x.grad}
+        for path, _, tensor in twins.pair(self.link, self.module):
+            found[path] = tensor if tensor.grad is None else tensor.grad
+        return {name: tensor.numpy().copy() for name, tensor in found.items()}
+
+
+def distance(x, y):
+    """Largest difference of two arrays, relative to the largest element of the second."""
+    return np.abs(x - y).max() / np.abs(y).max()
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_float64_agrees_with_pytorch(name):
+    pair = Pair(name)
+    pair.to_float64()
+    ours, theirs = pair.ours(), pair.theirs()
+    for path in theirs.keys() - pair.vanishing:
+        assert ours[path].dtype == theirs[path].dtype == np.float64, path
+        assert distance(ours[path], theirs[path]) <= 1e-8, path
+    for path in pair.vanishing:
+        for found in ours, theirs:
+            assert np.abs(found[path]).max() <= 1e-10 * np.abs(found[path[:-1] + 'W']).max()
+
+
+@pytest.mark.parametrize('kernels', ['numpy', 'onednn'])
+@pytest.mark.parametrize('name', NETWORKS)
+def test_float32_is_at_most_twice_as_far_from_float64_as_pytorch(name, kernels):
+    """The typical error: the median over the output and the gradients, and over some seeds.
+
+    A relu or a maximum may choose differently in float32. That makes an error of another size, by chance on this or
+    on that side, which is why the largest says little.
+    """
+    if kernels == 'onednn' and _library.library() is None:
+        pytest.skip(_library.unavailable_because())
+    ours, theirs = [], []
+    for seed in range(NETWORKS[name][-1]):
+        pair = Pair(name, seed)
+        a = pair.ours('never' if kernels == 'numpy' else 'always')
+        b = pair.theirs(torch.contiguous_format if kernels == 'numpy' else torch.channels_last)
+        pair.to_float64()
+        exact = pair.ours()
+        paths = exact.keys() - pair.vanishing - twins.persistents(pair.link).keys()
+        ours.append(np.median([distance(a[path], exact[path]) for path in paths]))
+        theirs.append(np.median([distance(b[path], exact[path]) for path in paths]))
+    assert np.median(ours) <= 2 * np.median(theirs), (ours, theirs)
