@@ -4,7 +4,9 @@ listing pointers, transposed views, results in more bits than the factors, and a
 Products of 16-bit numbers are summed in 32 bits.
 """
 
+import ctypes
 import functools
+import os
 
 import numpy as np
 
@@ -14,11 +16,49 @@ _CUDA_TYPES = {'e': 2, 'E': 14, 'f': 0, 'd': 1}  # cudaDataType, by the characte
 _CONSTANTS = {'f': np.array([0, 1], 'f'), 'd': np.array([0, 1], 'd')}  # what alpha and beta point to
 
 
+_WORKSPACE = 32 << 20  # bytes that cuBLAS may use in a CUDA graph: what it takes by itself on large devices
+
+
 @functools.cache
 def _cublas():
     from cupy_backends.cuda.libs import cublas
 
     return cublas
+
+
+@functools.cache
+def _library():
+    """cuBLAS without CuPy, which has loaded it."""
+    major = cuda.cupy.cuda.runtime.runtimeGetVersion() // 1000
+    library = ctypes.CDLL(f'cublas64_{major}.dll' if os.name == 'nt' else f'libcublas.so.{major}')
+    pointer, integer, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+    matrix = pointer, integer, integer, long
+    library.cublasSetStream_v2.argtypes = pointer, pointer
+    library.cublasSetWorkspace_v2.argtypes = pointer, pointer, ctypes.c_size_t
+    library.cublasGemmStridedBatchedEx.argtypes = (
+        *(pointer, *[integer] * 5, pointer, *matrix, *matrix, pointer, *matrix),
+        *[integer] * 3,
+    )
+    return library
+
+
+@functools.cache
+def _workspace(device):
+    return cuda.cupy.cuda.Memory(_WORKSPACE)
+
+
+def _gemm_in_graph(handle, *arguments):
+    """cublasGemmStridedBatchedEx while the current stream is captured, where CuPy refuses to call it."""
+    library = _library()
+    stream = cuda.cupy.cuda.get_current_stream()
+    workspace = _workspace(stream.device_id)  # given to it, as it would have to allocate its own
+    for status in (
+        library.cublasSetStream_v2(handle, stream.ptr),  # CuPy sets it again before each call of its own
+        library.cublasSetWorkspace_v2(handle, workspace.ptr, _WORKSPACE),
+        library.cublasGemmStridedBatchedEx(handle, *arguments),
+    ):
+        if status:
+            raise _cublas().CUBLASError(status)
 
 
 def _layout(a):
@@ -50,7 +90,7 @@ def gemm(a, b, out, add=False):
     kind, out_kind = _CUDA_TYPES[a.dtype.char], _CUDA_TYPES[out.dtype.char]
     compute = cublas.CUBLAS_COMPUTE_64F if dtype == 'd' else cublas.CUBLAS_COMPUTE_32F
     # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
-    cublas.gemmStridedBatchedEx(
+    arguments = (
         cuda.cupy.cuda.device.get_cublas_handle(),
         *(b_turned, a_turned),
         *(n, m, a.shape[2]),
@@ -61,4 +101,8 @@ def gemm(a, b, out, add=False):
         *(out.data.ptr, out_kind, ldout, out_step),
         *(s, compute, cublas.CUBLAS_GEMM_DEFAULT),
     )
+    try:
+        cublas.gemmStridedBatchedEx(*arguments)
+    except NotImplementedError:
+        _gemm_in_graph(*arguments)
     return out

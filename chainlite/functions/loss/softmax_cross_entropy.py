@@ -1,7 +1,10 @@
 """Cross entropy of softmax and labels."""
 
+import numpy as np
+
 from chainlite import backend
 from chainlite._fused import Fused
+from chainlite.backends import cuda
 from chainlite.backends.cpu.softmax import cross_entropy, cross_entropy_grad
 from chainlite.configuration import config
 from chainlite.functions.activation.log_softmax import log_softmax
@@ -45,10 +48,18 @@ class SoftmaxCrossEntropy(Fused):
         loss, log_y = cross_entropy(x, t, self.class_weight, self.ignore_label)
         if self.reduce == 'no':
             return loss, (log_y if self.cache_score else None, None)
-        counted = t.size if self.ignore_label is None or not self.normalize else int((t != self.ignore_label).sum())
-        scale = 1.0 / max(counted if self.normalize else len(x), 1)
+        scale = self._scale(x, t)
         mean = loss.sum(dtype='f' if loss.itemsize == 2 else None) * scale
         return backend.get_array_module(x).asarray(mean, x.dtype), (log_y if self.cache_score else None, scale)
+
+    def _scale(self, x, t):
+        """1 / what the sum is divided by: a number, or on a GPU an array, as looking at it would wait for the device."""
+        if not self.normalize or self.ignore_label is None:
+            return 1.0 / max(t.size if self.normalize else len(x), 1)
+        if isinstance(t, np.ndarray):
+            return 1.0 / max(np.count_nonzero(t != self.ignore_label), 1)
+        scale = cuda.cupy.empty((), 'd' if x.dtype == 'd' else 'f')
+        return _reciprocal_count()(t, self.ignore_label, out=scale)
 
     def backward_kernel(self, saved, gloss, x, t):
         log_y, scale = saved
@@ -68,7 +79,18 @@ class SoftmaxCrossEntropy(Fused):
         if self.class_weight is not None:
             weight *= self.class_weight.reshape(classes.shape)
         loss = -sum(log_softmax(x) * Variable(weight, requires_grad=False), 1)
-        return loss if self.reduce == 'no' else sum(loss) * self.saved[1]
+        if self.reduce == 'no':
+            return loss
+        scale = self.saved[1]
+        return sum(loss) * (scale if isinstance(scale, float) else scale.astype(x.dtype))
+
+
+def _reciprocal_count():
+    """The kernel of 1 / the number of labels that count."""
+    post = 'scale = S(1) / S(a > 1 ? a : 1)'
+    return cuda.reduce(
+        'T t, int64 ignored', 'S scale', 't != ignored', 'a + b', post, '0', 'count_labels', reduce_type='long long'
+    )
 
 
 def softmax_cross_entropy(

@@ -223,6 +223,7 @@ extern "C" {
 int cublasCreate_v2(void** out) { *out = new Blas; return 0; }
 int cublasDestroy_v2(void* h) { delete static_cast<Blas*>(h); return 0; }
 int cublasGetVersion_v2(void*, int* out) { *out = 130100; return 0; }
+int cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }
 int cublasSetStream_v2(void* h, void* s) { static_cast<Blas*>(h)->stream = reinterpret_cast<Handle>(s); return 0; }
 int cublasGetStream_v2(void* h, void** s) { *s = reinterpret_cast<void*>(static_cast<Blas*>(h)->stream); return 0; }
 int cublasSetMathMode(void* h, int mode) { static_cast<Blas*>(h)->math_mode = mode; return 0; }
