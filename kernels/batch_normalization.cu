@@ -11,20 +11,7 @@
 // Why this way: memory is read once for the statistics, once more to normalize, which is the least there can be when a
 // channel exceeds the cache. The parts are merged by every block of the second kernel for itself: that costs a few
 // values, and saves a third launch, atomics and waiting. All sums are trees of fixed shape: reruns are equal bit by bit.
-#include "common.cuh"
-
-// Welford's mean and sum of squared differences of n values, merged by Chan's formula: no cancellation.
-template <typename A> struct Moments {
-    A n, mean, squares;
-
-    __device__ __forceinline__ void merge(const Moments& other) {
-        if (other.n == 0) return;
-        const A total = n + other.n, share = other.n / total, d = other.mean - mean;
-        mean += d * share;
-        squares += other.squares + d * d * (n * share);
-        n = total;
-    }
-};
+#include "moments.cuh"
 
 template <typename A> struct Sums {
     A gy, product;  // of gy, and of gy times (x - mean)
@@ -66,19 +53,7 @@ moments(const Pack<T, V>* __restrict__ x, Moments<A>* __restrict__ parts, I chan
     __shared__ Moments<A> shared[THREADS];
     const Walk<I, W> walk(channels, inner, count);
     Moments<A> all = {};
-    for (I i = walk.first; i < count; i += walk.step) {
-        const Pack<T, V> pack = x[walk.at(i)];
-        Moments<A> some = {A(V), A(0), A(0)};
-#pragma unroll
-        for (int k = 0; k < V; ++k) some.mean += static_cast<A>(load(pack.at[k]));
-        some.mean /= A(V);
-#pragma unroll
-        for (int k = 0; k < V && V > 1; ++k) {
-            const A d = static_cast<A>(load(pack.at[k])) - some.mean;
-            some.squares += d * d;
-        }
-        all.merge(some);
-    }
+    for (I i = walk.first; i < count; i += walk.step) all.add(x[walk.at(i)]);
     all = merge_in_block(all, shared, W);
     if (walk.writes()) parts[blockIdx.y * channels + walk.channel] = all;
 }

@@ -2,11 +2,10 @@
 //
 // Shapes: x, y, gx, gy are (outer, length, inner), and the softmax runs along `length`; a column is one of the
 // outer * inner sequences. Labels, losses and their gradients are (outer, inner).
-// Launch: 256 threads. `workers` of them (a power of two) share a column. If inner = 1 they are neighbours, as the
-// elements of the column are in memory; otherwise neighbours take neighbouring columns.
+// Launch: 256 threads; see columns.cuh.
 // Why this way: maximum and sum are found in one pass (the sum is rescaled when the maximum grows), so x comes from memory
 // once for them and, mostly from the cache, once more for the result. The sums are trees of fixed shape: reruns are equal.
-#include "common.cuh"
+#include "columns.cuh"
 
 // The greatest of some values, and the sum of exp(value - top); the sum is 0 if there is none. -infinity adds nothing:
 // with nothing else in it the column becomes NaN (exp(-infinity) / 0), and so it does with NaN or +infinity in it.
@@ -29,38 +28,6 @@ template <typename A> struct Exponentials {
         if (value != -infinity<A>()) merge({value, A(1)});
     }
 };
-
-template <typename A> struct Sum {
-    A value;
-
-    __device__ __forceinline__ void merge(const Sum& other) { value += other.value; }
-};
-
-// The columns of a block, and the elements of each that this thread works on: index(k) for k = worker, worker + workers...
-template <typename I> struct Columns {
-    const I length, inner;
-    const int workers, columns, worker, lane;
-
-    __device__ __forceinline__ Columns(I length, I inner, int workers)
-        : length(length), inner(inner), workers(workers), columns(blockDim.x / workers),
-          worker(inner == 1 ? threadIdx.x % workers : threadIdx.x / columns),
-          lane(inner == 1 ? threadIdx.x / workers : threadIdx.x % columns) {}
-
-    __device__ __forceinline__ I index(I column, I k) const {
-        return (column / inner * length + k) * inner + column % inner;
-    }
-
-    template <typename V> __device__ __forceinline__ V merged(V value, V* shared) const {
-        return merge_in_block(value, shared, columns, worker * columns + lane);
-    }
-};
-
-// For each group of columns of this block; `column` is the one of this thread, `i` below runs over its elements.
-#define FOR_EACH_COLUMN(I, column, c, count)                                                        \
-    for (I start = blockIdx.x * static_cast<I>(c.columns), column = start + c.lane; start < count; \
-         start += gridDim.x * static_cast<I>(c.columns), column = start + c.lane)
-#define FOR_EACH_ELEMENT(I, k, c, column, count) \
-    for (I k = column < count ? c.worker : c.length; k < c.length; k += c.workers)
 
 template <typename T, typename I>
 __device__ __forceinline__ Exponentials<acc_t<T>> exponentials(const T* __restrict__ x, const Columns<I>& c, I column,

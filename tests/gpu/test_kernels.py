@@ -1,10 +1,13 @@
 """The CUDA kernels against what NumPy computes: all dtypes, odd shapes, NaN."""
 
+import contextlib
+
+import cuda_on_cpu
 import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, conv, pooling, softmax
+from chainlite.backends.cpu import batch_normalization, conv, group_normalization, pooling, softmax
 from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
 
@@ -23,18 +26,21 @@ def values(shape, dtype, seed=0):
 
 @pytest.fixture
 def agree(cupy):
-    """Runs a kernel's implementation for the GPU and compares it with the reference, run by NumPy in float64."""
+    """Runs a kernel's implementations for the GPU, and compares them with the reference, run by NumPy in float64."""
 
-    def check(kernel, *arguments, rounding=None, dtypes=()):
-        (implementation,) = [(guard, run) for backend, guard, run in kernel.implementations if backend is gpu]
-        guard, run = implementation
+    def check(kernel, *arguments, rounding=None):
         on_gpu = [cupy.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
-        assert guard(*on_gpu)
-        actual = run(*on_gpu)
+        takers = [run for backend, guard, run in kernel.implementations if backend is gpu and guard(*on_gpu)]
+        assert takers
         wide = [a.astype('d') if isinstance(a, np.ndarray) and a.dtype.kind in 'fV' else a for a in arguments]
         expected = kernel.reference(*wide)
+        results = [run(*on_gpu) for run in takers]
+        for actual in results:
+            compare(actual, expected, rounding or ROUNDING[arguments[0].dtype.char])
+        return results[0]
+
+    def compare(actual, expected, tolerance):
         single = not isinstance(expected, tuple)
-        tolerance = rounding or ROUNDING[arguments[0].dtype.char]
         for got, want in zip([actual] if single else actual, [expected] if single else expected):
             if want is None:
                 assert got is None
@@ -46,9 +52,16 @@ def agree(cupy):
                 np.testing.assert_allclose(got.astype('d'), want, rtol=tolerance, atol=tolerance)
             else:
                 np.testing.assert_array_equal(got, want)
-        return actual
 
     return check
+
+
+def assert_equal_in_all_orders(run):
+    """Reruns give the same bits; on the stand-in also with the threads in other orders."""
+    first = [a.tobytes() for a in run()]
+    for order in cuda_on_cpu.ORDERS if cuda_on_cpu.enabled() else [None] * 2:
+        with cuda_on_cpu.thread_order(order) if order else contextlib.nullcontext():
+            assert [a.tobytes() for a in run()] == first
 
 
 # ---- pooling --------------------------------------------------------------------------------------------------------
@@ -198,6 +211,80 @@ def test_nan_spoils_its_channel_alone(cupy):
     y, mean, var = batch_normalization.batch_normalize(cupy.asarray(x), gamma, gamma, (0, 2), 1e-5)
     assert cupy.isnan(y).all(axis=(0, 2)).tolist() == [False, False, True]
     assert cupy.isnan(y).any(axis=(0, 2)).tolist() == cupy.isnan(mean).tolist() == cupy.isnan(var).tolist()
+
+
+# ---- group and layer normalization ----------------------------------------------------------------------------------
+
+GROUPS = [  # shape, groups
+    ((3, 5), 1),
+    ((9, 48), 1),  # packs of 16 bytes
+    ((2, 1030), 1),
+    ((300, 8), 1),  # several parts of the rows
+    ((2, 4100), 1),  # a block to a row
+    ((2, 6, 5, 3), 3),
+    ((2, 8, 4, 4), 2),
+    ((2, 4, 9, 65), 2),
+    ((5, 8), 4),
+    ((1, 2, 70, 64), 1),
+]
+
+
+@pytest.fixture(params=GROUPS, ids=str)
+def grouped(request, dtype):
+    """x away from zero, the number of groups, and a maker of arrays of the shape of the channels."""
+    shape, groups = request.param
+    x = values(shape, dtype) * dtype.type(2) + dtype.type(3)
+    return x, groups, lambda seed, dtype: values(shape[1:2], dtype, seed)
+
+
+@pytest.mark.parametrize('mixed', [False, True])
+def test_group_normalization_agrees(agree, grouped, dtype, mixed):
+    x, groups, per_channel = grouped
+    of_gamma = np.dtype('f') if mixed else dtype
+    wide = 16 * max(ROUNDING[dtype.char], ROUNDING[of_gamma.char])
+    gamma, beta = per_channel(1, of_gamma), per_channel(2, of_gamma)
+    y, mean, inv_std = agree(group_normalization.group_normalize, x, gamma, beta, groups, 2e-5, rounding=wide)
+    assert y.dtype == dtype and mean.dtype == inv_std.dtype == np.result_type(dtype, of_gamma, 'f')
+    statistics = values(mean.shape, mean.dtype, 3), np.abs(values(mean.shape, mean.dtype, 4)) + mean.dtype.type(0.5)
+    gy = values(x.shape, dtype, 5)
+    rounding = 16 * wide
+    results = agree(group_normalization.group_normalize_grad, gy, x, gamma, *statistics, groups, rounding=rounding)
+    assert results[0].dtype == dtype and results[1].dtype == results[2].dtype == of_gamma
+
+
+def test_group_normalization_does_not_cancel(agree):
+    x = values((6, 4, 9), 'f') + np.float32(3000)
+    agree(group_normalization.group_normalize, x, np.ones(4, 'f'), np.zeros(4, 'f'), 2, 1e-5, rounding=2e-3)
+
+
+@pytest.mark.parametrize('shape, groups', [((70, 64), 1), ((1, 2, 70, 64), 1), ((3, 6, 35), 3)])
+def test_group_normalization_is_equal_in_reruns(cupy, shape, groups):
+    x, gamma = cupy.asarray(values(shape, 'f')), cupy.asarray(values(shape[1:2], 'f'))
+
+    def run():
+        y, mean, inv_std = group_normalization.group_normalize(x, gamma, gamma, groups, 1e-5)
+        return y, mean, inv_std, *group_normalization.group_normalize_grad(y, x, gamma, mean, inv_std, groups)
+
+    assert_equal_in_all_orders(run)
+
+
+def test_group_normalization_takes_any_strides(agree):
+    x, gamma = values((6, 4, 3, 10), 'f').T[:, 1:], values((2, 4), 'f').T[::2, 0]
+    agree(group_normalization.group_normalize, x, gamma, gamma, 2, 1e-5, rounding=1e-4)
+    statistics = values((40,), 'f')[::2], values((40,), 'f')[1::2]
+    agree(group_normalization.group_normalize_grad, x, x[::-1], gamma, *statistics, 2, rounding=1e-4)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+@pytest.mark.parametrize('length', [8, 5, 5000])
+def test_nan_and_infinity_spoil_their_row_alone(cupy, bad, length):
+    x, gamma = cupy.asarray(values((3, length), 'f')), cupy.ones(length, 'f')
+    x[1, 3] = bad
+    y, mean, inv_std = group_normalization.group_normalize(x, gamma, gamma, 1, 1e-5)
+    assert cupy.isnan(y).all(axis=1).tolist() == cupy.isnan(y).any(axis=1).tolist() == [False, True, False]
+    gx, *_ = group_normalization.group_normalize_grad(x, x, gamma, mean, inv_std, 1)
+    assert cupy.isnan(gx).all(axis=1).tolist() == cupy.isnan(gx).any(axis=1).tolist() == [False, True, False]
 
 
 # ---- softmax --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ A function is compiled when it is first asked for, for the types it is asked for
 
 import re
 from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from chainlite.backends import cuda
 from chainlite.backends._kernel_files import kernel_source
 
 THREADS = 256  # in a block
+LONG_ROW_THREADS = 512  # in a block that has a row to itself
 _MOST_BLOCKS = 1 << 16  # of a grid-stride loop: enough for any device
 _TYPES = {'e': '__half', 'E': '__nv_bfloat16', 'f': 'float', 'd': 'double'}  # by the character of the dtype
 _TYPES |= {'b': 'signed char', 'B': 'unsigned char', 'h': 'short', 'i': 'int', 'l': 'long long', 'q': 'long long'}
@@ -69,9 +71,59 @@ def launch(run, count, *arguments):
         run((blocks,), (THREADS,), (*[0 if a is None else a for a in arguments], count))
 
 
+def launch_columns(run, arrays, shape, axis, *rest):
+    """Runs a function over the columns of arrays of that shape along `axis`: see columns.cuh."""
+    length, inner = shape[axis], prod(shape[axis + 1 :])
+    columns = prod(shape[:axis]) * inner
+    workers = 8 if inner > 1 else _workers(length)  # 8: so that 32 neighbouring columns are read together
+    blocks = min(-(-columns // (THREADS // workers)), _MOST_BLOCKS)
+    run((blocks,), (THREADS,), (*arrays, *rest, length, inner, workers, columns))
+
+
+def launch_rows(name, types, arrays, length, *rest):
+    """Runs the function ``file.name<types..., V, K>`` over the rows of contiguous arrays: see rows.cuh.
+
+    Threads read packs of V elements. If they are few, each keeps its K packs in registers, otherwise K is 0.
+    """
+    x = arrays[0]
+    pack = pack_size(length, *arrays)
+    packs, kept = length // pack, 4
+    workers, threads = _workers(packs), THREADS
+    if packs > kept * workers:
+        kept, workers, threads = 0, LONG_ROW_THREADS, LONG_ROW_THREADS
+    rows = x.size // length
+    blocks = min(-(-rows // (threads // workers)), _MOST_BLOCKS)
+    function(name, *types, pack, kept)((blocks,), (threads,), (*arrays, *rest, packs, workers, rows))
+
+
+def _workers(length):
+    """How many threads share a row: about 4 elements each."""
+    workers = 1
+    while workers < THREADS and workers * 4 < length:
+        workers *= 2
+    return workers
+
+
+def pack_size(length, *arrays):
+    """How many elements threads move at once: those in 16 bytes if they divide the rows, otherwise 1."""
+    pack = 16 // arrays[0].dtype.itemsize
+    return 1 if length % pack or any([a.data.ptr % 16 for a in arrays]) else pack
+
+
 def contiguous(*arrays):
     """The arrays, or copies, with their elements in row order."""
     return [a if a.flags.c_contiguous else cuda.cupy.ascontiguousarray(a) for a in arrays]
+
+
+def alike(dtype, *arrays):
+    """The arrays, or copies, with their elements of that dtype in row order."""
+    return contiguous(*[a.astype(dtype, copy=False) for a in arrays])
+
+
+def number_of_parts(blocks, count, workers):
+    """Into how many parts sums of `count` elements are split if there are so many blocks of them, with so many threads
+    for each sum: enough to fill the device, few enough to be merged quickly."""
+    return max(1, min(64, 1024 // blocks, count // (4 * workers)))
 
 
 def is_float(*arrays):

@@ -14,22 +14,7 @@ from chainlite.backends.cpu.softmax import (
     softmax_grad,
 )
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import THREADS, contiguous, function, index_type, is_float, launch
-
-_MOST_BLOCKS = 1 << 16
-
-
-def _launch_columns(run, arrays, shape, axis, *rest):
-    """Runs a function over the columns of arrays of that shape along `axis`."""
-    length, inner = shape[axis], prod(shape[axis + 1 :])
-    columns = prod(shape[:axis]) * inner
-    workers = 8  # so that 32 neighbouring columns are read together
-    if inner == 1:  # about 4 elements each
-        workers = 1
-        while workers < THREADS and workers * 4 < length:
-            workers *= 2
-    blocks = min(-(-columns // (THREADS // workers)), _MOST_BLOCKS)
-    run((blocks,), (THREADS,), (*arrays, *rest, length, inner, workers, columns))
+from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch, launch_columns
 
 
 def _takes(x, axis):
@@ -43,14 +28,14 @@ def _takes_two(y, gy, axis):
 def _forward(x, axis, log):
     (x,) = contiguous(x)
     y = cuda.cupy.empty(x.shape, x.dtype)
-    _launch_columns(function('softmax.softmax', x.dtype, index_type(x), log), (x, y), x.shape, axis % x.ndim)
+    launch_columns(function('softmax.softmax', x.dtype, index_type(x), log), (x, y), x.shape, axis % x.ndim)
     return y
 
 
 def _backward(y, gy, axis, log):
     y, gy = contiguous(y, gy.astype(y.dtype, copy=False))
     gx = cuda.cupy.empty(y.shape, y.dtype)
-    _launch_columns(function('softmax.softmax_grad', y.dtype, index_type(y), log), (y, gy, gx), y.shape, axis % y.ndim)
+    launch_columns(function('softmax.softmax_grad', y.dtype, index_type(y), log), (y, gy, gx), y.shape, axis % y.ndim)
     return gx
 
 
@@ -94,7 +79,7 @@ def _(x, t, class_weight, ignore_label):
     t, how = _labels(t, class_weight, ignore_label, dtype)
     loss, log_y = cuda.cupy.empty(t.shape, x.dtype), cuda.cupy.empty(x.shape, dtype)
     run = function('softmax.cross_entropy', x.dtype, t.dtype, index_type(x))
-    _launch_columns(run, (x, t), x.shape, 1, *how, loss, log_y)
+    launch_columns(run, (x, t), x.shape, 1, *how, loss, log_y)
     return loss, log_y
 
 
