@@ -47,6 +47,7 @@ _LAZY = {
     'GradientMethod': 'optimizer',
     'Optimizer': 'optimizer',
     'UpdateRule': 'optimizer',
+    'from_dlpack': '_dlpack',
     'print_runtime_info': '_runtime_info',
     'get_num_threads': 'backends.onednn._threads',
     'seed': '_random',

@@ -277,6 +277,22 @@ class Variable:
         """The only element as a Python scalar."""
         return self.array.item()
 
+    def __dlpack__(self, **options):
+        """The array for another library (`torch.from_dlpack(x)`), which then shares its memory; the graph stays here.
+
+        Keyword arguments (stream, max_version, dl_device, copy) are those of the array API's `__dlpack__`.
+        """
+        return self._to_share().__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        """(kind, number) of the device in DLPack's numbering."""
+        return self._to_share().__dlpack_device__()
+
+    def _to_share(self):
+        if self.array is None:
+            raise ValueError(f'{type(self).__name__} {self.name or ""} without an array cannot be shared by DLPack')
+        return self.array
+
     # -- the graph ----------------------------------------------------------------------------------------------------
     @property
     def node(self):

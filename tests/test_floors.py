@@ -39,6 +39,7 @@ FLOORS = [
             'function_hook',
             '_backprop',
             '_backprop_utils',
+            '_dlpack',
             '_engine',
             '_elementwise',
             '_adjoint',
