@@ -53,7 +53,7 @@ class SoftmaxCrossEntropy(Fused):
         return backend.get_array_module(x).asarray(mean, x.dtype), (log_y if self.cache_score else None, scale)
 
     def _scale(self, x, t):
-        """1 / what the sum is divided by: a number, or on a GPU an array, as looking at it would wait for the device."""
+        """1 / what the sum is divided by: a number; on a GPU an array, as looking at it would wait for the device."""
         if not self.normalize or self.ignore_label is None:
             return 1.0 / max(t.size if self.normalize else len(x), 1)
         if isinstance(t, np.ndarray):
