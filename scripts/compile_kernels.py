@@ -36,6 +36,8 @@ CHANNELS = [
 SCALED = [(t, g, a, *rest) for t, a, *rest in CHANNELS for g in sorted({t, a})]
 # Rows: T, G, A, V, K.
 ROWS = [(t, g, a, v, k) for t, a in FLOAT_PAIRS for g in sorted({t, a}) for v in (1, 16 // SIZE[t]) for k in (0, 4)]
+# Packs: T, I, V.
+PACKS = [(t, i, v) for t, i in product(FLOATS, INDEX) for v in (1, 16 // SIZE[t])]
 # The functions of each file, with the values of each of their template arguments, or a list of all combinations.
 KERNELS = {
     'pooling': {
@@ -65,6 +67,7 @@ KERNELS = {
         'im2col': (FLOATS, INDEX, DIMS),
         'col2im': [(c, t, i, n) for (t, c), i, n in product(FLOAT_PAIRS, INDEX, DIMS) if (t, c) in ACCUMULATED],
     },
+    'local_response_normalization': {'lrn': PACKS, 'lrn_grad': PACKS},
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),

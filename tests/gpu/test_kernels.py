@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainlite.backends.cpu import batch_normalization, conv, group_normalization, pooling, softmax
+from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
 
@@ -285,6 +286,45 @@ def test_nan_and_infinity_spoil_their_row_alone(cupy, bad, length):
     assert cupy.isnan(y).all(axis=1).tolist() == cupy.isnan(y).any(axis=1).tolist() == [False, True, False]
     gx, *_ = group_normalization.group_normalize_grad(x, x, gamma, mean, inv_std, 1)
     assert cupy.isnan(gx).all(axis=1).tolist() == cupy.isnan(gx).any(axis=1).tolist() == [False, True, False]
+
+
+# ---- local response normalization -----------------------------------------------------------------------------------
+
+NEIGHBOURS = [  # shape, n, k, alpha, beta
+    ((2, 7, 3, 5), 5, 2, 0.1, 0.75),
+    ((2, 7, 4, 4), 5, 1, 0.3, 0.75),  # packs of 16 bytes
+    ((3, 4), 3, 1, 0.5, 0.6),
+    ((2, 3, 8), 9, 2, 0.1, 1.5),  # more neighbours than channels
+    ((1, 1, 5), 1, 0.5, 2, 0.75),
+]
+
+
+def both_normalizations(x, gy, *numbers):
+    y, kept = lrn.normalize(x, *numbers)
+    return y, lrn.normalize_grad(gy, x, kept, *numbers)
+
+
+@pytest.mark.parametrize('shape, n, k, alpha, beta', NEIGHBOURS, ids=str)
+def test_local_response_normalization_agrees(cupy, dtype, shape, n, k, alpha, beta):
+    x, gy = values(shape, dtype), values(shape, dtype, 1)
+    expected = both_normalizations(x.astype('d'), gy.astype('d'), n, k, alpha, beta)
+    for of_x, of_gy in ((cupy.asarray(x), cupy.asarray(gy)), (cupy.asarray(x.T).T, cupy.asarray(gy.T).T)):
+        for got, want in zip(both_normalizations(of_x, of_gy, n, k, alpha, beta), expected):
+            assert got.dtype == dtype
+            tolerance = 8 * ROUNDING[dtype.char]
+            np.testing.assert_allclose(got.get().astype('d'), want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_nan_and_infinity_spoil_their_neighbours_alone(cupy, bad):
+    x = values((1, 9, 4), 'f')
+    x[0, 2, 1] = bad
+    expected = both_normalizations(x, np.ones_like(x), 5, 2, 0.1, 0.75)
+    actual = both_normalizations(cupy.asarray(x), cupy.ones_like(x), 5, 2, 0.1, 0.75)
+    for got, want in zip(actual, expected):
+        assert np.isnan(want).any()
+        np.testing.assert_allclose(got.get(), want, rtol=1e-5)
 
 
 # ---- softmax --------------------------------------------------------------------------------------------------------

@@ -1,3 +1,6 @@
 """All implementations: importing this module registers them."""
 
-from chainlite.backends.gpu import batch_normalization, conv, group_normalization, pooling, product, softmax  # noqa: F401
+from chainlite.backends.gpu import (  # noqa: F401
+    conv_implicit,
+    local_response_normalization,
+)
