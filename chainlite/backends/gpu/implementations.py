@@ -1,6 +1,11 @@
 """All implementations: importing this module registers them."""
 
 from chainlite.backends.gpu import (  # noqa: F401
-    conv_implicit,
+    batch_normalization,
+    conv,
+    group_normalization,
     local_response_normalization,
+    pooling,
+    product,
+    softmax,
 )
