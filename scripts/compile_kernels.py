@@ -16,6 +16,7 @@ from chainlite.backends._kernel_files import kernel_folder
 from chainlite.backends.gpu._launch import OPTIONS, source
 
 FLOATS = ('__half', '__nv_bfloat16', 'float', 'double')
+INTS = ('signed char', 'unsigned char', 'short', 'int', 'long long')
 INDEX = ('unsigned', 'unsigned long long')
 DIMS = (1, 2, 3)
 FLOAT_PAIRS = (  # the dtype of arrays and that of the computation
@@ -55,6 +56,12 @@ KERNELS = {
         'gradient_sums': CHANNELS,
         'normalize_grad': SCALED,
     },
+    'embed_id': {
+        'take_rows': [(t, kind, i, v) for (t, i, v), kind in product(PACKS, INTS)],
+        'number_keys': [(kind,) for kind in INTS],
+        'sum_parts': PACKS,
+        'add_rows': PACKS,
+    },
     'group_normalization': {
         'group_normalize': ROWS,
         'group_normalize_grad': ROWS,
@@ -68,6 +75,17 @@ KERNELS = {
         'col2im': [(c, t, i, n) for (t, c), i, n in product(FLOAT_PAIRS, INDEX, DIMS) if (t, c) in ACCUMULATED],
     },
     'local_response_normalization': {'lrn': PACKS, 'lrn_grad': PACKS},
+    'conv_implicit': {
+        'implicit_gemm': [
+            (t, o, *tile, v, n)
+            for (t, o, v), tile, n in product(
+                [(t, o, v) for t in ('__half', '__nv_bfloat16') for o in (t, 'float') for v in (4, 8)],
+                ((128, 128), (128, 64), (64, 64), (128, 32)),
+                (2, 3),
+            )
+        ],
+    },
+    'transpose': {'turn': (('unsigned short', 'unsigned', 'unsigned long long'), INDEX)},
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),
@@ -85,10 +103,11 @@ SPILLS = {
         'the same; with bfloat16 on sm_75, which has no instructions for it',
     ),
 }
+FROM_SM_80 = {'conv_implicit'}  # files with instructions that sm_75 lacks
 
 
 def combinations(values):
-    return values if isinstance(values, list) else product(*values)
+    return values if isinstance(values, list) else list(product(*values))
 
 
 def compile_all(file, expressions, architecture):
@@ -135,6 +154,7 @@ def main(arguments):
         for file in files
         for name in KERNELS[file]
         for a in architectures
+        if not (file in FROM_SM_80 and a == 'sm_75')
     ]
     jobs.sort(key=lambda job: -len(job[2]))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -144,6 +164,9 @@ def main(arguments):
         row = []
         allowed, _ = SPILLS.get(f'{file}.{name}', (0, ''))
         for a in architectures:
+            if (file, name, a) not in needs:
+                row.append('-')
+                continue
             registers, spills = zip(*needs[file, name, a].values())
             wrong += [
                 f'{file}.{e} spills {spilled} bytes on {a}, allowed are {allowed}'
@@ -151,7 +174,7 @@ def main(arguments):
                 if spilled > allowed
             ]
             row.append(f'{min(registers)}-{max(registers)}, {max(spills)} B')
-        print(f'{file + "." + name:42} {len(needs[file, name, a]):5} ' + ' '.join(f'{r:>16}' for r in row))
+        print(f'{file + "." + name:42} {len(combinations(KERNELS[file][name])):5} ' + ' '.join(f'{r:>16}' for r in row))
     for name, (allowed, reason) in SPILLS.items():
         print(f'{name} may spill {allowed} bytes: {reason}')
     if wrong:

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, conv, group_normalization, pooling, softmax
+from chainlite.backends.cpu import batch_normalization, conv, embed_id, group_normalization, pooling, softmax
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
@@ -325,6 +325,38 @@ def test_nan_and_infinity_spoil_their_neighbours_alone(cupy, bad):
     for got, want in zip(actual, expected):
         assert np.isnan(want).any()
         np.testing.assert_allclose(got.get(), want, rtol=1e-5)
+
+
+# ---- rows of a table ------------------------------------------------------------------------------------------------
+
+TABLES = [(7, 5, (4, 3)), (20, 16, (300,)), (1, 3, (70,)), (3, 8, (2, 64)), (50, 1, (1,))]  # v, d, numbers
+
+
+@pytest.mark.parametrize('kind', ['b', 'h', 'i', 'q'])
+@pytest.mark.parametrize('ignored', [None, -1, 0])
+@pytest.mark.parametrize('v, d, shape', TABLES, ids=str)
+def test_rows_of_a_table_agree(agree, dtype, v, d, shape, ignored, kind):
+    x = np.random.RandomState(0).randint(0, v, shape).astype(kind)
+    x.reshape(-1)[::5] = -1 if ignored is None else ignored
+    agree(embed_id.take_rows, values((v, d), dtype), x, ignored)
+    agree(embed_id.add_rows, values((*shape, d), dtype), x, (v, d), dtype, ignored, rounding=9 * ROUNDING[dtype.char])
+
+
+def test_rows_of_a_table_take_any_strides_and_no_elements(cupy, agree):
+    x = np.arange(12).reshape(3, 4).T[::2] % 5
+    agree(embed_id.take_rows, values((6, 5), 'f').T, x, None)
+    agree(embed_id.add_rows, values((6, 3, 2), 'f').T, x, (5, 6), np.dtype('f'), None)
+    empty = cupy.empty((0,), 'i')
+    assert embed_id.take_rows(cupy.ones((3, 2), 'f'), empty, None).shape == (0, 2)
+    assert not embed_id.add_rows(cupy.ones((0, 2), 'f'), empty, (3, 2), np.dtype('f'), None).any()
+
+
+def test_a_sum_of_rows_has_one_order_and_keeps_nan_in_its_row(cupy):
+    x, gy = cupy.asarray(np.random.RandomState(0).randint(0, 3, 500)), cupy.asarray(values((500, 6), 'f'))
+    assert_equal_in_all_orders(lambda: [embed_id.add_rows(gy, x, (3, 6), gy.dtype, None)])
+    gy[(x == 1).argmax()] = np.nan
+    gW = embed_id.add_rows(gy, x, (3, 6), gy.dtype, None)
+    assert cupy.isnan(gW).all(axis=1).tolist() == cupy.isnan(gW).any(axis=1).tolist() == [False, True, False]
 
 
 # ---- softmax --------------------------------------------------------------------------------------------------------

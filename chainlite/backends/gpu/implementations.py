@@ -3,6 +3,7 @@
 from chainlite.backends.gpu import (  # noqa: F401
     batch_normalization,
     conv,
+    embed_id,
     group_normalization,
     local_response_normalization,
     pooling,

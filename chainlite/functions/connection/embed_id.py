@@ -1,41 +1,10 @@
 """Rows of a table by their numbers."""
 
-import numpy as np
-
-from chainlite import backend
+from chainlite.backends.cpu.embed_id import add_rows, take_rows
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
-
-
-def _rows(x, W, ignore_label):
-    if ignore_label is None:
-        return W.take(x, axis=0)
-    xp = backend.get_array_module(W)
-    ignored = x == ignore_label
-    y = W.take(xp.where(ignored, 0, x), axis=0)
-    y[ignored] = 0
-    return y
-
-
-def _add_rows(x, gy, shape, dtype, ignore_label):
-    """An array of `shape` with gy's rows added to the rows numbered by x."""
-    xp = backend.get_array_module(gy)
-    x, gy = x.reshape(-1), gy.reshape(-1, shape[1])
-    if ignore_label is not None:
-        kept = x != ignore_label
-        x, gy = x[kept], gy[kept]
-    gW = xp.zeros(shape, 'f' if dtype.itemsize == 2 else dtype)
-    if xp is not np:
-        xp.add.at(gW, x, gy)
-    elif x.size:  # rows of the same number are brought together and summed
-        x = x % shape[0]  # -1 is the last row
-        order = x.argsort(kind='stable')
-        x = x[order]
-        starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
-        gW[x[starts]] += np.add.reduceat(gy[order], starts, axis=0, dtype=gW.dtype)
-    return gW.astype(dtype, copy=False)
 
 
 class EmbedIDFunction(FunctionNode):
@@ -63,7 +32,7 @@ class EmbedIDFunction(FunctionNode):
         self._w_shape, self._w_dtype = W.shape, W.dtype
         if config.debug and not ((x >= 0) & (x < len(W)) | (x == self.ignore_label)).all():
             raise ValueError('Each not ignored `x` value need to satisfy `0 <= x < len(W)`')
-        return (_rows(x, W, self.ignore_label),)
+        return (take_rows(W, x, self.ignore_label),)
 
     def select_retained(self, needs_grad):
         if 1 in needs_grad:
@@ -77,7 +46,7 @@ class EmbedIDFunction(FunctionNode):
     def backward_arrays(self, target_input_indexes, grad_outputs):
         return tuple(
             [
-                _add_rows(self.inputs[0].data, grad_outputs[0], self._w_shape, self._w_dtype, self.ignore_label)
+                add_rows(grad_outputs[0], self.inputs[0].data, self._w_shape, self._w_dtype, self.ignore_label)
                 if i == 1
                 else None
                 for i in target_input_indexes
@@ -94,7 +63,7 @@ class EmbedIDGrad(FunctionNode):
     def forward(self, inputs):
         x, gy = inputs
         self.retain_inputs((0,))
-        return (_add_rows(x, gy, self.w_shape, gy.dtype, self.ignore_label),)
+        return (add_rows(gy, x, self.w_shape, gy.dtype, self.ignore_label),)
 
     def backward(self, target_input_indexes, grad_outputs):
         (x,) = self.get_retained_inputs()
