@@ -1,18 +1,24 @@
 """Convolutions by columns and matrix products; see cpu.conv for what the arguments are, and kernels/conv.cu.
 
-Without groups, the columns of each image are a matrix and the product is the result as it should be. With groups there
-is a product for each group, over all images, whose result has yet to be turned: (m, n, *outs) to (n, m, *outs). The
-columns of at most `WORKSPACE` bytes are made at a time.
+They take what conv_implicit leaves. Without groups, the columns of each image are a matrix and the product is the
+result as it should be. With groups there is a product for each group, over all images, whose result has yet to be
+turned: (m, n, *outs) to (n, m, *outs). The columns of at most `WORKSPACE` bytes are made at a time.
+
+Filters of one offset need no columns: images that are channels last are a matrix, a row for each pixel, and so are the
+results. Other convolutions of such images are made from C-contiguous copies, and the results are turned back.
 """
 
 from math import prod
 
 from chainlite.backends import cuda
+from chainlite.backends._layout import is_last, roll
 from chainlite.backends.cpu.conv import compute_dtype, convolve, deconvolve, filter_grad
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._gemm import gemm
 from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch
+from chainlite.backends.gpu._transpose import as_layout_of
 from chainlite.backends.gpu._windows import windows
+from chainlite.backends.gpu.conv_implicit import empty, is_pointwise
 
 WORKSPACE = 128 << 20
 
@@ -26,7 +32,16 @@ def _same(a, b):
     if a.dtype != b.dtype:
         dtype = compute_dtype(a, b)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
-    return contiguous(a, b)
+    return a, b
+
+
+def _rows(x):
+    """The pixels of channels-last images, a stack of one matrix (1, pixels, channels)."""
+    return roll(x).reshape(1, -1, x.shape[1])
+
+
+def _in_rows(x, ksize, stride, pad, groups):
+    return groups == 1 and is_last(x) and is_pointwise(ksize, stride, pad)
 
 
 class _Columns:
@@ -77,10 +92,24 @@ def _of_groups(a, groups):
     return a.reshape(groups, len(a) // groups, -1)
 
 
+def _plus(y, b):
+    """y, to which the bias has been added."""
+    if b is not None:
+        y += b.astype(y.dtype, copy=False).reshape(-1, *[1] * (y.ndim - 2))
+    return y
+
+
 @convolve.when(gpu, _takes)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    given = x
     x, W = _same(x, W)
-    y = cuda.cupy.empty((len(x), len(W), *outs), x.dtype)
+    shape = len(x), len(W), *outs
+    if _in_rows(x, W.shape[2:], stride, pad, groups):
+        y = empty(shape, x.dtype, last=True)
+        gemm(_rows(x), contiguous(W)[0].reshape(1, len(W), -1).swapaxes(1, 2), _rows(y))
+        return _plus(y, b).astype(dtype, copy=False)
+    x, W = contiguous(x, W)
+    y = cuda.cupy.empty(shape, x.dtype)
     if not y.size:
         return y.astype(dtype, copy=False)
     columns = _Columns(x.shape, x.dtype, W.shape[2:], stride, pad, dilate, outs, together=groups > 1)
@@ -93,15 +122,20 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
             turned = cuda.cupy.empty((len(W), len(out), columns.outs), y.dtype)
             gemm(w, _of_groups(col, groups), _of_groups(turned, groups))
             out[...] = turned.swapaxes(0, 1).reshape(out.shape)
-    if b is not None:
-        y += b.astype(y.dtype, copy=False).reshape(-1, *[1] * len(outs))
-    return y.astype(dtype, copy=False)
+    return as_layout_of(given, _plus(y, b).astype(dtype, copy=False))
 
 
 @deconvolve.when(gpu, _takes)
 def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    given = y
     y, W = _same(y, W)
-    x = cuda.cupy.empty((len(y), W.shape[1] * groups, *dims), y.dtype)
+    shape = len(y), W.shape[1] * groups, *dims
+    if _in_rows(y, W.shape[2:], stride, pad, groups):
+        x = empty(shape, y.dtype, last=True)
+        gemm(_rows(y), contiguous(W)[0].reshape(1, len(W), -1), _rows(x))
+        return _plus(x, b).astype(dtype, copy=False)
+    y, W = contiguous(y, W)
+    x = cuda.cupy.empty(shape, y.dtype)
     if not x.size:
         return x.astype(dtype, copy=False)
     if b is not None:
@@ -117,12 +151,17 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
         else:
             gemm(w, _of_groups(_turned(image), groups), _of_groups(col, groups))
         columns.write(col, b, x[part])
-    return x.astype(dtype, copy=False)
+    return as_layout_of(given, x.astype(dtype, copy=False))
 
 
 @filter_grad.when(gpu, _takes)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     x, gy = _same(x, gy)
+    if _in_rows(x, ksize, stride, pad, groups) and is_last(gy):
+        gW = cuda.cupy.empty((1, gy.shape[1], x.shape[1]), compute_dtype(x))
+        gemm(_rows(gy).swapaxes(1, 2), _rows(x), gW)
+        return gW.reshape(*gW.shape[1:], *ksize).astype(dtype, copy=False)
+    x, gy = contiguous(x, gy)
     columns = _Columns(x.shape, x.dtype, ksize, stride, pad, dilate, gy.shape[2:], together=True)
     gW = cuda.cupy.empty((gy.shape[1], x.shape[1] // groups, *ksize), compute_dtype(x))
     for part in columns.parts:

@@ -27,4 +27,5 @@
 #include "warp.h"
 #include "atomics.h"
 #include "intrinsics.h"
+#include "tensor_cores.h"
 #include "entry.h"

@@ -1,0 +1,167 @@
+"""Convolutions of 16-bit numbers on tensor cores, without columns; see kernels/conv_implicit.cu.
+
+The kernels read channels last. An array that is C-contiguous is turned first, which reads and writes it once; columns
+would be written and read once for each offset of the filter, so turning is cheaper for every filter of more than one.
+Filters of one offset are plain products and stay with cuBLAS, which needs neither. The result has the layout of the
+input: the kernels write both.
+
+Three channels, as of pictures, are filled up to four: half of a 16-byte unit, and a third more work.
+"""
+
+import functools
+from math import prod
+
+import numpy as np
+
+from chainlite.backends import cuda
+from chainlite.backends._layout import is_last, roll, unroll
+from chainlite.backends.cpu.conv import convolve, deconvolve
+from chainlite.backends.gpu import gpu
+from chainlite.backends.gpu._launch import contiguous, function
+from chainlite.backends.gpu._transpose import channels_last, turned
+from chainlite.backends.gpu._windows import windows
+
+BLOCK = 128  # threads, as in conv_implicit.cu
+MOST = 1 << 31  # elements: the kernels number them in 32 bits
+_STRIDES = np.dtype([('image', 'i4'), ('channel', 'i4'), ('pixel', 'i4')])
+
+
+@functools.cache
+def _device(number):
+    """Whether a device has these instructions, and its number of multiprocessors."""
+    device = cuda.cupy.cuda.Device(number)
+    return int(device.compute_capability) >= 80, device.attributes['MultiProcessorCount']
+
+
+def _unit(channels, dtype):
+    """How many numbers one copy moves, for so many channels of a group."""
+    return 16 // dtype.itemsize if channels % 8 == 0 or channels > 4 and channels % 4 else 4
+
+
+def _filled(channels, dtype):
+    """The number of channels with those that fill up the last unit."""
+    unit = _unit(channels, dtype)
+    return -(-channels // unit) * unit
+
+
+def _takes_source(a, W, channels, groups):
+    """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
+    return (
+        a.dtype == W.dtype
+        and a.dtype.char in 'eE'
+        and 3 <= a.ndim <= 5
+        and a.size > 0
+        and 0 < W.size < MOST
+        and isinstance(W, cuda.cupy.ndarray)
+        and (groups == 1 or channels % 4 == 0)
+        and _device(a.device.id)[0]
+    )
+
+
+def is_pointwise(ksize, stride, pad):
+    """Whether a convolution is a product of matrices."""
+    return prod(ksize) == prod(stride) == 1 and not any(pad)
+
+
+def _pixels(x, groups):
+    """The array channels last, with whole units in a group, aligned to 16 bytes; the channels of a group."""
+    channels = x.shape[1] // groups
+    filled = _filled(channels, x.dtype)
+    if filled == channels and roll(x).flags.c_contiguous and not x.data.ptr % 16:
+        return x, channels
+    return channels_last(x, groups * filled), filled
+
+
+@functools.lru_cache(1024)
+def _strides(channels, pixels, last):
+    """The struct `Strides` of an array (n, channels, pixels)."""
+    steps = (1, channels) if last else (pixels, 1)
+    return np.array((channels * pixels, *steps), _STRIDES)[()]
+
+
+@functools.lru_cache(1024)
+def _tile(rows, filters, batch, processors):
+    """The tile of results that a block makes: the largest one with which every multiprocessor has work."""
+    if filters <= 32:
+        return 128, 32
+    for bm, bn in ((128, 128), (128, 64)):
+        if (bn == 64 or filters > 64) and -(-rows // bm) * -(-filters // bn) * batch >= processors:
+            return bm, bn
+    return 64, 64
+
+
+def _parts(images, *arrays):
+    """Slices of images in which no array has too many elements."""
+    step = min([images, *[max(1, (MOST - 1) // max(1, a.size // len(a))) for a in arrays]])
+    return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+
+
+def _run(x, W, b, y, window, groups, transposed):
+    """Fills y, whose channels the filters (groups * filters, taps, channels) make from x (n, *dims, channels)."""
+    filters, channels = y.shape[1] // groups, W.shape[-1]
+    n, ndim = len(x), y.ndim - 2
+    w = windows(*window)
+    phases = [min(s, d) for s, d in zip(window[2], window[0])] if transposed else [1]
+    rows = n * prod([-(-d // p) for d, p in zip(y.shape[2:], phases)]) if transposed else n * prod(y.shape[2:])
+    batch = groups * prod(phases)
+    bm, bn = _tile(rows, filters, batch, _device(x.device.id)[1])
+    unit = _unit(channels, x.dtype)
+    run = function('conv_implicit.implicit_gemm', x.dtype, y.dtype, bm, bn, unit, max(ndim, 2))
+    last = not y.flags.c_contiguous
+    grid = (-(-rows // bm) * -(-filters // bn), 1, batch)
+    strides = _strides(y.shape[1], prod(y.shape[2:]), last)
+    sizes = (int(transposed), n, groups, channels, filters, groups * channels)
+    run(grid, (BLOCK,), (x, W, 0 if b is None else b, y, w, *sizes, strides))
+
+
+def empty(shape, dtype, last):
+    """A new array (n, c, *dims), channels last or C-contiguous."""
+    n, c, *dims = shape
+    return unroll(cuda.cupy.empty((n, *dims, c), dtype)) if last else cuda.cupy.empty(shape, dtype)
+
+
+def _results(source, W, b, shape, window, groups, transposed, dtype):
+    y = empty(shape, source.dtype if dtype == source.dtype else np.dtype('f'), is_last(source))
+    if b is not None:
+        (b,) = contiguous(b.astype(source.dtype, copy=False))
+    for part in _parts(len(source), source, y):
+        x, _ = _pixels(source[part], groups)
+        _run(x, W, b, y[part], window, groups, transposed)
+    return y.astype(dtype, copy=False)
+
+
+def _takes_convolution(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    return (
+        _takes_source(x, W, W.shape[1], groups)
+        and prod(outs) > 0
+        and not (groups == 1 and is_pointwise(W.shape[2:], stride, pad))
+    )
+
+
+@convolve.when(gpu, _takes_convolution)
+def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    m, c, *ksize = W.shape
+    filled = _filled(c, x.dtype)
+    as_it_is = filled == c and roll(W).flags.c_contiguous and not W.data.ptr % 16
+    w = (roll(W) if as_it_is else channels_last(W, filled)).reshape(m, -1, filled)
+    window = x.shape[2:], tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), tuple(outs)
+    return _results(x, w, b, (len(x), m, *outs), window, groups, 0, dtype)
+
+
+def _takes_deconvolution(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    return (
+        _takes_source(y, W, len(W) // groups, groups)
+        and prod(dims) > 0
+        and groups * prod(stride) < 1 << 16  # blocks along z
+        and not (groups == 1 and is_pointwise(W.shape[2:], stride, pad))
+    )
+
+
+@deconvolve.when(gpu, _takes_deconvolution)
+def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    m, c, *ksize = W.shape
+    (W,) = contiguous(W)
+    taps = prod(ksize)
+    w = turned(W, (groups, m // groups, c * taps), _filled(m // groups, y.dtype)).reshape(groups * c, taps, -1)
+    window = tuple(dims), tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), y.shape[2:]
+    return _results(y, w, b, (len(y), groups * c, *dims), window, groups, 1, dtype)

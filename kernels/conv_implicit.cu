@@ -1,0 +1,235 @@
+// Convolutions on tensor cores, without columns in memory: a product of matrices whose left one is gathered from the
+// images while it is multiplied.
+//
+// Arrays are channels last: images (n, *dims, channels), `pitch` numbers from one pixel to the next; with groups, those
+// of a group lie side by side. Channels of a group are a multiple of V, the numbers that one copy moves, and pixels
+// begin at multiples of it. Types: T __half, __nv_bfloat16, or float, which is multiplied as TF32; sums are float.
+//
+// A block of 4 warps, 2 x 2, makes a tile of BM x BN results and passes along the inner dimension in steps of 64 bytes
+// (K numbers), which lie in STAGES places in shared memory: while one is multiplied, the next ones are on their way. Each
+// row has 4 units of 16 bytes, exchanged within 128 bytes such that the 8 rows that a matrix instruction reads lie in
+// different banks. 128 threads for 128 x 128 tiles: a warp's 64 x 64 results are the most that registers hold, and the
+// larger they are, the fewer bytes of shared memory for each multiplication.
+#include "tensor_cores.cuh"
+#include "windows.cuh"
+
+constexpr int STAGES = 3;
+constexpr int BLOCK = 128;   // threads
+constexpr int ROW = 64;      // bytes of a row of a tile
+
+// Where an array's numbers lie: those of an image, of a channel, of a pixel apart.
+struct Strides { int image, channel, pixel; };
+
+__device__ __forceinline__ int greatest_divisor(int a, int b) {
+    while (b) {
+        const int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// One axis of a convolution, or of the part of a transposed one that makes the results first, first + step, ...
+// Result number q sees number q * stride + start + j * hop of the source with offset filter + j * period of the filter,
+// for each j < taps. Transposed, a result meets every stride / gcd(stride, dilate)-th offset only; results with the same
+// remainder by the stride (the phase) meet the same ones, so that a phase is a convolution with stride 1.
+struct Axis {
+    int size, count, stride, start, hop, taps, filter, period, first, step;
+
+    __device__ __forceinline__ Axis(const Windows& w, int i, bool transposed, int phase) {
+        const int s = w.stride[i], d = w.dilate[i];
+        first = phase;
+        if (!transposed) {
+            size = w.dims[i], count = w.outs[i], stride = s, start = -w.pad[i], hop = d, taps = w.ksize[i];
+            filter = 0, period = step = 1;
+            return;
+        }
+        const int divisor = greatest_divisor(s, d), at = phase + w.pad[i];
+        filter = 0;
+        while (filter < w.ksize[i] && (at - filter * d) % s != 0) ++filter;
+        size = w.outs[i], count = ceil_div(w.dims[i] - phase, s), stride = 1, start = (at - filter * d) / s;
+        hop = -(d / divisor), period = s / divisor, taps = ceil_div(w.ksize[i] - filter, period), step = s;
+    }
+};
+
+// The unit of 16 bytes `unit` of a row of ROW bytes, in a tile.
+__device__ __forceinline__ int swizzled(int row, int unit) { return row * ROW + ((unit ^ (row >> 1 & 3)) << 4); }
+
+// What a tensor core is given.
+template <typename T> __device__ __forceinline__ unsigned operand(unsigned bits) {
+    if constexpr (sizeof(T) == 4) return round_to_tf32(bits);
+    return bits;
+}
+
+// A convolution (or transposed one): y (n, outs, filters) with row r of the product for each of its pixels.
+//
+// W (groups, filters, taps, channels) is the right matrix. Grid: x the tiles, those of one row side by side, as they read
+// the same part of x; z the groups, and for a transposed convolution the phases.
+template <typename T, typename O, int BM, int BN, int V, int N>
+__global__ void __launch_bounds__(BLOCK)
+    implicit_gemm(const T* __restrict__ x, const T* __restrict__ W, const T* __restrict__ bias, O* __restrict__ y,
+                  const Windows w, int transposed, int images, int groups, int channels, int filters, int pitch,
+                  const Strides strides) {
+    constexpr int K = ROW / sizeof(T), UNITS = K / V, PASS = BLOCK / UNITS;  // rows that all threads copy at once
+    constexpr int WM = BM / 2, WN = BN / 2;
+    constexpr int STAGE = (BM + BN) * ROW;
+    __shared__ __align__(128) char shared[STAGES * STAGE];
+
+    const int thread = threadIdx.x, group = blockIdx.z % groups;
+    int phase = blockIdx.z / groups, phases[3] = {0, 0, 0};
+    if (transposed)
+        for (int i = 2; i >= 0; --i) {
+            const int n = min(w.stride[i], w.dims[i]);
+            phases[i] = phase % n;
+            phase /= n;
+        }
+    const Axis a0(w, 0, transposed, phases[0]), a1(w, 1, transposed, phases[1]), a2(w, 2, transposed, phases[2]);
+    const int counts[3] = {a0.count, a1.count, a2.count};
+    const int rows = images * a0.count * a1.count * a2.count;
+    const int tiles_across = (filters + BN - 1) / BN;
+    const int row0 = blockIdx.x / tiles_across * BM, column0 = blockIdx.x % tiles_across * BN;
+    if (row0 >= rows) return;
+
+    // What this thread copies: the same unit of every PASS-th row. Where its rows begin in x, and on each axis.
+    const int unit = thread % UNITS, line = thread / UNITS;
+    int begin[BM / PASS], at0[BM / PASS], at1[BM / PASS], at2[BM / PASS];
+#pragma unroll
+    for (int i = 0; i < BM / PASS; ++i) {
+        const int row = row0 + line + i * PASS;
+        const Position<N, int> q(row, counts);
+        at0[i] = q.at[0] * a0.stride + a0.start, at1[i] = q.at[1] * a1.stride + a1.start;
+        at2[i] = q.at[2] * a2.stride + a2.start;
+        begin[i] = (((q.image * a0.size + at0[i]) * a1.size + at1[i]) * a2.size + at2[i]) * pitch + group * channels;
+        if (row >= rows) at2[i] = -(1 << 30);  // beyond every image
+    }
+    const T* filter = W + static_cast<long long>(group) * filters * (w.ksize[0] * w.ksize[1] * w.ksize[2]) * channels;
+    const int width = w.ksize[0] * w.ksize[1] * w.ksize[2] * channels;
+
+    // The next unit to copy: channel `c` of tap (t0, t1, t2); behind the last one t0 = a0.taps.
+    int c = unit * V, t0 = a1.taps && a2.taps ? 0 : a0.taps, t1 = 0, t2 = 0;
+    auto settle = [&] {
+        while (c >= channels && t0 < a0.taps) {
+            c -= channels;
+            if (++t2 < a2.taps) continue;
+            t2 = 0;
+            if (++t1 < a1.taps) continue;
+            t1 = 0, ++t0;
+        }
+    };
+    settle();
+    AsyncCopies copies;
+    auto fetch = [&](int stage) {
+        char* left = shared + stage * STAGE;
+        char* right = left + BM * ROW;
+        const int byte = unit * V * sizeof(T);
+        const bool left_over = t0 < a0.taps;
+        const int d0 = t0 * a0.hop, d1 = t1 * a1.hop, d2 = t2 * a2.hop;
+        const int away = ((d0 * a1.size + d1) * a2.size + d2) * pitch + c;
+#pragma unroll
+        for (int i = 0; i < BM / PASS; ++i) {
+            const bool there = left_over && (N < 3 || static_cast<unsigned>(at0[i] + d0) < a0.size) &&
+                               static_cast<unsigned>(at1[i] + d1) < a1.size &&
+                               static_cast<unsigned>(at2[i] + d2) < a2.size;
+            copies.copy<V * sizeof(T)>(left + swizzled(line + i * PASS, byte / 16) + byte % 16, x + (begin[i] + away),
+                                       there);
+        }
+        const int k0 = a0.filter + t0 * a0.period, k1 = a1.filter + t1 * a1.period, k2 = a2.filter + t2 * a2.period;
+        const int k = ((k0 * w.ksize[1] + k1) * w.ksize[2] + k2) * channels + c;
+#pragma unroll
+        for (int i = 0; i < BN / PASS; ++i) {
+            const int column = column0 + line + i * PASS;
+            copies.copy<V * sizeof(T)>(right + swizzled(line + i * PASS, byte / 16) + byte % 16,
+                                       filter + (column * width + k), left_over && column < filters);
+        }
+        c += K;
+        settle();
+    };
+
+    const int warp = thread / 32, lane = thread % 32;
+    const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
+    float sum[WM / 16][WN / 8][4] = {};
+    const int inner = a0.taps * a1.taps * a2.taps * channels, steps = (inner + K - 1) / K;
+    for (int stage = 0; stage < STAGES - 1; ++stage) {
+        fetch(stage);
+        copies.close();
+    }
+    for (int step = 0; step < steps; ++step) {
+        copies.wait<STAGES - 2>();
+        __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
+        fetch((step + STAGES - 1) % STAGES);
+        copies.close();
+        const char* left = shared + step % STAGES * STAGE;
+        const char* right = left + BM * ROW;
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            unsigned a[WM / 16][4], b[WN / 8][2];
+#pragma unroll
+            for (int i = 0; i < WM / 16; ++i) {
+                load_matrices<false>(a[i], left + swizzled(warp_row + i * 16 + lane % 16, half * 2 + lane / 16));
+#pragma unroll
+                for (int j = 0; j < 4; ++j) a[i][j] = operand<T>(a[i][j]);
+            }
+#pragma unroll
+            for (int i = 0; i < WN / 16; ++i) {
+                unsigned pair[4];
+                const int column = warp_column + i * 16 + lane / 16 * 8 + lane % 8;
+                load_matrices<false>(pair, right + swizzled(column, half * 2 + lane / 8 % 2));
+#pragma unroll
+                for (int j = 0; j < 4; ++j) b[2 * i + j / 2][j % 2] = operand<T>(pair[j]);
+            }
+#pragma unroll
+            for (int i = 0; i < WM / 16; ++i)
+#pragma unroll
+                for (int j = 0; j < WN / 8; ++j) multiply_add<T>(sum[i][j], a[i], b[j]);
+        }
+    }
+    copies.wait<0>();
+    __syncthreads();  // from here on shared memory is used for the results
+
+    // Where the rows of the tile are in y; -1 for those that are not.
+    int* places = reinterpret_cast<int*>(shared);
+    for (int i = thread; i < BM; i += BLOCK) {
+        const Position<N, int> q(row0 + i, counts);
+        const int* sizes = transposed ? w.dims : w.outs;
+        const int pixel = ((a0.first + q.at[0] * a0.step) * sizes[1] + a1.first + q.at[1] * a1.step) * sizes[2] +
+                          a2.first + q.at[2] * a2.step;
+        places[i] = row0 + i < rows ? q.image * strides.image + pixel * strides.pixel : -1;
+    }
+    __syncthreads();
+    const int channel0 = group * filters + column0;
+    // 16-bit results side by side: by way of shared memory, so that a thread stores 16 bytes.
+    const bool packs = sizeof(O) == 2 && strides.channel == 1 && filters % 8 == 0;
+    constexpr int PACKED = BN + 8;  // a row of results: 8 more for the sake of the banks
+    O* staged = reinterpret_cast<O*>(shared + BM * sizeof(int));
+    static_assert(sizeof(O) > 2 || BM * sizeof(int) + BM * PACKED * sizeof(O) <= sizeof(shared));
+#pragma unroll
+    for (int j = 0; j < WN / 8; ++j) {
+        const int column = warp_column + j * 8 + lane % 4 * 2;
+        float more[2];
+#pragma unroll
+        for (int e = 0; e < 2; ++e)
+            more[e] = bias && column0 + column + e < filters ? load(bias[channel0 + column + e]) : 0.f;
+#pragma unroll
+        for (int i = 0; i < WM / 8; ++i) {
+            const int row = warp_row + i * 8 + lane / 4;
+            Pack<O, 2> pair;
+#pragma unroll
+            for (int e = 0; e < 2; ++e) store(pair.at[e], sum[i / 2][j][i % 2 * 2 + e] + more[e]);
+            if (packs) {
+                *reinterpret_cast<Pack<O, 2>*>(staged + row * PACKED + column) = pair;
+                continue;
+            }
+            for (int e = 0; e < 2; ++e)
+                if (column0 + column + e < filters && places[row] >= 0)
+                    y[places[row] + (channel0 + column + e) * strides.channel] = pair.at[e];
+        }
+    }
+    if (!packs) return;
+    __syncthreads();
+    for (int i = thread; i < BM * BN / 8; i += BLOCK) {
+        const int row = i / (BN / 8), column = i % (BN / 8) * 8;
+        if (places[row] < 0 || column0 + column >= filters) continue;
+        *reinterpret_cast<Pack<O, 8>*>(y + (places[row] + channel0 + column)) =
+            *reinterpret_cast<const Pack<O, 8>*>(staged + row * PACKED + column);
+    }
+}

@@ -1,0 +1,206 @@
+"""Convolutions on the GPU: layouts, sizes that are no multiples of tiles, strides, dilation, groups."""
+
+import contextlib
+
+import cuda_on_cpu
+import ml_dtypes
+import numpy as np
+import pytest
+
+from chainlite.backends._layout import is_last, roll, unroll
+from chainlite.backends.cpu import conv
+from chainlite.backends.gpu import conv_implicit, gpu
+
+E, B, F, D = np.dtype('e'), np.dtype(ml_dtypes.bfloat16), np.dtype('f'), np.dtype('d')
+ROUNDING = {E: 2**-10, B: 2**-7, F: 2**-20, D: 2**-46}
+CASES = {  # n, c, m, groups; dims, ksize, stride, pad, dilate, outs
+    '8 channels': ((3, 8, 24, 1), (7, 6), (3, 3), (1, 1), (1, 1), (1, 1), (7, 6)),
+    'more than a tile': ((3, 72, 136, 1), (9, 10), (3, 3), (1, 1), (1, 1), (1, 1), (9, 10)),
+    'stride': ((2, 64, 72, 1), (9, 8), (3, 3), (2, 2), (1, 1), (1, 1), (5, 4)),
+    'stride beyond the filter': ((2, 8, 8, 1), (8, 9), (1, 2), (2, 3), (0, 0), (1, 1), (4, 3)),
+    'stride and dilation': ((1, 24, 8, 1), (11, 12), (3, 2), (2, 4), (2, 1), (2, 3), (6, 3)),
+    'stride and dilation with a common divisor': ((1, 8, 16, 1), (11, 12), (3, 3), (4, 2), (3, 2), (2, 2), (4, 6)),
+    'window outside': ((1, 8, 8, 1), (2, 3), (3, 3), (1, 1), (4, 3), (1, 1), (8, 7)),
+    'cover all': ((2, 8, 8, 1), (6, 6), (3, 3), (2, 2), (0, 0), (1, 1), (3, 3)),
+    'three channels': ((2, 3, 64, 1), (13, 12), (7, 7), (2, 2), (3, 3), (1, 1), (7, 6)),
+    'one channel': ((5, 1, 6, 1), (9, 9), (5, 5), (1, 1), (0, 0), (1, 1), (5, 5)),
+    'odd channels': ((2, 13, 5, 1), (6, 5), (3, 2), (1, 1), (1, 0), (1, 1), (6, 4)),
+    'few pixels': ((1, 64, 8, 1), (1, 1), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)),
+    'groups of 8': ((2, 16, 32, 2), (5, 6), (2, 3), (2, 1), (1, 2), (2, 1), (3, 8)),
+    'groups of 4': ((2, 12, 36, 3), (6, 5), (3, 3), (1, 2), (1, 1), (1, 1), (6, 3)),
+    'odd groups': ((2, 6, 4, 2), (5, 5), (3, 3), (1, 1), (1, 1), (1, 1), (5, 5)),
+    'pointwise': ((2, 24, 40, 1), (5, 4), (1, 1), (1, 1), (0, 0), (1, 1), (5, 4)),
+    'pointwise with a stride': ((2, 24, 40, 1), (5, 4), (1, 1), (2, 2), (0, 0), (1, 1), (3, 2)),
+    'pointwise groups': ((2, 16, 8, 2), (5, 4), (1, 1), (1, 1), (0, 0), (1, 1), (5, 4)),
+    'one axis': ((2, 8, 24, 1), (17,), (3,), (2,), (1,), (2,), (7,)),
+    'three axes': ((2, 8, 8, 1), (4, 5, 6), (2, 3, 2), (1, 2, 2), (1, 1, 0), (1, 1, 2), (5, 3, 2)),
+}
+LAYOUTS = {'C': lambda x: x, 'last': lambda x: x if x.ndim < 3 else unroll(np.ascontiguousarray(roll(x)))}
+
+
+def values(shape, dtype, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype(dtype)
+
+
+def arrays(case, dtype, layout='C'):
+    """x, W, y, the biases of y and of x; stride, pad, dilate, groups."""
+    (n, c, m, groups), dims, ksize, *geometry, outs = case
+    shapes = (n, c, *dims), (m, c // groups, *ksize), (n, m, *outs), (m,), (c,)
+    return [LAYOUTS[layout](values(s, dtype, i)) for i, s in enumerate(shapes)], (*geometry, groups)
+
+
+def put(x):
+    """On the device, with the same strides."""
+    import cupy
+
+    return unroll(cupy.asarray(roll(x))) if isinstance(x, np.ndarray) and is_last(x) else cupy.asarray(x)
+
+
+def calls(case, dtype, layout='C', result=None):
+    """Kernels and arguments: convolution, its transpose (both with a bias and without), gradient of the filter."""
+    (x, W, y, b, b_of_x), geometry = arrays(case, dtype, layout)
+    result = result or dtype
+    for bias in None, b:
+        yield conv.convolve, (x, W, bias, *geometry, y.shape[2:], result)
+    for bias in None, b_of_x:
+        yield conv.deconvolve, (y, W, bias, *geometry, x.shape[2:], result)
+    yield conv.filter_grad, (x, y, W.shape[2:], *geometry, result)
+
+
+def implementation(kernel, *arguments):
+    return next(run for backend, guard, run in kernel.implementations if backend is gpu and guard(*arguments))
+
+
+def check(kernel, *arguments, module=None, tolerance=None):
+    """Compares a kernel on the GPU with its reference, computed in float64."""
+    on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    run = implementation(kernel, *on_gpu)
+    assert module is None or run.__module__ == module.__name__
+    actual = run(*on_gpu)
+    wide = [a.astype('d') if isinstance(a, np.ndarray) else a for a in arguments]
+    expected = kernel.reference(*wide[:-1], np.dtype('d'))
+    assert actual.dtype == arguments[-1] and actual.shape == expected.shape
+    if kernel is not conv.filter_grad:
+        assert (roll(actual) if is_last(on_gpu[0]) else actual).flags.c_contiguous
+    size = max(1.0, abs(expected).max())
+    rounding = tolerance or ROUNDING[arguments[0].dtype]
+    np.testing.assert_allclose(actual.get().astype('d'), expected, rtol=rounding, atol=rounding * size)
+    return actual
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('case', CASES.values(), ids=CASES)
+def test_float16_agrees_with_float64(cupy, case, layout):
+    for kernel, arguments in calls(case, E, layout):
+        check(kernel, *arguments)
+
+
+@pytest.mark.parametrize('dtype', [B, F, D], ids=str)
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', ['8 channels', 'stride', 'three channels', 'groups of 8', 'pointwise', 'one axis'])
+def test_other_dtypes_agree_with_float64(cupy, dtype, name, layout):
+    for kernel, arguments in calls(CASES[name], dtype, layout):
+        check(kernel, *arguments)
+
+
+IMPLICIT = ['8 channels', 'more than a tile', 'stride', 'three channels', 'odd channels', 'groups of 4', 'three axes']
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', IMPLICIT)
+def test_tensor_cores_are_used(cupy, name, layout):
+    for kernel, arguments in list(calls(CASES[name], E, layout))[:4:2]:
+        check(kernel, *arguments, module=conv_implicit)
+
+
+@pytest.mark.parametrize('tile', [(128, 128), (128, 64), (64, 64), (128, 32)], ids=str)
+@pytest.mark.parametrize('result', [E, F], ids=str)
+def test_every_tile_agrees(cupy, tile, result, monkeypatch):
+    monkeypatch.setattr(conv_implicit, '_tile', lambda *args: tile)
+    for layout in LAYOUTS:
+        for kernel, arguments in calls(CASES['more than a tile'], E, layout, result):
+            check(kernel, *arguments)
+
+
+def test_parts_of_many_images_agree(cupy, monkeypatch):
+    monkeypatch.setattr(conv_implicit, 'MOST', 2 * 24 * 7 * 6 + 1)
+    for layout in LAYOUTS:
+        for kernel, arguments in calls(CASES['8 channels'], E, layout):
+            check(kernel, *arguments)
+
+
+def test_any_strides_and_addresses_agree(cupy):
+    """Also views that do not begin at a multiple of 16 bytes."""
+    (x, W, y, b, b_of_x), geometry = arrays(CASES['8 channels'], E)
+
+    def strided(a):
+        wide = cupy.full((*a.shape, 2), 7, a.dtype, order='F')
+        wide[..., 1] = cupy.asarray(a)
+        return wide[..., 1]
+
+    def shifted(a):
+        buffer = cupy.full(a.size + 1, 7, a.dtype)
+        rolled = np.ascontiguousarray(roll(a))
+        buffer[1:] = cupy.asarray(rolled.reshape(-1))
+        return unroll(buffer[1:].reshape(rolled.shape))
+
+    for move in strided, shifted:
+        for kernel, arguments in calls(CASES['8 channels'], E):
+            moved = [move(a) if isinstance(a, np.ndarray) and a.ndim > 2 else a for a in arguments]
+            moved = [cupy.asarray(a) if isinstance(a, np.ndarray) else a for a in moved]
+            actual = implementation(kernel, *moved)(*moved).get().astype('d')
+            wide = [a.astype('d') if isinstance(a, np.ndarray) else a for a in arguments]
+            np.testing.assert_allclose(actual, kernel.reference(*wide), rtol=2e-3, atol=5e-2)
+
+
+def test_no_images_or_no_filters_give_empty_arrays(cupy):
+    geometry = (1, 1), (1, 1), (1, 1), 1
+    W = cupy.ones((8, 8, 3, 3), 'e')
+    assert conv.convolve(cupy.empty((0, 8, 4, 4), 'e'), W, None, *geometry, (4, 4), E).shape == (0, 8, 4, 4)
+    assert conv.deconvolve(cupy.empty((0, 8, 4, 4), 'e'), W, None, *geometry, (4, 4), E).shape == (0, 8, 4, 4)
+    gW = conv.filter_grad(cupy.empty((0, 8, 4, 4), 'e'), cupy.empty((0, 8, 4, 4), 'e'), (3, 3), *geometry, E)
+    assert gW.shape == (8, 8, 3, 3) and not gW.any()
+
+
+def test_nan_stays_in_its_windows(cupy):
+    x = values((1, 8, 9, 9), E)
+    x[0, 3, 4, 4] = np.nan
+    y = conv.convolve(put(x), put(values((8, 8, 3, 3), E)), None, (1, 1), (1, 1), (1, 1), 1, (9, 9), E).get()
+    spoiled = np.zeros((9, 9), bool)
+    spoiled[3:6, 3:6] = True
+    np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(spoiled, y.shape))
+
+
+REPRESENTATIVE = ['stride', 'three channels', 'odd channels', 'groups of 4']
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', REPRESENTATIVE)
+def test_every_order_of_threads_gives_the_same_bits(cupy, name, layout):
+    if not cuda_on_cpu.enabled():
+        pytest.skip('a GPU has its own order of threads')
+    for kernel, arguments in calls(CASES[name], E, layout):
+        on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        results = []
+        for order in cuda_on_cpu.ORDERS:
+            with cuda_on_cpu.thread_order(order):
+                results.append(kernel(*on_gpu).tobytes())
+        assert len(set(results)) == 1
+
+
+@pytest.fixture
+def checked_kernels():
+    """Lets the race detector watch the kernels, where it is."""
+    from chainlite.backends.gpu import _launch
+
+    with cuda_on_cpu.checks() if cuda_on_cpu.enabled() else contextlib.nullcontext():
+        _launch.function.cache_clear()
+        yield
+    _launch.function.cache_clear()
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', ['8 channels', *REPRESENTATIVE])
+def test_convolutions_have_no_races(cupy, checked_kernels, name, layout):
+    for kernel, arguments in calls(CASES[name], E, layout):
+        check(kernel, *arguments)
