@@ -1,0 +1,3 @@
+"""Networks of Caffe, run as links."""
+
+from chainlite.links.caffe.caffe_function import CaffeFunction

@@ -1,0 +1,1 @@
+"""Caffe's messages, at the path where Chainer has them."""

@@ -1,0 +1,169 @@
+"""Each type of layer, against OpenCV's reading of the same prototxt and caffemodel (or a formula)."""
+
+import numpy as np
+import pytest
+from caffe.networks import inputs_text, network, run_opencv, save
+
+import chainlite
+from chainlite.links.caffe import CaffeFunction
+from chainlite.links.caffe.protobuf3 import caffe_pb2
+
+rng = np.random.RandomState(0)
+
+
+def normal(*shape):
+    return rng.randn(*shape).astype('f')
+
+
+def positive(*shape):
+    return rng.uniform(0.5, 2, shape).astype('f')
+
+
+X = (2, 6, 7, 9)
+# name: (type and parameters, arrays of parameters, shape of the input[s])
+SAMPLES = {
+    'convolution': (
+        'type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 }',
+        [normal(4, 6, 3, 3), normal(4)],
+    ),
+    'convolution_by_sides': (
+        'type: "Convolution" convolution_param { num_output: 4 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2 pad_h: 0'
+        ' pad_w: 1 bias_term: false }',
+        [normal(4, 6, 3, 2)],
+    ),
+    'convolution_dilated': (
+        'type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 pad: 2 dilation: 2 }',
+        [normal(4, 6, 3, 3), normal(4)],
+    ),
+    'convolution_in_two_groups': (
+        'type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 group: 2 }',
+        [normal(4, 3, 3, 3), normal(4)],
+    ),
+    'convolution_depthwise': (
+        'type: "Convolution" convolution_param { num_output: 12 kernel_size: 3 group: 12 }',
+        [normal(12, 1, 3, 3), normal(12)],
+        (2, 12, 5, 6),
+    ),
+    'deconvolution': (
+        'type: "Deconvolution" convolution_param { num_output: 4 kernel_size: 4 stride: 2 pad: 1 }',
+        [normal(6, 4, 4, 4), normal(4)],
+    ),
+    'deconvolution_in_groups': (
+        'type: "Deconvolution" convolution_param { num_output: 6 kernel_size: 4 stride: 2 group: 6 bias_term: false }',
+        [normal(6, 1, 4, 4)],
+    ),
+    'inner_product': (
+        'type: "InnerProduct" inner_product_param { num_output: 5 }',
+        [normal(5, 6 * 7 * 9), normal(5)],
+    ),
+    'inner_product_along_the_last_axis': (
+        'type: "InnerProduct" inner_product_param { num_output: 5 axis: 3 bias_term: false }',
+        [normal(5, 9)],
+    ),
+    **{
+        f'{pool.lower()}_pooling_{k}_{s}_{p}_of_{h}x{w}': (
+            f'type: "Pooling" pooling_param {{ pool: {pool} kernel_size: {k} stride: {s} pad: {p} }}',
+            [],
+            (2, 3, h, w),
+        )
+        for pool in ('MAX', 'AVE')
+        for k, s, p, h, w in [(2, 2, 0, 6, 7), (3, 2, 0, 8, 7), (3, 2, 1, 7, 8), (2, 2, 1, 5, 6), (3, 3, 1, 8, 9)]
+    },
+    'max_pooling_by_sides': (
+        'type: "Pooling" pooling_param { pool: MAX kernel_h: 2 kernel_w: 3 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 0 }',
+        [],
+    ),
+    'global_max_pooling': ('type: "Pooling" pooling_param { pool: MAX global_pooling: true }', []),
+    'global_average_pooling': ('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', []),
+    'lrn': ('type: "LRN" lrn_param { local_size: 5 alpha: 0.1 beta: 0.75 }', []),
+    'lrn_within_channels': (
+        'type: "LRN" lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }',
+        [],
+    ),
+    'batch_norm': ('type: "BatchNorm"', [normal(6) * 3, positive(6) * 3, np.float32([3])]),
+    'batch_norm_eps': (
+        'type: "BatchNorm" batch_norm_param { use_global_stats: true eps: 0.1 }',
+        [normal(6), positive(6), np.float32([1])],
+    ),
+    'scale': ('type: "Scale"', [normal(6)]),
+    'scale_and_bias': ('type: "Scale" scale_param { bias_term: true }', [normal(6), normal(6)]),
+    'normalize': (
+        'type: "Normalize" norm_param { across_spatial: false channel_shared: false }',
+        [normal(6)],
+        (1, 6, 3, 4),
+    ),
+    'normalize_across': ('type: "Normalize" norm_param { channel_shared: true }', [normal(1)], (1, 6, 3, 4)),
+    'mvn': ('type: "MVN"', []),
+    'relu': ('type: "ReLU"', []),
+    'leaky_relu': ('type: "ReLU" relu_param { negative_slope: 0.3 }', []),
+    'prelu': ('type: "PReLU"', [positive(6)]),
+    'prelu_shared': ('type: "PReLU" prelu_param { channel_shared: true }', [np.float32([0.3])]),
+    'sigmoid': ('type: "Sigmoid"', []),
+    'tanh': ('type: "TanH"', []),
+    'elu': ('type: "ELU"', []),
+    'absolute_value': ('type: "AbsVal"', []),
+    'bnll': ('type: "BNLL"', []),
+    'power': ('type: "Power" power_param { power: 2 scale: 0.5 shift: 3 }', []),
+    'power_of_scale_and_shift_alone': ('type: "Power" power_param { scale: 0.5 shift: 3 }', []),
+    'exp': ('type: "Exp" exp_param { scale: 0.5 shift: 0.25 }', []),
+    'exp_base': ('type: "Exp" exp_param { base: 2 scale: 0.5 shift: 0.25 }', []),
+    'softmax': ('type: "Softmax"', []),
+    'softmax_axis': ('type: "Softmax" softmax_param { axis: 3 }', []),
+    'dropout': ('type: "Dropout"', []),
+    'flatten': ('type: "Flatten"', []),
+    'flatten_axes': ('type: "Flatten" flatten_param { axis: 2 end_axis: 3 }', []),
+    'reshape': ('type: "Reshape" reshape_param { shape { dim: 2 dim: 3 dim: -1 } }', []),
+    'reshape_kept': ('type: "Reshape" reshape_param { shape { dim: 0 dim: 3 dim: -1 dim: 9 } }', []),
+    'reshape_some': ('type: "Reshape" reshape_param { shape { dim: 3 dim: 2 } axis: 1 num_axes: 1 }', []),
+    'permute': ('type: "Permute" permute_param { order: 0 order: 2 order: 3 order: 1 }', []),
+    'concat': ('type: "Concat"', [], (2, 6, 3, 4), (2, 2, 3, 4)),
+    'concat_axis': ('type: "Concat" concat_param { axis: 2 }', [], (2, 6, 3, 4), (2, 6, 1, 4)),
+    'sum': ('type: "Eltwise"', [], X, X, X),
+    'weighted_sum': ('type: "Eltwise" eltwise_param { operation: SUM coeff: 1 coeff: -0.5 }', [], X, X),
+    'product': ('type: "Eltwise" eltwise_param { operation: PROD }', [], X, X),
+    'maximum': ('type: "Eltwise" eltwise_param { operation: MAX }', [], X, X, X),
+    'crop': ('type: "Crop" crop_param { axis: 2 offset: 2 offset: 1 }', [], X, (2, 6, 4, 5)),
+    'crop_channels_too': ('type: "Crop" crop_param { axis: 1 offset: 1 }', [], X, (2, 3, 4, 5)),
+    'interp': ('type: "Interp" interp_param { height: 13 width: 5 }', []),
+    'interp_zoom': ('type: "Interp" interp_param { zoom_factor: 2 }', []),
+}
+
+
+def parse_layer(text):
+    """The layer, with the parameters of Interp under the number that its files give them."""
+    before, _, rest = text.partition('interp_param {')
+    interp, _, after = rest.partition('}')
+    net = network(f'layer {{ {before} {after} }}' if rest else f'layer {{ {text} }}')
+    if rest:
+        from google.protobuf import text_format
+
+        param = text_format.Parse(interp, caffe_pb2.InterpParameter())
+        net.layer[0].input_param.MergeFromString(param.SerializeToString())
+    return net
+
+
+def load(text, weights, tmp_path):
+    net = parse_layer(text)
+    net.layer[0].blobs.extend(network('layer { name: "y" }', {'y': weights}).layer[0].blobs)
+    path = save(net, tmp_path / 'net.caffemodel')
+    return CaffeFunction(path), path
+
+
+def given(name):
+    layer, weights, *shapes = SAMPLES[name]
+    shapes = shapes or [X]
+    inputs = {f'x{i}': rng.randn(*shape).astype('f') for i, shape in enumerate(shapes)}
+    bottoms = ' '.join(f'bottom: "{x}"' for x in inputs)
+    return f'name: "y" {bottoms} top: "y" {layer}', weights, inputs
+
+
+@pytest.mark.parametrize('name', SAMPLES)
+def test_a_layer_computes_what_opencv_computes(name, tmp_path):
+    text, weights, inputs = given(name)
+    function, path = load(text, weights, tmp_path)
+    shapes = {name: x.shape for name, x in inputs.items()}
+    (expected,) = run_opencv(inputs_text(**shapes) + f'layer {{ {text} }}', path, inputs, ['y'])
+    with chainlite.using_config('train', False):
+        (y,) = function(inputs, ['y'])
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.array, expected, rtol=1e-4, atol=1e-5)
