@@ -761,7 +761,9 @@ class Parameter(Variable):
 # -- helpers ----------------------------------------------------------------------------------------------------------
 def as_variable(obj):
     """`obj` itself if it is a Variable, a Variable that needs no gradient if it is an array."""
-    return obj if isinstance(obj, Variable) else Variable(obj, requires_grad=False)
+    if isinstance(obj, Variable):
+        return obj
+    return Variable._wrap(obj, False) if isinstance(obj, np.ndarray) else Variable(obj, requires_grad=False)
 
 
 def as_array(obj):

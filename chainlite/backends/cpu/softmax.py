@@ -56,9 +56,10 @@ def log_softmax_grad(y, gy, axis):
 
 
 def _chosen(log_y, t, ignore_label):
-    """Index of the label of each position, in an array (n, k, d); and which positions count (None: all)."""
+    """Index of the label of each position, in an array (n, k) or (n, k, d); and which positions count (None: all)."""
     xp = backend.get_array_module(log_y)
-    t = t.reshape(len(t), math.prod(t.shape[1:]))
+    if t.ndim > 1:
+        t = t.reshape(len(t), math.prod(t.shape[1:]))
     counts = None
     if ignore_label is not None:
         counts = t != ignore_label
@@ -66,8 +67,10 @@ def _chosen(log_y, t, ignore_label):
             counts = None
         else:
             t = xp.where(counts, t, 0)
+    if t.ndim == 1:
+        return (xp.arange(len(t)), t), counts
     n, d = t.shape
-    return (xp.arange(n)[:, None], t, xp.arange(d)[None]), counts
+    return (xp.arange(n)[:, None], t, xp.arange(d)), counts
 
 
 @Kernel
@@ -77,7 +80,7 @@ def cross_entropy(x, t, class_weight, ignore_label):
     log_y = log_softmax(_wide(x), 1)
     index, counts = _chosen(log_y, t, ignore_label)
     try:
-        loss = -log_y.reshape(*x.shape[:2], index[1].shape[1])[index]
+        loss = -log_y.reshape(*x.shape[:2], *index[1].shape[1:])[index]
     except IndexError:
         raise IndexError(f'labels are from {t.min()} to {t.max()}, but there are {x.shape[1]} classes') from None
     if class_weight is not None:
@@ -92,7 +95,7 @@ def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
     """The gradient of x: (softmax(x) - one-hot(t)) * gloss; `gloss` is a scalar or has the shape of t."""
     xp = backend.get_array_module(log_y)
     index, counts = _chosen(log_y, t, ignore_label)
-    gx = xp.exp(log_y).reshape(*log_y.shape[:2], index[1].shape[1])
+    gx = xp.exp(log_y).reshape(*log_y.shape[:2], *index[1].shape[1:])
     gx[index] -= 1
     scale = gloss.reshape(index[1].shape) if gloss.ndim else gloss
     if class_weight is not None:
