@@ -6,6 +6,7 @@ from chainlite.dataset.iterator import Iterator
 from chainlite.device_resident import _ToDeviceVisitor
 from chainlite.serializer import Serializer
 from chainlite.training._updater import Updater
+from chainlite.training.updaters._graphed_steps import GraphedSteps
 from chainlite.utils import argument
 
 
@@ -24,6 +25,11 @@ class StandardUpdater(Updater):
         loss_scale: Constant that the loss is multiplied by, against underflow of float16 gradients.
         auto_new_epoch: Whether to call the main optimizer's ``new_epoch`` when the main iterator completes one.
         input_device: Device that batches are sent to; without it, ``device``.
+        graph: Whether to run steps as CUDA graphs: after a few ordinary steps, loss and gradients of a batch are
+            captured and from then on launched as one piece, which costs the host nearly nothing. What the model
+            computes must depend on the batch by its shapes alone, and not look at values (``float(loss)``). Each shape
+            has a graph of its own; a model, an attribute of a link or a setting that changes is captured anew. Where
+            it cannot be done, which one warning tells, steps run as usual; on the CPU they always do.
 
     Attributes:
         converter, loss_func, iteration: The converter, the loss function and the number of iterations done.
@@ -40,7 +46,7 @@ class StandardUpdater(Updater):
         auto_new_epoch=True,
         **kwargs,
     ):
-        (input_device,) = argument.parse_kwargs(kwargs, ('input_device', None))
+        input_device, graph = argument.parse_kwargs(kwargs, ('input_device', None), ('graph', False))
         device = _as_device(device)
         input_device = device if input_device is None else _as_device(input_device)
         self._iterators = {'main': iterator} if isinstance(iterator, Iterator) else iterator
@@ -50,6 +56,7 @@ class StandardUpdater(Updater):
         self.iteration = 0
         self._device = device
         self._input_device = input_device
+        self._graphed_steps = GraphedSteps(self._optimizers['main']) if graph else None
         self.loss_scale = loss_scale
         self.auto_new_epoch = auto_new_epoch
         if device is not None:
@@ -120,12 +127,13 @@ class StandardUpdater(Updater):
         optimizer = self._optimizers['main']
         batch = convert._call_converter(self.converter, iterator.next(), self.input_device)
         loss_func = self.loss_func or optimizer.target
+        update = optimizer.update if self._graphed_steps is None else self._graphed_steps.update
         if isinstance(batch, tuple):
-            optimizer.update(loss_func, *batch)
+            update(loss_func, *batch)
         elif isinstance(batch, dict):
-            optimizer.update(loss_func, **batch)
+            update(loss_func, **batch)
         else:
-            optimizer.update(loss_func, batch)
+            update(loss_func, batch)
         if self.auto_new_epoch and iterator.is_new_epoch:
             optimizer.new_epoch(auto=True)
 

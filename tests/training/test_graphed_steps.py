@@ -1,0 +1,505 @@
+"""StandardUpdater(graph=True): steps as CUDA graphs compute what ordinary steps do."""
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+
+import chainlite as chainer
+import chainlite.functions as F
+import chainlite.links as L
+from chainlite import training
+from chainlite.datasets import TupleDataset
+from chainlite.iterators import SerialIterator
+from chainlite.training import extensions
+from chainlite.training.updaters import StandardUpdater
+
+N, BATCH = 26, 4
+
+
+def images(x):
+    return F.reshape(x, (len(x), 1, 8, 8))
+
+
+def perceptron():
+    return chainer.Sequential(L.Linear(64, 10), F.relu, L.Linear(10, 10), F.tanh, L.Linear(10, 4))
+
+
+def lenet():
+    def pool(x):
+        return F.max_pooling_2d(F.relu(x), 2)
+
+    return chainer.Sequential(
+        images,
+        L.Convolution2D(1, 3, 3),
+        pool,
+        L.Convolution2D(3, 4, 2),
+        F.relu,
+        L.Linear(16, 8),
+        F.relu,
+        L.Linear(8, 4),
+    )
+
+
+class Residual(chainer.Chain):
+    """Two convolutions with batch normalization, a shortcut, and dropout."""
+
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.first = L.Convolution2D(1, 4, 3, pad=1, nobias=True)
+            self.norm1, self.norm2 = L.BatchNormalization(4), L.BatchNormalization(4)
+            self.second = L.Convolution2D(4, 4, 3, pad=1, nobias=True)
+            self.last = L.Linear(4, 4)
+
+    def forward(self, x):
+        h = F.relu(self.norm1(self.first(images(x))))
+        h = F.relu(self.norm2(self.second(h)) + h)
+        return self.last(F.average(h, (2, 3)))
+
+
+MODELS = {'perceptron': perceptron, 'lenet': lenet, 'residual': Residual}
+OPTIMIZERS = {
+    'SGD': lambda: chainer.optimizers.SGD(0.1),
+    'MomentumSGD': lambda: chainer.optimizers.MomentumSGD(0.05),
+    'Adam': lambda: chainer.optimizers.Adam(0.01),
+}
+
+
+def examples(dtype='f'):
+    random = np.random.RandomState(3)
+    scale = 16 if dtype == 'e' else 1  # enough for gradients that overflow
+    return TupleDataset(random.uniform(-scale, scale, (N, 64)).astype(dtype), random.randint(0, 4, N).astype('i'))
+
+
+class Run:
+    """A classifier with its updater, its reporter and what it has reported."""
+
+    def __init__(self, make_model=perceptron, optimizer='SGD', graph=True, device='@cupy:0', dtype='f', **options):
+        np.random.seed(0)
+        chainer.get_device(device).use()
+        if device != '@numpy':
+            chainer.get_device(device).xp.random.seed(0)
+        with chainer.using_config('dtype', np.dtype(dtype)):
+            self.model = L.Classifier(make_model())
+        self.optimizer = OPTIMIZERS[optimizer]().setup(self.model)
+        iterator = SerialIterator(examples(dtype), BATCH, shuffle=False)
+        if graph is not None:
+            options['graph'] = graph
+        self.updater = StandardUpdater(iterator, self.optimizer, device=device, **options)
+        self.reporter = chainer.Reporter()
+        self.reporter.add_observer('main', self.model)
+        self.reported = []
+
+    def steps(self, n):
+        for _ in range(n):
+            observation = {}
+            with self.reporter, self.reporter.scope(observation):
+                self.updater.update()
+            self.reported.append(observation)
+        return self
+
+    @property
+    def graphs(self):
+        return list(self.updater._graphed_steps._graphs.values())
+
+    def state(self):
+        """All that training has changed."""
+        values = {name: chainer.cuda.to_cpu(p.array) for name, p in self.model.namedparams()}
+        for name, param in self.model.namedparams():
+            values[name + '/t'] = param.update_rule.t
+            values |= {f'{name}/{key}': chainer.cuda.to_cpu(v) for key, v in (param.update_rule.state or {}).items()}
+            values[name + '/grad'] = chainer.cuda.to_cpu(param.grad)
+        for name, link in self.model.namedlinks():
+            values |= {f'{name}/{p}': chainer.cuda.to_cpu(getattr(link, p)) for p in link._persistent}
+        values['t'], values['epoch'], values['scale'] = (
+            self.optimizer.t,
+            self.optimizer.epoch,
+            self.optimizer._loss_scale,
+        )
+        for i, observation in enumerate(self.reported):
+            values |= {f'{i}/{name}': chainer.cuda.to_cpu(v.array) for name, v in observation.items()}
+        return values
+
+
+def assert_same(one, other):
+    one, other = one.state(), other.state()
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def device(cupy):
+    yield
+    chainer.get_device('@numpy').use()
+
+
+@pytest.fixture
+def cupy():
+    return pytest.importorskip('cupy')
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+@pytest.mark.parametrize('model', MODELS)
+def test_steps_equal_ordinary_ones_bit_by_bit(model, optimizer):
+    graphed = Run(MODELS[model], optimizer).steps(17)
+    assert len(graphed.graphs) >= 1
+    assert_same(graphed, Run(MODELS[model], optimizer, graph=False).steps(17))
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+def test_learning_rate_takes_effect_at_the_next_step(optimizer):
+    def run(graph):
+        run = Run(optimizer=optimizer, graph=graph).steps(6)
+        for attribute in ('lr', 'alpha'):
+            if hasattr(type(run.optimizer), attribute) and hasattr(run.optimizer.hyperparam, attribute):
+                setattr(run.optimizer, attribute, getattr(run.optimizer, attribute) / 8)
+        run.steps(3)
+        return run
+
+    graphed = run(True)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, run(False))
+
+
+def test_extensions_that_shift_and_evaluate_work_beside_a_graph(tmp_path):
+    def run(graph):
+        run = Run(Residual, 'MomentumSGD', graph)
+        trainer = training.Trainer(run.updater, (14, 'iteration'), out=tmp_path)
+        trainer.extend(extensions.ExponentialShift('lr', 0.5), trigger=(5, 'iteration'))
+        test = SerialIterator(examples(), 13, repeat=False, shuffle=False)
+        trainer.extend(extensions.Evaluator(test, run.model, device='@cupy:0'), trigger=(4, 'iteration'))
+        trainer.extend(extensions.LogReport(trigger=(2, 'iteration'), filename=None), name='log')
+        trainer.run()
+        return run, trainer.get_extension('log').log
+
+    (graphed, log), (ordinary, expected) = run(True), run(False)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, ordinary)
+    for entry in (*log, *expected):
+        del entry['elapsed_time']
+    assert log == expected
+
+
+@pytest.mark.parametrize('dynamic', [False, True])
+def test_half_precision_with_a_loss_scale(dynamic):
+    def run(graph):
+        run = Run(optimizer='MomentumSGD', graph=graph, dtype='e')
+        run.optimizer.use_fp32_update()
+        if dynamic:
+            run.optimizer.loss_scaling()
+            run.optimizer._loss_scale = 2.0**13  # doubles until gradients overflow
+        else:
+            run.optimizer.loss_scaling(scale=64.0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            run.steps(12)
+        return run, [str(w.message) for w in caught]
+
+    (graphed, warned), (ordinary, expected) = run(True), run(False)
+    assert graphed.graphs
+    assert_same(graphed, ordinary)
+    assert warned == expected
+    assert bool(expected) == dynamic
+
+
+def test_observations_are_copies_that_later_steps_leave_alone():
+    run = Run().steps(8)
+    losses = [float(observation['main/loss'].array) for observation in run.reported]
+    assert len(set(losses)) == 8
+    assert all(set(observation) == {'main/loss', 'main/accuracy'} for observation in run.reported)
+
+
+class Batches(chainer.dataset.Iterator):
+    """Batches of the sizes given, over and over."""
+
+    epoch, epoch_detail, previous_epoch_detail, is_new_epoch = 0, 0.0, 0.0, False
+
+    def __init__(self, sizes, make=lambda x, t: (x, t)):
+        self.sizes, self.make, self.i = sizes, make, 0
+
+    def __next__(self):
+        size = self.sizes[self.i % len(self.sizes)]
+        self.i += 1
+        random = np.random.RandomState(self.i)
+        x, t = random.uniform(-1, 1, (size, 64)).astype('f'), random.randint(0, 4, size).astype('i')
+        return [self.make(a, b) for a, b in zip(x, t)]
+
+
+def with_batches(graph, *sizes, make=lambda x, t: (x, t), label_key=-1, make_model=perceptron):
+    run = Run(make_model, graph=graph)
+    run.updater._iterators['main'] = Batches(sizes, make)
+    run.model.label_key = label_key
+    return run
+
+
+def test_each_shape_has_a_graph_of_its_own_and_the_one_used_last_goes_first():
+    sizes = 4, 4, 2, 6, 3, 5
+    graphed = with_batches(True, *sizes).steps(36)
+    assert [step.inputs[0][0].shape[0] for step in graphed.graphs] == [2, 6, 3, 5]
+    assert_same(graphed, with_batches(False, *sizes).steps(36))
+
+
+def test_batches_that_are_always_different_run_as_usual():
+    sizes = range(1, 41)
+    graphed = with_batches(True, *sizes).steps(45)
+    assert not graphed.graphs
+    assert_same(graphed, with_batches(False, *sizes).steps(45))
+
+
+def test_dictionaries_are_batches_too():
+    def run(graph):
+        def make(x, t):
+            return {'x': x, 'label': t}
+
+        return with_batches(graph, 4, make=make, label_key='label', make_model=Residual).steps(6)
+
+    graphed = run(True)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, run(False))
+
+
+# ---- what cannot be captured -----------------------------------------------------------------------------------------
+
+
+class Looking(chainer.Chain):
+    """Reads a value on the host in each step, and counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        with self.init_scope():
+            self.norm, self.layer = L.BatchNormalization(64), L.Linear(64, 4)
+
+    def forward(self, x):
+        self.calls += 1
+        h = self.norm(x)
+        return self.layer(h) * (1 + int(float(F.sum(h).array) > 1e6))
+
+
+@contextlib.contextmanager
+def one_warning(match):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        yield
+    messages = [str(w.message) for w in caught]
+    assert len(messages) == 1 and match in messages[0], messages
+    assert caught[0].category is RuntimeWarning
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+def test_reading_a_value_is_warned_of_once_and_no_step_is_done_twice_or_left_out(optimizer):
+    with one_warning('D2H'):
+        graphed = Run(Looking, optimizer).steps(9)
+    assert not graphed.graphs
+    assert graphed.model.predictor.calls == 9
+    assert_same(graphed, Run(Looking, optimizer, graph=False).steps(9))
+
+
+class Counting(Looking):
+    def forward(self, x):
+        self.calls += 1
+        return self.layer(self.norm(x)) / self.calls
+
+
+class Remembering(chainer.Chain):
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.lstm, self.layer = L.LSTM(64, 3), L.Linear(3, 4)
+
+    def forward(self, x):
+        self.lstm.reset_state()
+        return self.layer(self.lstm(x))
+
+
+class Sliding(Looking):
+    """Keeps an average by another array in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_persistent('mean', np.zeros((), 'f'))
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        self.mean = self.mean * 0.9 + h.array.mean()
+        return h
+
+
+class Choosing(Looking):
+    """Has an array whose shape depends on values."""
+
+    def forward(self, x):
+        h = self.norm(x)
+        return self.layer(h) + F.sum(h.array[h.array > 0])
+
+
+@pytest.mark.parametrize(
+    'model, why',
+    [
+        (Counting, 'Counting.calls changes in each step'),
+        (Remembering, 'LSTM keeps a state from one step to the next'),
+        (Sliding, 'Sliding.mean changes in each step'),
+        (Choosing, 'captur'),
+    ],
+)
+def test_what_depends_on_more_than_the_batch_runs_as_usual_with_one_warning(model, why):
+    with one_warning(why):
+        graphed = Run(model).steps(7)
+    assert not graphed.graphs
+    assert_same(graphed, Run(model, graph=False).steps(7))
+
+
+def test_hooks_see_each_step_and_graphs_go_on_behind_them():
+    class Counter(chainer.FunctionHook):
+        calls = 0
+
+        def forward_postprocess(self, function, in_data):
+            self.calls += 1
+
+    run, other = Run().steps(5), Run(graph=False).steps(5)
+    assert len(run.graphs) == 1
+    calls = []
+    with one_warning('function hooks'), Counter() as hook:
+        for _ in range(2):
+            run.steps(1)
+            calls.append(hook.calls)
+    assert calls[1] == 2 * calls[0] > 0
+    assert_same(run.steps(3), other.steps(5))
+    assert len(run.graphs) == 1
+
+
+def test_link_hooks_see_each_step():
+    run = Run()
+    run.model.predictor[0].add_hook(chainer.link_hooks.TimerHook())
+    with one_warning('link hooks'):
+        run.steps(5)
+    assert not run.graphs
+    assert len(run.model.predictor[0].local_link_hooks['TimerHook'].call_history) == 5
+
+
+def test_an_optimizer_with_a_method_of_its_own_is_used():
+    class Mine(chainer.optimizers.SGD):
+        def update(self, *args, **kwds):
+            super().update(*args, **kwds)
+            self.updates = getattr(self, 'updates', 0) + 1
+
+    run = Run()
+    run.optimizer.__class__ = Mine
+    with one_warning('Mine has an update method of its own'):
+        run.steps(5)
+    assert run.optimizer.updates == 5
+
+
+def test_on_the_cpu_steps_run_as_usual_without_a_word():
+    graphed = Run(device='@numpy').steps(6)
+    assert not graphed.graphs
+    assert_same(graphed, Run(graph=None, device='@numpy').steps(6))
+
+
+# ---- what changes between steps --------------------------------------------------------------------------------------
+
+
+def test_gradients_may_be_cleared_between_steps():
+    graphed, ordinary = Run(optimizer='MomentumSGD'), Run(optimizer='MomentumSGD', graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        run.model.cleargrads()
+        run.steps(2)
+        for param in run.model.params():
+            param.grad = param.xp.full_like(param.array, np.nan)
+        run.steps(2)
+    assert_same(graphed, ordinary)
+
+
+def change_weights(run):
+    weight = run.model.predictor[0].W
+    weight.array = weight.array * 2
+
+
+def change_in_place(run):
+    run.model.predictor[0].W.array[...] *= 2
+
+
+def add_layer(run):
+    with run.model.predictor.init_scope():
+        layer = L.Linear(4, 4)
+    layer.to_device('@cupy:0')
+    run.model.predictor.append(layer)
+    for param in layer.params():
+        param.update_rule = run.optimizer.create_update_rule()
+
+
+def change_attribute(run):
+    run.model.compute_accuracy = False
+
+
+def away_and_back(run):
+    run.model.to_device('@numpy')
+    run.model.to_device('@cupy:0')
+
+
+def load(run):
+    run.model.predictor[0].W.array = run.model.predictor[0].W.xp.asarray(np.ones((10, 64), 'f'))
+
+
+@pytest.mark.parametrize('change', [change_weights, change_in_place, add_layer, change_attribute, away_and_back, load])
+def test_a_model_that_changes_is_captured_anew(change):
+    graphed, ordinary = Run(optimizer='Adam'), Run(optimizer='Adam', graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        np.random.seed(1)
+        change(run)
+        run.steps(4)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, ordinary)
+
+
+def test_a_setting_that_changes_has_a_graph_of_its_own():
+    graphed, ordinary = Run(Residual), Run(Residual, graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        with chainer.using_config('train', False):
+            run.steps(4)
+        run.steps(2)
+    assert len(graphed.graphs) == 2
+    assert_same(graphed, ordinary)
+
+
+def test_a_snapshot_resumes_in_the_middle(tmp_path):
+    file = tmp_path / 'snapshot'
+    expected = Run(Residual, 'Adam', graph=False).steps(12)
+    run = Run(Residual, 'Adam').steps(6)
+    chainer.serializers.save_npz(file, run.updater)
+    for resumed in (Run(Residual, 'Adam'), run.steps(3)):  # a new run, and one that goes back
+        chainer.serializers.load_npz(file, resumed.updater)
+        resumed.reported = expected.reported[:6]
+        assert_same(resumed.steps(6), expected)
+        assert resumed.graphs
+
+
+def test_parameters_without_a_part_in_the_loss_keep_no_gradient_of_before():
+    class Idle(chainer.Chain):
+        def __init__(self):
+            super().__init__()
+            with self.init_scope():
+                self.used, self.idle = L.Linear(64, 4), L.Linear(64, 4)
+
+        def forward(self, x):
+            return self.used(x)
+
+    assert_same(Run(Idle, 'MomentumSGD').steps(6), Run(Idle, 'MomentumSGD', graph=False).steps(6))
+
+
+def test_without_a_reporter_nothing_is_reported():
+    run = Run()
+    for _ in range(6):
+        run.updater.update()
+    assert len(run.graphs) == 1
+    run.steps(4)
+    assert run.reported[-1]
