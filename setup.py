@@ -11,7 +11,9 @@ exec((here / 'chainlite' / '_version.py').read_text(), version)
 extras = {
     'cuda12': ['cupy-cuda12x==14.2.*'],
     'cuda13': ['cupy-cuda13x==14.2.*'],
-    'cudnn': ['nvidia-cudnn-frontend>=1.18,<1.27'],
+    # The frontend, and the library that it calls, for CUDA 13 and for CUDA 12.
+    'cudnn': ['nvidia-cudnn-frontend>=1.18,<1.27', 'nvidia-cudnn-cu13>=9.10,<10'],
+    'cudnn12': ['nvidia-cudnn-frontend>=1.18,<1.27', 'nvidia-cudnn-cu12>=9.10,<10'],
     # oneDNN's wheel exists for Linux on x86-64 alone; elsewhere NumPy does the work.
     'onednn': ['onednn-cpu-gomp==2023.2.0; sys_platform == "linux" and platform_machine == "x86_64"'],
     'bfloat16': ['ml_dtypes'],
@@ -24,7 +26,7 @@ extras = {
     'demo': ['scikit-learn'],
 }
 # `all` leaves out what needs a device or an MPI library: the wrong one of those does not install.
-extras['all'] = [r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'mpi') for r in extras[name]]
+extras['all'] = [r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'cudnn12', 'mpi') for r in extras[name]]
 # CuPy runs on the CPU in tests (tests/cuda_on_cpu): CUDA's headers and NVIDIA's compiler need no GPU.
 extras['stand-in'] = [
     f'{requirement}; sys_platform == "linux" and platform_machine == "x86_64"'

@@ -17,6 +17,7 @@ from chainlite._version import __version__
 from chainlite.backend import get_array_types, get_cpu_array_types, get_device, is_arrays_compatible, using_device
 from chainlite.backends import cuda
 from chainlite.backends.cuda import should_use_cudnn, should_use_cudnn_tensor_core
+from chainlite.backends.cudnn import implementations as _cudnn
 from chainlite.backends.gpu import implementations as _gpu
 from chainlite.backends.onednn import implementations as _onednn
 from chainlite.configuration import DebugMode, config, get_compute_mode, get_dtype, global_config, is_debug, mixed16

@@ -10,8 +10,8 @@
     def _(x, ksize, stride, pad): ...
 
 A kernel looks at the type of its first array, then tries the implementations registered for that type, in order of
-preference and registration, where their backend is enabled and their guard holds. Kernels know nothing of graphs and
-gradients.
+preference and registration, where their backend is enabled and their guard holds. One that finds itself unable returns
+NotImplemented, and the next is tried. Kernels know nothing of graphs and gradients.
 """
 
 import functools
@@ -66,5 +66,7 @@ class Kernel:
             candidates = self._by_type[kind] = sorted(candidates, key=lambda row: -row[0].preference)
         for backend, guard, function in candidates:
             if backend.enabled() and guard(*args, **kwargs):
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+                if result is not NotImplemented:
+                    return result
         return self.reference(*args, **kwargs)

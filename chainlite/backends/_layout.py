@@ -36,7 +36,7 @@ def as_last(x):
 @Kernel
 def to_last(x):
     """A copy of an array that is channels last."""
-    return unroll(np.ascontiguousarray(roll(x)))
+    return unroll(roll(x).copy())
 
 
 @Kernel

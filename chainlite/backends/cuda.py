@@ -475,14 +475,24 @@ def should_use_cudnn(level, lowest_version=0):
         raise ValueError(
             f'invalid use_cudnn configuration: {config.use_cudnn!r} (must be either of "always", "auto", or "never")'
         )
-    return _SHOULD_USE_CUDNN[level][config.use_cudnn] and _cudnn_version() >= lowest_version
+    return _SHOULD_USE_CUDNN[level][config.use_cudnn] and _cudnn_version() >= max(lowest_version, 0)
 
 
 @functools.cache
 def _cudnn_version():
-    import cudnn
+    """cuDNN's version; -1, after a warning, if the library cannot be loaded."""
+    try:
+        import cudnn
 
-    return cudnn.backend_version()
+        return cudnn.backend_version()
+    except Exception as error:  # the frontend is there, and what it needs is not
+        warn_of_cudnn(f'cuDNN cannot be used: {error}: pip install chainlite[cudnn]')
+        return -1
+
+
+def warn_of_cudnn(message):
+    """Warns that our own kernels take cuDNN's place."""
+    warnings.warn(f'{message}. The kernels of chainlite are used.', RuntimeWarning, stacklevel=3)
 
 
 def should_use_cudnn_tensor_core(dtype):
@@ -495,6 +505,21 @@ def should_use_cudnn_tensor_core(dtype):
     if not _lazy('cudnn_enabled'):
         return False
     return setting == 'always' or setting == 'auto' and numpy.dtype(dtype).itemsize == 2
+
+
+def allows_tf32():
+    """Whether products of float32 on the GPU may round their factors to the ten bits of TF32, which is much faster.
+
+    `config.compute_mode` says so: 'tf32' or 'float32'; with None and any other value CuPy does, by the environment
+    variable CUPY_TF32, and its default is float32.
+    """
+    mode = config.compute_mode
+    return mode == 'tf32' or mode != 'float32' and _cupy_allows_tf32()
+
+
+@functools.cache
+def _cupy_allows_tf32():
+    return os.environ.get('CUPY_TF32', '') not in ('', '0')  # which CuPy reads when it is imported
 
 
 def get_max_workspace_size():
