@@ -233,3 +233,168 @@ __global__ void __launch_bounds__(BLOCK)
             *reinterpret_cast<const Pack<O, 8>*>(staged + row * PACKED + column);
     }
 }
+
+// The gradient of the filters, (groups, filters, taps, channels), summed over some of the pixels: part number p over the
+// steps p * length ... of K pixels each. Grid: x the tiles; z the groups and parts. U numbers of gy are copied at once.
+//
+// Pixels are the inner dimension: a row of a tile holds the channels of one pixel, and what the tensor cores see is
+// turned on its way from shared memory, by the instruction for 16 bits, for 32 bits by reading number by number.
+template <typename T, int BM, int BN, int U, int V, int N>
+__global__ void __launch_bounds__(BLOCK)
+    implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
+                         int images, int groups, int channels, int filters, int length) {
+    constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2, STAGE = (BM + BN) * ROW;
+    constexpr int LEFT = BM / U, RIGHT = BN / V;                        // what a row is copied by
+    constexpr int LEFT_PASS = BLOCK / LEFT, RIGHT_PASS = BLOCK / RIGHT;  // rows that all threads copy at once
+    __shared__ __align__(128) char shared[STAGES * STAGE];
+
+    const int thread = threadIdx.x, group = blockIdx.z % groups, part = blockIdx.z / groups;
+    const int width = w.ksize[0] * w.ksize[1] * w.ksize[2] * channels;
+    const int pixels = images * w.outs[0] * w.outs[1] * w.outs[2];
+    const int tiles_across = (width + BN - 1) / BN;
+    const int row0 = blockIdx.x / tiles_across * BM, column0 = blockIdx.x % tiles_across * BN;
+    const int first = part * length * K, steps = min(length, (pixels - first + K - 1) / K);
+
+    // A number's place in a tile whose rows have `size` numbers: units of 16 bytes are exchanged such that what a warp
+    // reads at once, 8 rows of one unit or 4 rows of two, lies in different banks.
+    auto place = [](int row, int column, int size) {
+        const int byte = column * sizeof(T), key = sizeof(T) == 2 ? row & 7 : (row & 3) << 1;
+        return row * size * static_cast<int>(sizeof(T)) + ((byte >> 4 ^ key) << 4) + (byte & 15);
+    };
+
+    // What this thread copies. Of gy:
+    const int filter = thread % LEFT * U, left_line = thread / LEFT;
+    const bool has_filter = row0 + filter < filters;
+    const T* from_gy = gy + group * filters + row0 + filter;
+    // And of x: always the same channels at the same tap; of the pixels that it copies next, image and place.
+    const int column = thread % RIGHT * V, right_line = thread / RIGHT;
+    const bool has_column = column0 + column < width;
+    const int tap = (column0 + column) / channels;
+    const T* from_x = x + group * channels + (column0 + column) % channels;
+    const int away[3] = {tap / (w.ksize[1] * w.ksize[2]) * w.dilate[0] - w.pad[0],
+                         tap / w.ksize[2] % w.ksize[1] * w.dilate[1] - w.pad[1],
+                         tap % w.ksize[2] * w.dilate[2] - w.pad[2]};
+    const Position<N, int> stride(K, w.outs);  // K pixels further
+    int image[K / RIGHT_PASS], at[K / RIGHT_PASS][3];
+#pragma unroll
+    for (int i = 0; i < K / RIGHT_PASS; ++i) {
+        const Position<N, int> out(first + right_line + i * RIGHT_PASS, w.outs);
+        image[i] = out.image;
+        for (int axis = 0; axis < 3; ++axis) at[i][axis] = out.at[axis];
+    }
+    int pixel = first;
+    AsyncCopies copies;
+    auto fetch = [&](int stage) {
+        char* left = shared + stage * STAGE;
+        char* right = left + BM * ROW;
+#pragma unroll
+        for (int i = 0; i < K / LEFT_PASS; ++i) {
+            const int line = left_line + i * LEFT_PASS;
+            copies.copy<U * sizeof(T)>(left + place(line, filter, BM), from_gy + (pixel + line) * (groups * filters),
+                                       has_filter && pixel + line < pixels);
+        }
+#pragma unroll
+        for (int i = 0; i < K / RIGHT_PASS; ++i) {
+            const int line = right_line + i * RIGHT_PASS;
+            int in[3];
+            bool there = has_column && image[i] < images;
+#pragma unroll
+            for (int axis = 3 - N; axis < 3; ++axis) {
+                in[axis] = at[i][axis] * w.stride[axis] + away[axis];
+                there = there && static_cast<unsigned>(in[axis]) < w.dims[axis];
+            }
+            if (N < 3) in[0] = 0;
+            copies.copy<V * sizeof(T)>(right + place(line, column, BN),
+                                       from_x + index_of(image[i], w.dims, in[0], in[1], in[2]) * (groups * channels),
+                                       there);
+            int more = 0;  // to carry
+#pragma unroll
+            for (int axis = 2; axis >= 3 - N; --axis) {
+                at[i][axis] += stride.at[axis] + more;
+                more = at[i][axis] >= w.outs[axis];
+                if (more) at[i][axis] -= w.outs[axis];
+            }
+            image[i] += stride.image + more;
+        }
+        pixel += K;
+    };
+
+    const int warp = thread / 32, lane = thread % 32;
+    const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
+    float sum[WM / 16][WN / 8][4] = {};
+    for (int stage = 0; stage < STAGES - 1; ++stage) {
+        fetch(stage);
+        copies.close();
+    }
+    for (int step = 0; step < steps; ++step) {
+        copies.wait<STAGES - 2>();
+        __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
+        fetch((step + STAGES - 1) % STAGES);
+        copies.close();
+        const char* left = shared + step % STAGES * STAGE;
+        const char* right = left + BM * ROW;
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            unsigned a[WM / 16][4], b[WN / 8][2];
+            if constexpr (sizeof(T) == 2) {
+                const int row = half * 16 + lane % 8, low = lane / 8 % 2 * 8, high = lane / 16 * 8;
+#pragma unroll
+                for (int i = 0; i < WM / 16; ++i)
+                    load_matrices<true>(a[i], left + place(row + high, warp_row + i * 16 + low, BM));
+#pragma unroll
+                for (int i = 0; i < WN / 16; ++i) {
+                    unsigned pair[4];
+                    load_matrices<true>(pair, right + place(row + low, warp_column + i * 16 + high, BN));
+#pragma unroll
+                    for (int j = 0; j < 4; ++j) b[2 * i + j / 2][j % 2] = pair[j];
+                }
+            } else {
+                const int row = half * 8 + lane % 4;
+                auto number = [&](const char* tile, int row, int column, int size) {
+                    return operand<T>(*reinterpret_cast<const unsigned*>(tile + place(row, column, size)));
+                };
+#pragma unroll
+                for (int i = 0; i < WM / 16; ++i)
+#pragma unroll
+                    for (int j = 0; j < 4; ++j)
+                        a[i][j] = number(left, row + j / 2 * 4, warp_row + i * 16 + j % 2 * 8 + lane / 4, BM);
+#pragma unroll
+                for (int i = 0; i < WN / 8; ++i)
+#pragma unroll
+                    for (int j = 0; j < 2; ++j)
+                        b[i][j] = number(right, row + j * 4, warp_column + i * 8 + lane / 4, BN);
+            }
+#pragma unroll
+            for (int i = 0; i < WM / 16; ++i)
+#pragma unroll
+                for (int j = 0; j < WN / 8; ++j) multiply_add<T>(sum[i][j], a[i], b[j]);
+        }
+    }
+    copies.wait<0>();
+    float* out = parts + static_cast<long long>(blockIdx.z) * filters * width;  // blockIdx.z = (part, group)
+#pragma unroll
+    for (int i = 0; i < WM / 8; ++i) {
+        const int row = row0 + warp_row + i * 8 + lane / 4;
+#pragma unroll
+        for (int j = 0; j < WN / 8; ++j) {
+            const int to = column0 + warp_column + j * 8 + lane % 4 * 2;
+            if (row >= filters || to >= width) continue;
+            const Pack<float, 2> pair = {sum[i / 2][j][i % 2 * 2], sum[i / 2][j][i % 2 * 2 + 1]};
+            *reinterpret_cast<Pack<float, 2>*>(out + static_cast<long long>(row) * width + to) = pair;
+        }
+    }
+}
+
+// The sum of the parts, always in the same order, as a filter gW (m, c, taps): one thread for each number (m, tap,
+// channel), count of them, of parts of `size` numbers; what is beyond, and the channels from c on, filled up units.
+template <typename O>
+__global__ void sum_filter_parts(const float* __restrict__ parts, O* __restrict__ gW, unsigned n, unsigned taps,
+                                 unsigned channels, unsigned c, unsigned size, unsigned count) {
+    GRID_STRIDE_LOOP(unsigned, i, count) {
+        const unsigned channel = i % channels, tap = i / channels % taps, m = i / channels / taps;
+        if (channel >= c) continue;
+        float sum = 0;
+        for (unsigned p = 0; p < n; ++p) sum += parts[static_cast<unsigned long long>(p) * size + i];
+        store(gW[(static_cast<unsigned long long>(m) * c + channel) * taps + tap], sum);
+    }
+}

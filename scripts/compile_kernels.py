@@ -84,6 +84,13 @@ KERNELS = {
                 (2, 3),
             )
         ],
+        'implicit_filter_grad': [
+            (t, *tile, u, v, n)
+            for t, tile, u, v, n in product(
+                ('__half', '__nv_bfloat16'), product((128, 64), repeat=2), (4, 8), (4, 8), (2, 3)
+            )
+        ],
+        'sum_filter_parts': (('__half', '__nv_bfloat16', 'float'),),
     },
     'transpose': {'turn': (('unsigned short', 'unsigned', 'unsigned long long'), INDEX)},
     'softmax': {

@@ -109,7 +109,7 @@ IMPLICIT = ['8 channels', 'more than a tile', 'stride', 'three channels', 'odd c
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('name', IMPLICIT)
 def test_tensor_cores_are_used(cupy, name, layout):
-    for kernel, arguments in list(calls(CASES[name], E, layout))[:4:2]:
+    for kernel, arguments in list(calls(CASES[name], E, layout))[::2]:
         check(kernel, *arguments, module=conv_implicit)
 
 
@@ -120,6 +120,15 @@ def test_every_tile_agrees(cupy, tile, result, monkeypatch):
     for layout in LAYOUTS:
         for kernel, arguments in calls(CASES['more than a tile'], E, layout, result):
             check(kernel, *arguments)
+
+
+@pytest.mark.parametrize('tile', [(128, 128), (128, 64), (64, 128), (64, 64)], ids=str)
+@pytest.mark.parametrize('length', [1, 2, 100])
+def test_every_tile_and_split_of_filter_gradients_agrees(cupy, tile, length, monkeypatch):
+    monkeypatch.setattr(conv_implicit, '_split', lambda *args: (*tile, length))
+    for result in E, F:
+        *_, (kernel, arguments) = calls(CASES['more than a tile'], E, 'last', result)
+        check(kernel, *arguments)
 
 
 def test_parts_of_many_images_agree(cupy, monkeypatch):

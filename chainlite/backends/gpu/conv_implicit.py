@@ -15,13 +15,14 @@ import numpy as np
 
 from chainlite.backends import cuda
 from chainlite.backends._layout import is_last, roll, unroll
-from chainlite.backends.cpu.conv import convolve, deconvolve
+from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import contiguous, function
+from chainlite.backends.gpu._launch import contiguous, function, launch
 from chainlite.backends.gpu._transpose import channels_last, turned
 from chainlite.backends.gpu._windows import windows
 
 BLOCK = 128  # threads, as in conv_implicit.cu
+WORKSPACE = 128 << 20  # bytes of the parts of a filter's gradient
 MOST = 1 << 31  # elements: the kernels number them in 32 bits
 _STRIDES = np.dtype([('image', 'i4'), ('channel', 'i4'), ('pixel', 'i4')])
 
@@ -165,3 +166,53 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
     w = turned(W, (groups, m // groups, c * taps), _filled(m // groups, y.dtype)).reshape(groups * c, taps, -1)
     window = tuple(dims), tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), y.shape[2:]
     return _results(y, w, b, (len(y), groups * c, *dims), window, groups, 1, dtype)
+
+
+def _takes_filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    return (
+        _takes_source(x, gy, x.shape[1] // groups, groups)
+        and (groups == 1 or gy.shape[1] // groups % 4 == 0)
+        and not (groups == 1 and is_pointwise(ksize, stride, pad) and is_last(x) and is_last(gy))
+    )
+
+
+@functools.lru_cache(1024)
+def _split(steps, filters, width, groups, dtype, processors):
+    """The tile of filters and of their numbers, and how many steps along the pixels a block makes.
+
+    The filters alone make few tiles: the pixels are split until there are two blocks for each multiprocessor, but not
+    into parts so short that adding them up counts.
+    """
+    bm, bn = 128 if filters > 64 else 64, 128 if width > 64 and dtype.itemsize == 2 else 64
+    tiles = -(-filters // bm) * -(-width // bn) * groups
+    parts = min(
+        -(-2 * processors // tiles), -(-steps // 8), WORKSPACE // (groups * filters * width * 4), 65535 // groups
+    )
+    return bm, bn, -(-steps // max(1, parts))
+
+
+@filter_grad.when(gpu, _takes_filter_grad)
+def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    c, m, taps = x.shape[1] // groups, gy.shape[1] // groups, prod(ksize)
+    window = windows(x.shape[2:], tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), gy.shape[2:])
+    channels, filters = _filled(c, x.dtype), _filled(m, x.dtype)
+    width, pixels = taps * channels, prod(gy.shape[2:])
+    gW = cuda.cupy.empty((groups * m, c, *ksize), x.dtype if dtype == x.dtype else np.dtype('f'))
+    slices = _parts(len(x), x, gy)
+    step = 64 // x.itemsize  # pixels
+    plans = [-(-(s.stop - s.start) * pixels // step) for s in slices]
+    plans = [(n, *_split(n, filters, width, groups, x.dtype, _device(x.device.id)[1])) for n in plans]
+    counts = [-(-n // length) for n, _, _, length in plans]
+    parts = cuda.cupy.empty((sum(counts), groups * filters, width), 'f')
+    begin = 0
+    for part, count, (_, bm, bn, length) in zip(slices, counts, plans):
+        (source, _), (g, _) = _pixels(x[part], groups), _pixels(gy[part], groups)
+        units = _unit(filters, x.dtype), _unit(channels, x.dtype)
+        run = function('conv_implicit.implicit_filter_grad', x.dtype, bm, bn, *units, max(len(ksize), 2))
+        grid = (-(-filters // bm) * -(-width // bn), 1, groups * count)
+        sizes = (len(source), groups, channels, filters, length)
+        run(grid, (BLOCK,), (source, g, parts[begin : begin + count], window, *sizes))
+        begin += count
+    run = function('conv_implicit.sum_filter_parts', gW.dtype)
+    launch(run, groups * m * width, parts, gW, len(parts), taps, channels, c, groups * filters * width)
+    return gW.astype(dtype, copy=False)
