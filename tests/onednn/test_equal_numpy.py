@@ -6,6 +6,7 @@ import pytest
 import chainlite
 from chainlite.backends.cpu import batch_normalization as bn
 from chainlite.backends.cpu import conv, pooling, softmax
+from chainlite.backends.cpu import group_normalization as gn
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
@@ -141,6 +142,24 @@ def test_batch_normalization(seed):
         expected = bn.normalize_grad.reference(*wide(gy, x, gamma, mean, inv_std), axis, fixed)
         for a, e in zip(actual, expected):
             assert_equal(a, e, 1000)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_layer_normalization(seed):
+    r = Random(seed)
+    n, c = r.pick(1, 5, 300), r.pick(1, 7, 64, 500)
+    x, gy, gamma, beta = r.array(n, c), r.array(n, c), r.array(c), r.array(c)
+    if r.pick(True, False):
+        x, gy = np.asfortranarray(x), gy[::-1]
+    x64, gy64, gamma64, beta64 = wide(x, gy, gamma, beta)
+    eps = r.pick(1e-5, 1e-2)
+    results = gn.group_normalize.reference(x64, gamma64, beta64, 1, eps)
+    for a, b in zip(implementation(gn.group_normalize)(x, gamma, beta, 1, eps), results):
+        assert_equal(a, b, c)
+    statistics = [a.astype('f') for a in results[1:]]
+    gradients = implementation(gn.group_normalize_grad)(gy, x, gamma, *statistics, 1)
+    for a, b in zip(gradients, gn.group_normalize_grad.reference(gy64, x64, gamma64, *results[1:], 1)):
+        assert_equal(a, b, max(n, c))
 
 
 @pytest.mark.parametrize('seed', range(40))

@@ -3,6 +3,7 @@
 from chainlite.backends.onednn import (  # noqa: F401
     batch_normalization,
     conv,
+    group_normalization,
     layout,
     local_response_normalization,
     pooling,
