@@ -325,6 +325,89 @@ def test_reading_back_spoils_a_capture(cupy):
     assert (x.get() == 1).all()
 
 
+def capture(cupy, body):
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        body()
+        return stream.end_capture()
+
+
+def add_one_on_the_default_stream(cupy, x):
+    with cupy.cuda.Stream.null:
+        cupy.add(x, 1, out=x)
+
+
+def test_graph_holds_launches_copies_fills_and_events_in_their_order(cupy):
+    x, y, z = cupy.zeros(N, 'f'), cupy.zeros(N, 'f'), cupy.ones(N, 'f')
+
+    def body():
+        y.data.memset_async(0, y.nbytes)
+        cupy.add(y, x, out=y)
+        z.data.copy_from_device_async(y.data, y.nbytes)
+        other = cupy.cuda.Stream(non_blocking=True)  # which joins the capture, and is joined
+        other.wait_event(cupy.cuda.get_current_stream().record())
+        with other:
+            cupy.add(y, 1, out=y)
+        cupy.cuda.get_current_stream().wait_event(other.record())
+        cupy.add(y, z, out=y)
+
+    graph = capture(cupy, body)
+    assert (z.get() == 1).all()
+    for value in (3, 5):
+        x.fill(value)
+        graph.launch()
+        assert (z.get() == value).all() and (y.get() == 2 * value + 1).all()
+
+
+@pytest.mark.parametrize(
+    'body, match',
+    [
+        (lambda cupy, x: cupy.cuda.get_current_stream().synchronize(), 'synchronizing is not permitted'),
+        (lambda cupy, x: cupy.cuda.Device().synchronize(), 'synchronizing the device is not permitted'),
+        (lambda cupy, x: cupy.cuda.Stream.null.synchronize(), 'synchronizing the default stream is not permitted'),
+        (add_one_on_the_default_stream, 'work for the default stream is not permitted'),
+        (lambda cupy, x: cupy.cuda.get_current_stream().done, 'a query is not permitted'),
+        (lambda cupy, x: cupy.cuda.get_current_stream().begin_capture(), 'another capture is not permitted'),
+    ],
+)
+def test_what_a_capture_does_not_permit_spoils_it(cupy, body, match):
+    x = cupy.zeros(N, 'f')
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        with fails(match):
+            body(cupy, x)
+        with fails('spoilt'):
+            stream.end_capture()
+    assert (x + 1).sum() == N
+
+
+def test_memory_may_be_allocated_in_a_relaxed_capture_only(cupy):
+    from cupy.cuda import runtime
+
+    capture(cupy, lambda: runtime.free(runtime.malloc(64)))
+    pool = cupy.cuda.MemoryPool()
+    for mode in (runtime.streamCaptureModeThreadLocal, runtime.streamCaptureModeGlobal):
+        with cupy.cuda.Stream(non_blocking=True) as stream:
+            pool.malloc(1 << 20)  # which it keeps for this stream
+            stream.begin_capture(mode)
+            pool.malloc(1 << 20)
+            with fails('allocating is not permitted'):
+                runtime.malloc(64)
+            with fails('spoilt'):
+                stream.end_capture()
+
+
+@pytest.mark.parametrize('use', [lambda x, y: y.data.copy_from_device_async(x.data, x.nbytes), lambda x, y: x + y])
+def test_graph_that_uses_freed_memory_fails(cupy, use):
+    x, y = cupy.zeros(N, 'f'), cupy.zeros(N, 'f')
+    keep = []
+    graph = capture(cupy, lambda: keep.append(use(x, y)))
+    graph.launch()
+    del x
+    with fails('illegal memory access'):
+        graph.launch()
+
+
 # ---- the rest
 
 

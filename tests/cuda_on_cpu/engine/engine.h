@@ -60,9 +60,11 @@ int synchronize(Handle stream);
 int synchronize_device();
 bool idle();  // no stream has work left
 bool runs_at_once(Handle stream);  // work for this stream is not queued
+int check_that_captures_allow(const char* what);
 
 // ---- launches (launch.cpp)
 int launch(const coc_kernel* kernel, const unsigned grid[3], const unsigned block[3], size_t dynamic, void** arguments);
+int run_guarded(const Work& work);  // a fault in it is an error, as in a kernel
 extern bool null_driver;
 void count(const char* name);  // of a launch, or of a call of cuBLAS ("cublas")
 

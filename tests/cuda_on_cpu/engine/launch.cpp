@@ -399,6 +399,19 @@ int launch(const coc_kernel* kernel, const unsigned grid[3], const unsigned bloc
     return success;
 }
 
+int run_guarded(const Work& work) {
+    Locked hold(lock);
+    catch_faults();
+    if (sigsetjmp(way_out, 1)) {
+        running = false;
+        return error(illegal_address, "a copy or product in a graph: " + failure);
+    }
+    running = true;
+    int status = work();
+    running = false;
+    return status;
+}
+
 }  // namespace engine
 
 using namespace engine;

@@ -64,6 +64,7 @@ size_t free_memory() { return total_memory - std::min(total_memory, used[device]
 int allocate(size_t size, void** out) {
     Locked hold(lock);
     if (dead) return dead;
+    if (int status = check_that_captures_allow("allocating")) return status;
     if (size > free_memory() && !null_driver)  // under which nobody touches it: it takes address space only
         return error(out_of_memory, "out of memory: " + std::to_string(size) + " bytes asked for, "
                                         + std::to_string(free_memory()) + " free on device " + std::to_string(device));
@@ -121,6 +122,7 @@ int check_range(const void* address, size_t size, const char* what) {
 
 int allocate_pinned(size_t size, void** out) {
     Locked hold(lock);
+    if (int status = check_that_captures_allow("allocating pinned memory")) return status;
     *out = aligned_alloc(512, (size + 511) / 512 * 512 + 512);
     if (!*out) return error(out_of_memory, "the host is out of memory");
     memset(*out, poison, size);

@@ -39,7 +39,7 @@ int coc_event_synchronize(Handle);
 int coc_event_query(Handle);
 float coc_event_elapsed(Handle, Handle);
 int coc_stream_wait_event(Handle, Handle);
-int coc_capture_begin(Handle);
+int coc_capture_begin(Handle, int);
 int coc_capture_end(Handle, Handle*);
 int coc_is_capturing(Handle);
 int coc_graph_launch(Handle, Handle);
@@ -302,7 +302,11 @@ Object event_query(Pointer event, int) {
 }
 float event_elapsed(Pointer from, Pointer to, int) { return coc_event_elapsed(from, to); }
 
-Object capture_begin(Pointer stream, int, void*) { return run([=] { return coc_capture_begin(stream); }); }
+struct CaptureOptions { int given, mode; };  // as Cython passes arguments that have defaults
+Object capture_begin(Pointer stream, int, CaptureOptions* options) {
+    int mode = options && options->given ? options->mode : 2;  // CuPy's default: relaxed
+    return run([=] { return coc_capture_begin(stream, mode); });
+}
 Pointer capture_end(Pointer stream, int) {
     Handle graph = 0;
     if (int status = without_interpreter([&] { return coc_capture_end(stream, &graph); })) return failed(status), 0;

@@ -8,9 +8,14 @@
 // The legacy default stream (handle 0) is served at once, after the blocking streams, as CUDA orders them, and errors
 // appear where they are made; asynchronous copies of pinned memory on it do wait. With `lazy_default` all of its work
 // waits, too: then a non-blocking stream that uses its results without an event is found out.
+//
+// Work for a stream that is captured becomes steps of a graph. The thread that captures may not use the default stream
+// meanwhile: a device would let it, if the captured stream is a non-blocking one, but what is launched there runs once,
+// at once, on memory that only the graph fills.
 #include "engine.h"
 #include <deque>
 #include <map>
+#include <thread>
 #include <ctime>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +24,14 @@ namespace engine {
 namespace {
 
 struct Graph { std::vector<Work> steps; };
-struct Capture { Graph graph; bool valid = true; Handle origin; };
+enum Mode { global_mode, thread_mode, relaxed_mode };  // which calls a capture forbids: all unsafe ones, this thread's, none
+struct Capture {
+    Graph graph;
+    bool valid = true;
+    Handle origin;
+    int mode;
+    std::thread::id thread = std::this_thread::get_id();
+};
 struct Stream {
     bool blocking = true;
     std::deque<Work> queue;
@@ -35,7 +47,7 @@ struct Event {
 
 std::map<Handle, Stream> streams;  // of destroyed ones, what is left to do
 std::map<Handle, Event> events;
-std::map<Handle, Graph> graphs;
+std::map<Handle, std::shared_ptr<Graph>> graphs;
 Handle next_handle = 0x1000;
 
 double milliseconds() {
@@ -83,6 +95,13 @@ bool other_capture_forbids(Handle handle) {
     return false;
 }
 
+// The capture that this thread has begun, if there is one.
+Capture* capture_of_this_thread() {
+    for (auto& [handle, stream] : streams)
+        if (stream.capture && stream.capture->thread == std::this_thread::get_id()) return stream.capture.get();
+    return nullptr;
+}
+
 int spoil(Capture& capture, const char* what) {
     capture.valid = false;
     return error(capture_unsupported, std::string(what) + " is not permitted while the stream is captured");
@@ -110,6 +129,8 @@ int submit(Handle handle, Work work, bool may_wait) {
     if (dead) return dead;
     if (other_capture_forbids(handle))
         return error(capture_implicit, "work for the default stream while a blocking stream is captured");
+    if (is_default(handle))
+        if (Capture* capture = capture_of_this_thread()) return spoil(*capture, "work for the default stream");
     Stream& stream = stream_of(handle);
     if (stream.capture) {
         stream.capture->graph.steps.push_back(std::move(work));
@@ -125,6 +146,8 @@ int synchronize(Handle handle) {
     Locked hold(lock);
     if (dead) return dead;
     if (stream_of(handle).capture) return spoil(*stream_of(handle).capture, "synchronizing");
+    if (is_default(handle))
+        if (Capture* capture = capture_of_this_thread()) return spoil(*capture, "synchronizing the default stream");
     int status = run_what_is_ordered_before(handle);
     if (!status) status = run_all(handle);
     if (idle()) drop_released();
@@ -139,6 +162,15 @@ int synchronize_device() {
     for (auto& [handle, stream] : streams)
         if (int status = run_all(handle)) return status;
     drop_released();
+    return success;
+}
+
+int check_that_captures_allow(const char* what) {
+    for (auto& [handle, stream] : streams) {
+        if (!stream.capture || stream.capture->mode == relaxed_mode) continue;
+        if (stream.capture->mode == global_mode || stream.capture->thread == std::this_thread::get_id())
+            return spoil(*stream.capture, what);
+    }
     return success;
 }
 
@@ -229,12 +261,14 @@ int coc_stream_wait_event(Handle handle, Handle event_handle) {
     return submit(handle, [event] { return run_until(event.stream, event.position); });
 }
 
-int coc_capture_begin(Handle handle) {
+int coc_capture_begin(Handle handle, int mode) {
     Locked hold(lock);
+    if (stream_of(handle).capture) return spoil(*stream_of(handle).capture, "another capture");
     if (is_default(handle)) return error(capture_unsupported, "the default stream cannot be captured");
     if (int status = run_all(handle)) return status;
     stream_of(handle).capture = std::make_shared<Capture>();
     stream_of(handle).capture->origin = handle;
+    stream_of(handle).capture->mode = mode;
     return success;
 }
 
@@ -245,7 +279,7 @@ int coc_capture_end(Handle handle, Handle* out) {
     for (auto& [other, stream] : streams)
         if (stream.capture == capture) stream.capture = nullptr;
     if (!capture->valid) return error(capture_invalidated, "the capture was spoilt by an operation in it");
-    graphs[next_handle] = std::move(capture->graph);
+    graphs[next_handle] = std::make_shared<Graph>(std::move(capture->graph));
     *out = next_handle++;
     return success;
 }
@@ -259,9 +293,10 @@ int coc_graph_launch(Handle graph, Handle stream) {
     Locked hold(lock);
     if (!graphs.count(graph)) return error(invalid_value, "no such graph");
     count("graph");
-    return submit(stream, [steps = graphs[graph].steps] {
-        for (auto& step : steps)
-            if (int status = step()) return status;
+    if (null_driver) return success;
+    return submit(stream, [graph = graphs[graph]] {
+        for (auto& step : graph->steps)
+            if (int status = run_guarded(step)) return status;  // what it uses may have been freed since
         return int(success);
     });
 }
