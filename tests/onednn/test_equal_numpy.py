@@ -10,7 +10,7 @@ from chainlite.backends.cpu import group_normalization as gn
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
-from chainlite.backends.onednn import _threads
+from chainlite.backends.onednn import _library, _threads
 from chainlite.backends.onednn._backend import onednn
 from chainlite.utils.conv import get_conv_outsize
 
@@ -259,3 +259,34 @@ def test_local_response_normalization(seed):
     expected = lrn.normalize_grad.reference(*wide(gy, x), expected_kept, *numbers)
     assert_equal(implementation(lrn.normalize_grad)(gy, x, kept, *numbers), expected, 9)
     np.testing.assert_allclose(lrn.normalize_grad.reference(gy, x, kept, *numbers), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_bfloat16(seed):
+    """One rounding, to 8 bits, of a sum in 32 bits."""
+    ml_dtypes = pytest.importorskip('ml_dtypes')
+    if not _library.library().multiplies_bfloat16:
+        pytest.skip('this processor has no instructions for bfloat16: NumPy computes')
+    dtype = np.dtype(ml_dtypes.bfloat16)
+    r = Random(seed)
+
+    def assert_rounded(actual, expected):
+        assert actual.dtype == dtype and actual.shape == expected.shape
+        scale = abs(expected).max()
+        np.testing.assert_allclose(actual.astype('d'), expected, rtol=2**-8, atol=1e-5 * scale)
+
+    n, c, m, groups = r.pick(1, 3), r.pick(3, 8), r.pick(4, 16), r.pick(1, 2)
+    window = (r.pick(1, 2), 1), (1, 0), (1, 1), groups
+    outs = tuple(get_conv_outsize(8, 3, s, p, False, 1) for s, p in zip(*window[:2]))
+    shapes = (n, groups * c, 8, 8), (groups * m, c, 3, 3), (n, groups * m, *outs), (groups * m,)
+    x, W, gy, b = [r.array(*shape).astype(dtype) for shape in shapes]
+    x64, W64, gy64, b64 = wide(x, W, gy, b)
+    y = implementation(conv.convolve)(x, W, b, *window, outs, dtype)
+    assert_rounded(y, conv.convolve.reference(x64, W64, b64, *window, outs, np.dtype('d')))
+    gx = implementation(conv.deconvolve)(gy, W, None, *window, (8, 8), dtype)
+    assert_rounded(gx, conv.deconvolve.reference(gy64, W64, None, *window, (8, 8), np.dtype('d')))
+    gW = implementation(conv.filter_grad)(x, gy, (3, 3), *window, dtype)
+    assert_rounded(gW, conv.filter_grad.reference(x64, gy64, (3, 3), *window, np.dtype('d')))
+
+    a, b = r.array(100, 130).astype(dtype), r.pick(r.array(130, 90), r.array(90, 130).T).astype(dtype)
+    assert_rounded(implementation(product)(a, b), a.astype('d') @ b.astype('d'))

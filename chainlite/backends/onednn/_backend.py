@@ -29,3 +29,13 @@ def is_float32(*arrays):
         if a.dtype != np.float32 or not a.size:
             return False
     return True
+
+
+def can_multiply(*arrays):
+    """Whether all arrays have one dtype, float32 or a bfloat16 that the processor multiplies, and elements."""
+    dtype = arrays[0].dtype
+    if dtype == np.float32:
+        return is_float32(*arrays)
+    if dtype.name != 'bfloat16' or not _library.library().multiplies_bfloat16:
+        return False
+    return all([a.dtype == dtype and a.size for a in arrays])

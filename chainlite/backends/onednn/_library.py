@@ -34,6 +34,7 @@ import numpy as np
 WHEEL = 'onednn-cpu-gomp'
 SONAME = 'libdnnl.so.3'
 _RUNTIMES = {1: 'sequential', 2: 'OpenMP', 4: 'TBB', 8: 'a thread pool', 256: 'OpenCL', 512: 'SYCL'}
+_AVX512_BF16 = 0x80  # of the sets of instructions
 _STATUS = (
     'success',
     'out of memory',
@@ -67,6 +68,7 @@ class Library:
         path: of the file, or the name that the system's loader found it by.
         version: tuple of three ints.
         engine: handle of the CPU.
+        multiplies_bfloat16: whether the processor has instructions for that.
         call: function (name, *arguments): calls `dnnl_name` and raises OneDNNError unless it succeeds.
         set_data_handle, execute, sgemm: the three functions that are called all the time.
         omp_set_num_threads, omp_get_max_threads: of the library's OpenMP, or None if it computes in one thread.
@@ -105,6 +107,7 @@ class Library:
             *(ctypes.c_char, ctypes.c_char, c_int64, c_int64, c_int64, c_float, c_void_p, c_int64, c_void_p, c_int64),
             *(c_float, c_void_p, c_int64),
         )
+        self.multiplies_bfloat16 = bool(functions.dnnl_get_effective_cpu_isa() & _AVX512_BF16)
         self.engine = c_void_p()
         self.call('engine_create', ctypes.byref(self.engine), 1, c_size_t(0))
 

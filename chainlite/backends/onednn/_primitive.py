@@ -1,12 +1,13 @@
 """Operations: oneDNN's primitives as functions of ndarrays.
 
 An operation is made for fixed shapes and layouts. Where the primitive wants an argument in a layout of its own
-(weights, mostly), the operation reorders it before or after. Results and arguments are float32.
+(weights, mostly), the operation reorders it before or after. Results and arguments are float32 or, in a few operations,
+bfloat16.
 """
 
 import ctypes
 import sys
-from ctypes import byref, c_int, c_int64, c_void_p
+from ctypes import byref, c_float, c_int, c_int64, c_void_p
 
 import numpy as np
 
@@ -20,8 +21,11 @@ SRC, DST, WEIGHTS, BIAS = (1, 129), (17, 133), (33, 131), (41, None)
 MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = (49, None), (50, None), (51, None), (52, None), (64, 135)
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = (129, 130), (145, 134), (161, 132), (169, None)
 DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
+SRC_0, SRC_1, RESULT = (1, None), (2, None), (17, None)  # of operations that take arrays as they are
 
-_F32, _ANY = 3, 1
+_BF16, _F32 = 2, 3  # data types
+_ANY = 1
+_RELU = 0x20  # algorithm
 _IMPLEMENTATION = 8  # query
 _Dims = c_int64 * 12
 
@@ -32,7 +36,14 @@ def dims(values):
 
 # -- descriptors ------------------------------------------------------------------------------------------------------
 class Descriptors:
-    """Makes descriptors of memory and of primitives, and destroys them at the end of a `with` block."""
+    """Makes descriptors of memory and of primitives, and destroys them at the end of a `with` block.
+
+    Args:
+        dtype: of the memory, float32 or bfloat16.
+    """
+
+    def __init__(self, dtype='f'):
+        self._type = _F32 if dtype == 'f' else _BF16
 
     def __enter__(self):
         self._library, self._made = _library.library(), []
@@ -57,18 +68,25 @@ class Descriptors:
         return self.strided(shape, strides)
 
     def strided(self, shape, strides):
-        arguments = len(shape), dims(shape), _F32, dims(strides)
+        arguments = len(shape), dims(shape), self._type, dims(strides)
         return self._new('memory_desc', 'memory_desc_create_with_strides', *arguments)
 
     def any(self, shape):
         """A layout that the primitive chooses."""
-        return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), _F32, _ANY)
+        return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), self._type, _ANY)
 
-    def primitive(self, kind, *arguments):
+    def primitive(self, kind, *arguments, relu=False):
         """Descriptor of a primitive; `arguments` are those of oneDNN's function between the engine and the
-        attributes."""
+        attributes. With `relu` its result is rectified, where NaN becomes 0."""
         name = kind + '_primitive_desc_create'
-        return self._new('primitive_desc', name, self._library.engine, *arguments, None)
+        return self._new('primitive_desc', name, self._library.engine, *arguments, self._rectifier() if relu else None)
+
+    def _rectifier(self):
+        operations = self._new('post_ops', 'post_ops_create')
+        self._library.call('post_ops_append_eltwise', operations, _RELU, c_float(0), c_float(0))
+        attributes = self._new('primitive_attr', 'primitive_attr_create')
+        self._library.call('primitive_attr_set_post_ops', attributes, operations)
+        return attributes
 
     def reorder(self, source, target):
         engine = self._library.engine

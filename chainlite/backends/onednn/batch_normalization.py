@@ -5,7 +5,14 @@ from ctypes import c_float, c_uint
 import numpy as np
 
 from chainlite.backends._layout import as_last, empty_last, roll
-from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
+from chainlite.backends.cpu.batch_normalization import (
+    batch_normalize,
+    moments,
+    normalize,
+    normalize_grad,
+    normalize_then,
+    rectified_normalize_grad,
+)
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
     BACKWARD,
@@ -16,27 +23,37 @@ from chainlite.backends.onednn._primitive import (
     DST,
     INFERENCE,
     MEAN,
+    RESULT,
     SCALE,
     SHIFT,
     SRC,
+    SRC_0,
+    SRC_1,
     TRAINING,
     VARIANCE,
+    WORKSPACE,
     Descriptors,
     Operation,
 )
 from chainlite.backends.onednn._threads import operation
 
-_FIXED, _SCALE, _SHIFT = 1, 2, 4  # flags; fixed: mean and variance are given
+_FIXED, _SCALE, _SHIFT, _RECTIFIED = 1, 2, 4, 8  # flags; fixed: mean and variance are given
+_ADD = 0x1FFF0  # algorithm
 # oneDNN adds up the rows (pixels) in float32, one after the other: of more than so many that is not exact enough.
-EXACT_ROWS, BLOCK = 1 << 13, 1 << 11
+EXACT_ROWS = 1 << 13
+WIDTH, BLOCK = 1 << 10, 1 << 18  # elements: of a row of several pixels, and of what is worked on at a time
 
 
 def _by_channels(x, axis):
     return 2 <= x.ndim <= 5 and axis == (0, *range(2, x.ndim))
 
 
-def _forward(make, x, propagation, eps, fixed):
-    flags = c_uint(_SCALE | _SHIFT | fixed * _FIXED)
+def _flags(fixed, rectify):
+    return c_uint(_SCALE | _SHIFT | fixed * _FIXED | rectify * _RECTIFIED)
+
+
+def _forward(make, x, propagation, eps, fixed, rectify=False):
+    flags = _flags(fixed, rectify)
     return make.primitive('batch_normalization_forward', propagation, x, x, c_float(eps), flags)
 
 
@@ -55,11 +72,26 @@ def _build_forward(shape, eps, fixed):
         )
 
 
-def _build_backward(shape, fixed):
+def _build_rectified(shape, keep):
     with Descriptors() as make:
         x, keys = make.plain(shape, True), make.plain(shape[1:2])
-        flags = c_uint(_SCALE | _SHIFT | fixed * _FIXED)
-        hint = _forward(make, x, TRAINING, 0, fixed)
+        numbers = [(argument, keys, False) for argument in (SCALE, SHIFT, MEAN, VARIANCE)]
+        arguments = (SRC, x, False), *numbers, (DST, x, True), *[(WORKSPACE, None, True)] * keep
+        return Operation(make, _forward(make, x, TRAINING if keep else INFERENCE, 0, True, True), *arguments)
+
+
+def _build_sum(size, rectify):
+    with Descriptors() as make:
+        x = make.plain((size,))
+        arguments = (SRC_0, x, False), (SRC_1, x, False), (RESULT, x, True)
+        return Operation(make, make.primitive('binary', _ADD, x, x, x, relu=rectify), *arguments)
+
+
+def _build_backward(shape, fixed, rectified=False):
+    with Descriptors() as make:
+        x, keys = make.plain(shape, True), make.plain(shape[1:2])
+        flags = _flags(fixed, rectified)
+        hint = _forward(make, x, TRAINING, 0, fixed, rectified)
         return Operation(
             make,
             make.primitive('batch_normalization_backward', BACKWARD, x, x, x, c_float(0), flags, hint),
@@ -71,6 +103,7 @@ def _build_backward(shape, fixed):
             (DIFF_SRC, x, True),
             (DIFF_SCALE, keys, True),
             (DIFF_SHIFT, keys, True),
+            *[(WORKSPACE, None, False)] * rectified,
         )
 
 
@@ -84,25 +117,43 @@ def _(x, gamma, beta, axis, eps):
         mean, var = np.empty((2, x.shape[1]), np.float32)
         operation(_build_forward, rows.shape, eps, False)(rows, gamma, beta, mean, var, y)
     else:
-        mean, var = _statistics(rows, gamma, beta)
+        mean, var = _statistics(rows)
         operation(_build_forward, rows.shape, eps, True)(rows, gamma, beta, mean, var, y)
     return y, mean, var
 
 
-def _statistics(rows, gamma, beta):
-    """Mean and variance, from those of blocks of rows; what oneDNN writes of a block stays in the cache."""
+def _statistics(rows):
+    """Mean and variance, from those of parts: each consists of every k-th row of a block.
+
+    k neighbouring rows are one long row to oneDNN, which so has few to add up and works on many numbers at once. What
+    it writes of a block beside the statistics stays in the cache.
+    """
     n, c = rows.shape
-    starts = range(0, n, BLOCK)
-    means, variances = np.empty((2, len(starts), c), np.float32)
-    scratch = np.empty((BLOCK, c), np.float32)
-    for i, start in enumerate(starts):
-        block = rows[start : start + BLOCK]
-        operation(_build_forward, block.shape, 0, False)(block, gamma, beta, means[i], variances[i], scratch)
-    weights = np.full((len(starts), 1), BLOCK / n)
-    weights[-1] -= (len(starts) * BLOCK - n) / n
+    k = max(1, min(WIDTH // c, n))
+    whole = n - n % k
+    steps = max(1, min(BLOCK // (k * c), EXACT_ROWS))
+    parts = [_of_block(rows[i : min(i + k * steps, whole)].reshape(-1, k * c)) for i in range(0, whole, k * steps)]
+    if whole < n:
+        parts.append(_of_block(rows[whole:]))
+    weights = np.concatenate([np.full(mean.size // c, count / n) for count, mean, _ in parts])[:, None]
+    means = np.concatenate([mean.reshape(-1, c) for _, mean, _ in parts])
+    variances = np.concatenate([variance.reshape(-1, c) for _, _, variance in parts])
     mean = (weights * means).sum(axis=0)
     variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
     return mean.astype(np.float32), variance.astype(np.float32)
+
+
+def _of_block(rows):
+    """(number of rows, mean, variance) of each column."""
+    one, zero, mean, variance = numbers = np.zeros((4, rows.shape[1]), np.float32)
+    one[:] = 1
+    operation(_build_forward, rows.shape, 0, False)(rows, *numbers, np.empty_like(rows))
+    return len(rows), mean, variance
+
+
+@moments.when(onednn, lambda x, axis: is_float32(x) and _by_channels(x, axis))
+def _(x, axis):
+    return _statistics(roll(as_last(x)).reshape(-1, x.shape[1]))
 
 
 @normalize.when(
@@ -117,15 +168,66 @@ def _(x, gamma, beta, mean, inv_std, axis):
     return y
 
 
+def _is_finite(x):
+    """Whether the sum of squares is."""
+    x = roll(x).reshape(-1)
+    return np.isfinite(np.dot(x, x))
+
+
+@normalize_then.when(
+    onednn,
+    lambda x, mean, scale, offset, axis, h, *_: (
+        is_float32(x, mean, scale, offset) and (h is None or is_float32(h)) and _by_channels(x, axis)
+    ),
+)
+def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+    x, h = as_last(x), None if h is None else as_last(h)
+    y = empty_last(x.shape)
+    numbers = scale, offset, mean, np.ones_like(mean)
+    # oneDNN's rectifier would turn NaN into 0
+    fused = rectify and np.isfinite(mean).all() and (of_batch or _is_finite(x)) and (h is None or _is_finite(h))
+    if fused and h is None:
+        run = operation(_build_rectified, x.shape, keep)
+        kept = [np.empty(run.bytes[-1], np.uint8)] if keep else [None]
+        run(x, *numbers, y, *kept * keep)
+        return y, kept[0]
+    rows, sums = [roll(a).reshape(-1, x.shape[1]) for a in (x, y)]
+    more = None if h is None else roll(h).reshape(rows.shape)
+    step = max(1, BLOCK // x.shape[1])
+    for i in range(0, len(rows), step):  # the second operation finds the result of the first in the cache
+        out = sums[i : i + step]
+        operation(_build_forward, out.shape, 0, True)(rows[i : i + step], *numbers, out)
+        if h is not None:
+            operation(_build_sum, out.size, fused)(out, more[i : i + step], out)
+        if rectify and not fused:
+            np.maximum(out, 0, out=out)
+    return y, None
+
+
 @normalize_grad.when(
     onednn,
     lambda gy, x, gamma, mean, inv_std, axis, fixed: is_float32(gy, x, gamma, mean, inv_std) and _by_channels(x, axis),
 )
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
+    return _normalize_grad(gy, x, gamma, mean, inv_std, fixed, None)
+
+
+def _normalize_grad(gy, x, gamma, mean, inv_std, fixed, kept):
     gy, x = as_last(gy), as_last(x)
     gx = empty_last(x.shape)
     ggamma, gbeta = np.empty((2, x.shape[1]), np.float32)
     gamma, mean = map(np.ascontiguousarray, (gamma, mean))
-    run = operation(_build_backward, x.shape, fixed)
-    run(x, gy, gamma, mean, inv_std**-2, gx, ggamma, gbeta)
+    rectified = kept is not None
+    run = operation(_build_backward, x.shape, fixed, rectified)
+    run(x, gy, gamma, mean, inv_std**-2, gx, ggamma, gbeta, *[kept] * rectified)
     return gx, ggamma, gbeta
+
+
+@rectified_normalize_grad.when(
+    onednn,
+    lambda gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked: (
+        kept is not None and not with_masked and is_float32(gy, gamma)
+    ),
+)
+def _(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
+    return *_normalize_grad(gy, x, gamma, mean, inv_std, fixed, kept), None

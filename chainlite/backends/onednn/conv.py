@@ -7,7 +7,7 @@ import numpy as np
 
 from chainlite.backends._layout import as_last, empty_last
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
-from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._backend import can_multiply, onednn
 from chainlite.backends.onednn._primitive import (
     BIAS,
     DIFF_DST,
@@ -70,8 +70,8 @@ def _fits(sizes, ksize, stride, pad, dilate, outs):
     )
 
 
-def _build_forward(x_shape, w_shape, y_shape, bias, *window):
-    with Descriptors() as make:
+def _build_forward(dtype, x_shape, w_shape, y_shape, bias, *window):
+    with Descriptors(dtype) as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, bias, *window)
         arguments = [(SRC, shapes.x, False), (WEIGHTS, shapes.w, False)]
         if bias:
@@ -82,23 +82,23 @@ def _build_forward(x_shape, w_shape, y_shape, bias, *window):
 @convolve.when(
     onednn,
     lambda x, W, b, stride, pad, dilate, groups, outs, dtype: (
-        is_float32(x, W) and dtype == np.float32 and _fits(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
+        can_multiply(x, W) and dtype == x.dtype and _fits(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
     ),
 )
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     x = as_last(x)
-    y = empty_last((len(x), len(W), *outs))
-    run = operation(_build_forward, x.shape, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
+    y = empty_last((len(x), len(W), *outs), dtype)
+    run = operation(_build_forward, dtype, x.shape, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
     W = np.ascontiguousarray(W)
     if b is None:
         run(x, W, y)
     else:
-        run(x, W, np.ascontiguousarray(b, np.float32), y)
+        run(x, W, np.ascontiguousarray(b, dtype), y)
     return y
 
 
-def _build_backward_data(x_shape, w_shape, y_shape, *window):
-    with Descriptors() as make:
+def _build_backward_data(dtype, x_shape, w_shape, y_shape, *window):
+    with Descriptors(dtype) as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
         return Operation(
             make,
@@ -112,21 +112,21 @@ def _build_backward_data(x_shape, w_shape, y_shape, *window):
 @deconvolve.when(
     onednn,
     lambda y, W, b, stride, pad, dilate, groups, sizes, dtype: (
-        is_float32(y, W) and dtype == np.float32 and _fits(sizes, W.shape[2:], stride, pad, dilate, y.shape[2:])
+        can_multiply(y, W) and dtype == y.dtype and _fits(sizes, W.shape[2:], stride, pad, dilate, y.shape[2:])
     ),
 )
 def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
     y = as_last(y)
-    x = empty_last((len(y), W.shape[1] * groups, *sizes))
-    run = operation(_build_backward_data, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
+    x = empty_last((len(y), W.shape[1] * groups, *sizes), dtype)
+    run = operation(_build_backward_data, dtype, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
     run(y, np.ascontiguousarray(W), x)
     if b is not None:
-        x += b.astype(np.float32, copy=False).reshape(-1, *[1] * len(sizes))
+        x += b.astype(dtype, copy=False).reshape(-1, *[1] * len(sizes))
     return x
 
 
-def _build_backward_weights(x_shape, w_shape, y_shape, *window):
-    with Descriptors() as make:
+def _build_backward_weights(dtype, x_shape, w_shape, y_shape, *window):
+    with Descriptors(dtype) as make:
         shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
         return Operation(
             make,
@@ -140,12 +140,12 @@ def _build_backward_weights(x_shape, w_shape, y_shape, *window):
 @filter_grad.when(
     onednn,
     lambda x, gy, ksize, stride, pad, dilate, groups, dtype: (
-        is_float32(x, gy) and dtype == np.float32 and _fits(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
+        can_multiply(x, gy) and dtype == x.dtype and _fits(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
     ),
 )
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     x, gy = as_last(x), as_last(gy)
-    gW = np.empty((gy.shape[1], x.shape[1] // groups, *ksize), np.float32)
-    run = operation(_build_backward_weights, x.shape, gW.shape, gy.shape, stride, pad, dilate, groups)
+    gW = np.empty((gy.shape[1], x.shape[1] // groups, *ksize), dtype)
+    run = operation(_build_backward_weights, dtype, x.shape, gW.shape, gy.shape, stride, pad, dilate, groups)
     run(x, gy, gW)
     return gW

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainlite.backends.cpu.product import product
 from chainlite.backends.onednn import _library, _threads
-from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._backend import can_multiply, onednn
 from chainlite.backends.onednn._primitive import DST, SRC, WEIGHTS, Descriptors, Operation, address
 
 # Numbers of multiplications: from where oneDNN is faster than NumPy's BLAS, and from where its function is faster than
@@ -16,21 +16,22 @@ def _is_large(a, b):
     if a.ndim < 2 or b.ndim < 2 or a.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
         return False
     (m, k), n = a.shape[-2:], b.shape[-1]
-    return m > 1 and n > 1 and m * n * k >= _WORTH and is_float32(a, b)
+    return m > 1 and n > 1 and m * n * k >= _WORTH and can_multiply(a, b)
 
 
 def _operand(x):
     """(array, whether its rows are contiguous or its columns, the distance of these): x, or a copy."""
+    size = x.itemsize
     for order, (outer, inner), length in (b'N', x.strides, x.shape[1]), (b'T', x.strides[::-1], x.shape[0]):
-        if inner == 4 and outer >= 4 * length and outer % 4 == 0:
-            return x, order, outer // 4
+        if inner == size and outer >= size * length and outer % size == 0:
+            return x, order, outer // size
     x = np.ascontiguousarray(x)
     return x, b'N', x.shape[1]
 
 
-def _build(shape, a_order, a_step, b_order, b_step):
+def _build(dtype, shape, a_order, a_step, b_order, b_step):
     m, k, n = shape
-    with Descriptors() as make:
+    with Descriptors(dtype) as make:
         a = make.strided((m, k), (a_step, 1) if a_order == b'N' else (1, a_step))
         b = make.strided((k, n), (b_step, 1) if b_order == b'N' else (1, b_step))
         y = make.plain((m, n))
@@ -42,8 +43,8 @@ def _multiply(a, b, y):
     a, a_order, a_step = _operand(a)
     b, b_order, b_step = _operand(b)
     (m, k), n = a.shape, b.shape[1]
-    if m * n * k < _LARGE or b_order == b'T':
-        _threads.operation(_build, (m, k, n), a_order, a_step, b_order, b_step)(a, b, y)
+    if m * n * k < _LARGE or b_order == b'T' or y.itemsize == 2:
+        _threads.operation(_build, y.dtype, (m, k, n), a_order, a_step, b_order, b_step)(a, b, y)
         return
     _threads.prepare()
     sgemm = _library.library().sgemm
@@ -54,7 +55,7 @@ def _multiply(a, b, y):
 
 @product.when(onednn, _is_large)
 def _(a, b):
-    y = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
+    y = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
     if y.ndim == 2:
         _multiply(a, b, y)
     else:
