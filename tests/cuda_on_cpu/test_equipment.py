@@ -399,11 +399,10 @@ def test_memory_may_be_allocated_in_a_relaxed_capture_only(cupy):
 
 @pytest.mark.parametrize('use', [lambda x, y: y.data.copy_from_device_async(x.data, x.nbytes), lambda x, y: x + y])
 def test_graph_that_uses_freed_memory_fails(cupy, use):
-    x, y = cupy.zeros(N, 'f'), cupy.zeros(N, 'f')
-    keep = []
-    graph = capture(cupy, lambda: keep.append(use(x, y)))
+    arrays = [cupy.zeros(N, 'f'), cupy.zeros(N, 'f')]
+    graph = capture(cupy, lambda: arrays.append(use(*arrays)))
     graph.launch()
-    del x
+    del arrays[0]
     with fails('illegal memory access'):
         graph.launch()
 
