@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 from chainlite.backends._kernel_files import kernel_folder
-from chainlite.backends.gpu._launch import OPTIONS, source
+from chainlite.backends.gpu._launch import OPTIONS, expression, source
 
 FLOATS = ('__half', '__nv_bfloat16', 'float', 'double')
 INTS = ('signed char', 'unsigned char', 'short', 'int', 'long long')
@@ -39,6 +39,7 @@ SCALED = [(t, g, a, *rest) for t, a, *rest in CHANNELS for g in sorted({t, a})]
 ROWS = [(t, g, a, v, k) for t, a in FLOAT_PAIRS for g in sorted({t, a}) for v in (1, 16 // SIZE[t]) for k in (0, 4)]
 # Packs: T, I, V.
 PACKS = [(t, i, v) for t, i in product(FLOATS, INDEX) for v in (1, 16 // SIZE[t])]
+UNITS = [('__half', 4), ('__half', 8), ('__nv_bfloat16', 4), ('__nv_bfloat16', 8), ('float', 4)]  # copied at once
 # The functions of each file, with the values of each of their template arguments, or a list of all combinations.
 KERNELS = {
     'pooling': {
@@ -78,21 +79,23 @@ KERNELS = {
     'conv_implicit': {
         'implicit_gemm': [
             (t, o, *tile, v, n)
-            for (t, o, v), tile, n in product(
-                [(t, o, v) for t in ('__half', '__nv_bfloat16') for o in (t, 'float') for v in (4, 8)],
-                ((128, 128), (128, 64), (64, 64), (128, 32)),
-                (2, 3),
-            )
+            for (t, v), tile, n in product(UNITS, ((128, 128), (128, 64), (64, 64), (128, 32)), (2, 3))
+            for o in sorted({t, 'float'})
         ],
         'implicit_filter_grad': [
             (t, *tile, u, v, n)
-            for t, tile, u, v, n in product(
-                ('__half', '__nv_bfloat16'), product((128, 64), repeat=2), (4, 8), (4, 8), (2, 3)
-            )
+            for (t, u), tile, v, n in product(UNITS, product((128, 64), repeat=2), (4, 8), (2, 3))
+            if t != 'float' or v == 4 and tile[1] == 64
         ],
         'sum_filter_parts': (('__half', '__nv_bfloat16', 'float'),),
     },
     'transpose': {'turn': (('unsigned short', 'unsigned', 'unsigned long long'), INDEX)},
+    'noise': {
+        'begin_draw': [()],
+        'dropout': [(t, v) for t in FLOATS for v in (1, max(4, 16 // SIZE[t]))],
+        'random_numbers': (('float', 'double'), (0, 1, 2)),
+    },
+    'multi_tensor': {'square_sums': (FLOATS,), 'clip_scale': (('double',),), 'find_not_finite': (FLOATS,)},
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),
@@ -123,8 +126,8 @@ def compile_all(file, expressions, architecture):
     from cupy_backends.cuda.libs import nvrtc
 
     program = nvrtc.createProgram(source(f'{file}.cu'), f'{file}.cu', (), ())
-    for expression in expressions:
-        nvrtc.addNameExpression(program, expression)
+    for e in expressions:
+        nvrtc.addNameExpression(program, e)
     include = f'-I{find_nvidia_header_directory("cudart")}'
     try:
         nvrtc.compileProgram(program, (*OPTIONS, include, f'-arch={architecture}', '--ptxas-options=-v'))
@@ -137,7 +140,8 @@ def compile_all(file, expressions, architecture):
     needs = {}
     for part in log.split('Compiling entry function ')[1:]:
         spills = sum(map(int, re.findall(r'(\d+) bytes spill', part)))
-        needs[lowered[part.split("'")[1]]] = int(re.search(r'Used (\d+) registers', part)[1]), spills
+        name = lowered.get(part.split("'")[1])  # None: a function that is no template comes along with others
+        needs[name] = int(re.search(r'Used (\d+) registers', part)[1]), spills
     missing = set(expressions) - set(needs)
     assert not missing, f'no word of {missing} in the log of the compiler'
     return needs
@@ -157,7 +161,7 @@ def main(arguments):
     files = [a for a in arguments if not a.startswith('sm_')] or KERNELS
     wrong = [f'{name} is not in the table of {__file__}' for name in unlisted()]
     jobs = [  # for each function, the long ones first
-        (file, name, [f'{name}<{", ".join(map(str, types))}>' for types in combinations(KERNELS[file][name])], a)
+        (file, name, [expression(name, *types) for types in combinations(KERNELS[file][name])], a)
         for file in files
         for name in KERNELS[file]
         for a in architectures

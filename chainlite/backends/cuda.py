@@ -37,6 +37,8 @@ def _lazy(name):
 def _load():
     """Looks for CuPy and a device, and defines the names that depend on them."""
     global _unavailable_because
+    if 'CHAINER_SEED' in os.environ:
+        os.environ.setdefault('CUPY_SEED', os.environ['CHAINER_SEED'])
     try:
         import cupy
     except Exception as error:  # a broken installation raises all kinds of errors

@@ -39,6 +39,8 @@ def get_state(generator):
         return generator.getstate()
     if hasattr(generator, 'get_state'):  # RandomState, numpy.random
         return generator.get_state(legacy=False)
+    if hasattr(generator, 'state'):  # of GPUs
+        return generator.state
     return generator.bit_generator.state  # Generator
 
 
@@ -51,6 +53,8 @@ def set_state(generator, state):
     state = _with_arrays(state)
     if hasattr(generator, 'set_state'):
         generator.set_state(state)
+    elif hasattr(generator, 'state'):
+        generator.state = state
     else:
         generator.bit_generator.state = state
 

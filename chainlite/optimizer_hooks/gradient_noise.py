@@ -3,6 +3,7 @@
 import numpy
 
 from chainlite.backend import using_device
+from chainlite.backends.cpu.noise import normal
 
 
 def exponential_decay_noise(xp, shape, dtype, hook, opt):
@@ -16,7 +17,7 @@ def exponential_decay_noise(xp, shape, dtype, hook, opt):
         opt: The update rule; has ``t``.
     """
     std = numpy.sqrt(hook.eta / numpy.power(1 + opt.t, 0.55))
-    return xp.random.normal(0, std, shape).astype(dtype)
+    return (std * normal(xp.empty(0), shape)).astype(dtype)
 
 
 class GradientNoise:

@@ -9,6 +9,7 @@ import traceback
 
 import numpy
 
+from chainlite.backends.gpu.noise import generators
 from chainlite.dataset._random_state import serialize_random_state, set_state
 from chainlite.reporter import Reporter
 from chainlite.serializer import Serializer
@@ -30,8 +31,8 @@ class Trainer:
 
     A snapshot of a trainer (see :func:`~chainlite.training.extensions.snapshot`) has all that is needed to go on as if
     nothing had happened: the same weights, bit for bit, come out. It has the states of the updater (iterators,
-    optimizers, models), of the triggers and extensions, and of the global random generators of NumPy and Python, which
-    are set again when the training goes on.
+    optimizers, models), of the triggers and extensions, and of the global random generators of NumPy, Python and the
+    GPUs (of dropout and the other random functions), which are set again when the training goes on.
 
     Args:
         updater: Updater: what an iteration does.
@@ -206,7 +207,9 @@ class Trainer:
             self._loaded_random_states = []
             if not self.restore_random_state:
                 return
-        for name, generator in (('numpy', numpy.random), ('python', random)):
+        for name, generator in (('numpy', numpy.random), ('python', random), ('gpu', generators)):
+            if generator is generators and saving and not generators.by_device:
+                continue  # no GPU has drawn numbers
             state = serialize_random_state(serializer['random_state'], name, generator)
             if not saving and state is not None:
                 self._loaded_random_states.append((generator, state))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+import chainlite
 import chainlite.functions as F
 import chainlite.links as L
 from chainlite import iterators, optimizers, serializers, training
@@ -208,3 +209,26 @@ def test_savefun_and_writer_exclude_each_other():
         extensions.snapshot(savefun=print, writer=print)
     with pytest.raises(TypeError, match='format string'):
         extensions.snapshot(filename=lambda trainer: 'x', autoload=True)
+
+
+@pytest.mark.gpu
+def test_a_training_that_draws_on_a_gpu_goes_on_with_the_same_numbers(tmp_path):
+    def run(out, iterations, seed):
+        """The weights in the end."""
+        chainlite.seed(seed)
+        model = L.Linear(2, 2, initialW=numpy.eye(2))
+        model.to_device('@cupy:0')
+        optimizer = optimizers.SGD().setup(model)
+        iterator = iterators.SerialIterator(numpy.ones((12, 2), 'f'), 3)
+        loss = lambda x: F.sum(F.dropout(model(x)) ** 2)  # noqa: E731
+        updater = training.StandardUpdater(iterator, optimizer, loss_func=loss, device=0)
+        trainer = training.Trainer(updater, (iterations, 'iteration'), out=str(out))
+        trainer.extend(extensions.snapshot(autoload=True), trigger=(1, 'iteration'))
+        trainer.run()
+        return model.W.array.tolist()
+
+    whole = run(tmp_path / 'whole', 6, seed=1)
+    assert run(tmp_path / 'other', 6, seed=2) != whole
+    for iterations, seed in ((2, 1), (4, 2)):
+        run(tmp_path / 'broken', iterations, seed)
+    assert run(tmp_path / 'broken', 6, seed=3) == whole

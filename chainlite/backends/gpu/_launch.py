@@ -44,7 +44,8 @@ def source(name):
 
 def expression(name, *types):
     """C++'s name of a function for these template arguments: dtypes, names of types, integers."""
-    return f'{name}<{", ".join([_TYPES[t.char] if isinstance(t, np.dtype) else str(t).lower() for t in types])}>'
+    names = [_TYPES[t.char] if isinstance(t, np.dtype) else str(t).lower() for t in types]
+    return f'{name}<{", ".join(names)}>' if names else name
 
 
 @cache

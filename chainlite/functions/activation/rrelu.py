@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends.cpu.noise import uniform
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.functions.math.basic_math import Mul
@@ -31,9 +32,9 @@ class RReLU(FunctionNode):
         (x,) = inputs
         xp = backend.get_array_module(x)
         if self.r is None:
-            slopes = (
-                xp.random.uniform(self.lower, self.upper, x.shape) if config.train else (self.lower + self.upper) / 2
-            )
+            slopes = (self.lower + self.upper) / 2
+            if config.train:
+                slopes = self.lower + (self.upper - self.lower) * uniform(x, x.shape)
             self.r = xp.where(x >= 0, x.dtype.type(1), xp.asarray(slopes, x.dtype))
         self.factor = xp.where(x >= 0, x.dtype.type(1), self.r)
         y = x * self.factor

@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends.cpu import noise
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.utils import argument
@@ -10,43 +11,50 @@ from chainlite.variable import as_variable
 
 
 class Dropout(FunctionNode):
-    """Multiplies by a mask of zeros and 1 / (1 - ratio). Once made, the mask is kept, so that a second run is the
-    same."""
+    """Multiplies by a mask of zeros and 1 / (1 - ratio). Once drawn, it stays, so that a second run is the same. On
+    GPUs it is not stored: it is made again where it is wanted."""
 
     check = 'x: f (*s)'
+    _draw = None  # what the kernels know the mask by
 
     def __init__(self, dropout_ratio, mask=None, return_mask=False):
         if not 0.0 <= dropout_ratio < 1.0:
             raise ValueError('dropout_ratio must be in the range [0, 1)')
-        self.dropout_ratio, self.mask, self.return_mask = dropout_ratio, mask, return_mask
+        self.dropout_ratio, self._mask, self.return_mask = dropout_ratio, mask, return_mask
+
+    @property
+    def mask(self):
+        """Array like x, or None before it is drawn."""
+        if self._mask is None and self._draw is not None:
+            xp, shape, dtype = self._like
+            self._mask = noise.dropout_again(xp.ones(shape, dtype), self._draw, self.dropout_ratio)
+        return self._mask
 
     def forward(self, inputs):
         (x,) = inputs
-        if self.mask is None:
-            self.mask = make_mask(x, self.dropout_ratio)
-        elif self.mask.shape != x.shape:
-            raise ValueError(f'mask.shape is {self.mask.shape}, it must be the shape of x, {x.shape}')
-        y = x * self.mask
+        if self._mask is not None and self._mask.shape != x.shape:
+            raise ValueError(f'mask.shape is {self._mask.shape}, it must be the shape of x, {x.shape}')
+        if self._mask is None and self._draw is None:
+            y, self._draw = noise.dropout(x, self.dropout_ratio)
+            self._like = backend.get_array_module(x), x.shape, x.dtype
+        else:
+            y = self._multiply(x)
         return (y if isinstance(y, type(x)) else np.asarray(y),)
 
+    def _multiply(self, x):
+        return noise.dropout_again(x, self._draw, self.dropout_ratio) if self._mask is None else x * self._mask
+
     def backward(self, target_input_indexes, grad_outputs):
-        return DropoutGrad(self.dropout_ratio, self.mask).apply(grad_outputs)
+        node = DropoutGrad(self.dropout_ratio, self._mask)
+        node._draw = self._draw
+        return node.apply(grad_outputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return (grad_outputs[0] * self.mask,)
+        return (self._multiply(grad_outputs[0]),)
 
 
 class DropoutGrad(Dropout):
     """The same product, of gradients."""
-
-
-def make_mask(x, ratio):
-    """Array like `x`: 0 with probability `ratio`, 1 / (1 - ratio) elsewhere."""
-    xp = backend.get_array_module(x)
-    if xp is np:
-        mask = np.random.rand(*x.shape) >= ratio
-        return np.multiply(mask, 1.0 / (1 - ratio), dtype=x.dtype)
-    return (xp.random.rand(*x.shape, dtype=np.float32) >= ratio) * x.dtype.type(1.0 / (1 - ratio))
 
 
 def dropout(x, ratio=0.5, **kwargs):

@@ -3,6 +3,7 @@
 from chainlite import backend
 from chainlite.backends._equations import equations
 from chainlite.backends._equations import exp as _exp
+from chainlite.backends.cpu.noise import normal
 from chainlite.function_node import FunctionNode
 from chainlite.functions.math.exponential import exp
 from chainlite.utils import argument
@@ -28,8 +29,7 @@ class Gaussian(FunctionNode):
     def forward(self, inputs):
         mean, ln_var = inputs
         if self.eps is None:
-            xp = backend.get_array_module(mean)
-            self.eps = xp.asarray(xp.random.standard_normal(ln_var.shape)).astype(mean.dtype)
+            self.eps = normal(mean, ln_var.shape).astype(mean.dtype, copy=False)
         elif self.eps.shape != mean.shape:
             raise ValueError(f'gaussian: eps must have the shape of mean, {mean.shape}, not {self.eps.shape}')
         self.retain_inputs((1,))

@@ -1,5 +1,6 @@
 """Sampling from categorical distributions."""
 
+from chainlite.backends.cpu.noise import gumbel
 from chainlite.functions.activation.softmax import softmax
 from chainlite.functions.array.reshape import reshape
 from chainlite.variable import as_variable
@@ -21,5 +22,5 @@ def gumbel_softmax(log_pi, tau=0.1, axis=1):
     log_pi = as_variable(log_pi)
     if log_pi.ndim == 0:  # one category
         return reshape(gumbel_softmax(reshape(log_pi, (1,)), tau, 0), ())
-    g = log_pi.xp.random.gumbel(size=log_pi.shape).astype(log_pi.dtype)
+    g = gumbel(log_pi.array, log_pi.shape).astype(log_pi.dtype, copy=False)
     return softmax((log_pi + g) / tau, axis=axis)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chainlite import backend
 from chainlite._trilinear import Bilinear
+from chainlite.backends.cpu.noise import uniform
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.connection.linear import linear
 from chainlite.utils import type_check
@@ -43,9 +43,8 @@ class SimplifiedDropconnect(Bilinear):
 
     def forward(self, inputs):
         x, W = inputs[:2]
-        xp = backend.get_array_module(x)
         if self.mask is None:
-            self.mask = xp.random.rand(*x.shape[: self.use_batchwise_mask], *W.shape) >= self.ratio
+            self.mask = uniform(x, (*x.shape[: self.use_batchwise_mask], *W.shape)) >= self.ratio
         if self.weights is None:
             self.weights = self.mask.astype(np.result_type(x, W, 'f')) * (1 / (1 - self.ratio))
         return super().forward(inputs)

@@ -1,6 +1,7 @@
 """Zoneout."""
 
 from chainlite import backend
+from chainlite.backends.cpu.noise import uniform
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array.where import where
@@ -25,7 +26,7 @@ class Zoneout(FunctionNode):
         h, x = inputs
         xp = backend.get_array_module(x)
         if self.flag_x is None:
-            self.flag_x = xp.asarray(xp.random.rand(*x.shape) >= self.zoneout_ratio)
+            self.flag_x = xp.asarray(uniform(x, x.shape) >= self.zoneout_ratio)
             self.flag_h = xp.asarray(~self.flag_x)
         return (xp.where(self.flag_x, x, h),)
 

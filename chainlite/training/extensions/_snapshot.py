@@ -31,7 +31,7 @@ def snapshot(savefun=None, filename='snapshot_iter_{.updater.iteration}', **kwar
     all other extensions of the iteration, whatever their priority, and has the states of the random generators.
     Bit-equality is not promised
 
-    - on GPUs, if random numbers are drawn there (dropout) or sums are not in a fixed order;
+    - on GPUs, if CuPy itself draws random numbers (functions such as dropout do not) or sums are not in a fixed order;
     - with triggers or extensions that depend on time, or that have a state and do not serialize it, such as a function
       that changes a hyperparameter;
     - with random generators that neither an iterator's order sampler owns nor are the global ones of NumPy or Python;
