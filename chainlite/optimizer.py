@@ -6,298 +6,27 @@ parameter of a link a rule and runs them: gradients, hooks, rules, hooks. Both k
 'pre' (between the gradients and the update) or 'post' (after the update).
 
 A rule overrides ``update_core``, or ``update_core_cpu`` and ``update_core_gpu``; the optimizers of this package write
-their rule as one formula instead (``chainlite.optimizers._rule``).
+their rule as one formula instead (``chainlite.optimizers._rule``), and such rules update many parameters at once
+(``chainlite._batched_update``).
 """
-
-from __future__ import absolute_import  # noqa: UP010 (the name is part of the module's interface)
 
 import math
 import warnings
 
-import numpy
-
-from chainlite.backend import GpuDevice, using_device
-from chainlite.backends.cuda import is_cupy_array
-from chainlite.initializers.constant import Constant
+from chainlite import _batched_update
+from chainlite._update_rule import TIMINGS, Hooks
+from chainlite._update_rule import Hyperparameter as Hyperparameter
+from chainlite._update_rule import HyperparameterProxy as HyperparameterProxy
+from chainlite._update_rule import UpdateRule as UpdateRule
+from chainlite.backend import using_device
 from chainlite.link import Link
 from chainlite.optimizer_hooks.gradient_clipping import GradientClipping as _GradientClipping
 from chainlite.optimizer_hooks.gradient_hard_clipping import GradientHardClipping as _GradientHardClipping
 from chainlite.optimizer_hooks.gradient_noise import GradientNoise as _GradientNoise
 from chainlite.optimizer_hooks.lasso import Lasso as _Lasso
 from chainlite.optimizer_hooks.weight_decay import WeightDecay as _WeightDecay
-from chainlite.serializer import Deserializer
-from chainlite.variable import Parameter, Variable
 
-_TIMINGS = ('pre', 'post')
 _MAX_LOSS_SCALE = 65504  # the largest float16
-
-
-class Hyperparameter:
-    """A set of named values that falls back to a parent's.
-
-    Changing the parent (an optimizer's hyperparameters) changes every child (those of its rules) that has not set a
-    value of its own.
-
-    Args:
-        parent (Hyperparameter): Where values come from that are not set here.
-    """
-
-    def __init__(self, parent=None):
-        self._parent = parent
-
-    def __getattr__(self, name):
-        # Reached only for names this object lacks; special and private names are never hyperparameters (and asking
-        # for `_parent` here, while an object is being unpickled, would not end).
-        parent = None if name.startswith('_') else self._parent
-        if parent is None:
-            raise AttributeError(f'no hyperparameter {name!r}')
-        return getattr(parent, name)
-
-    def __repr__(self):
-        values = ', '.join(f'{name}={value!r}' for name, value in sorted(self.get_dict().items()))
-        return f'Hyperparameter({values})'
-
-    @property
-    def parent(self):
-        return self._parent
-
-    def get_dict(self):
-        """Returns all values, inherited ones included, as a dict."""
-        values = {} if self._parent is None else self._parent.get_dict()
-        values.update(vars(self))
-        del values['_parent']
-        return values
-
-
-class HyperparameterProxy:
-    """A property of an optimizer that stands for the hyperparameter ``attr_name``: ``self.hyperparam.<attr_name>``."""
-
-    def __init__(self, attr_name):
-        self._attr_name = attr_name
-        self.__doc__ = f'Alias to ``self.hyperparam.{attr_name}``'
-
-    def __get__(self, obj, type=None):
-        return self if obj is None else getattr(obj.hyperparam, self._attr_name)
-
-    def __set__(self, obj, value):
-        setattr(obj.hyperparam, self._attr_name, value)
-
-
-class _Hooks:
-    """Hook functions by timing and name, each timing in the order of addition."""
-
-    def __init__(self):
-        self.pre = {}
-        self.post = {}
-
-    def add(self, hook, name, timing):
-        if not callable(hook):
-            raise TypeError('hook function must be callable')
-        if timing not in (*_TIMINGS, 'auto'):
-            raise ValueError("timing must be one of ('pre', 'post', 'auto')")
-        if timing == 'auto':
-            timing = getattr(hook, 'timing', 'pre')
-        name = name or getattr(hook, 'name', getattr(hook, '__name__', None))
-        if not name:
-            raise ValueError('the name of the hook function is not specified')
-        if name in self.pre or name in self.post:
-            raise KeyError(f'hook "{name}" already exists')
-        (self.pre if timing == 'pre' else self.post)[name] = hook
-
-    def remove(self, name):
-        del (self.pre if name in self.pre else self.post)[name]
-
-
-class UpdateRule:
-    """How one parameter is updated from its gradient.
-
-    Args:
-        parent_hyperparam (Hyperparameter): Usually the optimizer's.
-
-    Attributes:
-        enabled (bool): Whether ``update`` does anything.
-        hyperparam (Hyperparameter): Values of this rule, over those of the parent.
-        t (int): Number of updates done.
-    """
-
-    is_elementwise = False
-
-    def __init__(self, parent_hyperparam=None):
-        self._state = None
-        self.enabled = True
-        self.hyperparam = Hyperparameter(parent_hyperparam)
-        self.t = 0
-        self._use_fp32_update = False
-        self._fp32_param = None
-        self._hooks = _Hooks()
-
-    @property
-    def state(self):
-        """Dict of the values that the rule keeps between updates; None before the first one."""
-        return self._state
-
-    def add_hook(self, hook, name=None, timing='auto'):
-        """Registers ``hook(rule, param)``.
-
-        Args:
-            hook (callable): Its ``timing`` attribute counts when ``timing`` is 'auto'.
-            name (str): A unique name; ``hook.name`` or ``hook.__name__`` by default.
-            timing (str): 'pre', 'post' or 'auto'.
-        """
-        self._hooks.add(hook, name, timing)
-
-    def remove_hook(self, name):
-        """Removes the hook of that name; KeyError where there is none."""
-        self._hooks.remove(name)
-
-    def update(self, param):
-        """Updates ``param`` from its gradient: hooks, ``update_core``, hooks. An error leaves ``t`` as it was."""
-        if not self.enabled:
-            return
-        self.t += 1
-        try:
-            if self._use_fp32_update and _dtype(param) == numpy.float16:
-                self._update_in_fp32(param)
-            else:
-                self._update(param)
-        except BaseException:
-            self.t -= 1
-            raise
-
-    def _update(self, param):
-        if isinstance(param.array, numpy.ndarray):  # asking for the device would take as long as a small update
-            self._update_here(param)
-        else:
-            with using_device(param.device):
-                self._update_here(param)
-
-    def _update_here(self, param):
-        if param.array is not None:
-            self._prepare_state(param)
-        if param._loss_scale is not None and param.grad is not None:
-            param.grad /= param._loss_scale
-            param._loss_scale = None  # what is in grad now is the gradient itself
-        for hook in self._hooks.pre.values():
-            hook(self, param)
-        self.update_core(param)
-        for hook in self._hooks.post.values():
-            hook(self, param)
-
-    def _prepare_state(self, param):
-        state = self._state
-        if state is None:
-            state = self._state = {}
-            try:
-                self.init_state(param)
-            except BaseException:
-                self._state = None
-                raise
-        on_host = isinstance(param.array, numpy.ndarray)
-        for name, value in state.items():
-            if not on_host and isinstance(value, numpy.ndarray) or is_cupy_array(value):
-                state[name] = param.device.send(value)  # itself if it is there already
-
-    def _update_in_fp32(self, param):
-        """Updates a float32 copy of a float16 parameter, kept from one update to the next, and copies the result."""
-        if param.array is None:
-            # Its shape is not known yet: a stand-in of the right dtype, for rules that want to see it.
-            self._update(Parameter(Constant(0, numpy.float32), name=param.name))
-            return
-        master = self._fp32_param
-        if master is None:
-            master = self._fp32_param = Parameter(param.array.astype(numpy.float32), name=param.name)
-        master.to_device(param.device)
-        grad = param.grad
-        master.grad = None if grad is None else grad.astype(numpy.float32)
-        master._loss_scale = param._loss_scale
-        self._update(master)
-        param.array[...] = master.array
-
-    def batch_key(self, param):
-        """What the rules of parameters must have in common to be updated by one `update_batch`; None: alone."""
-        return None
-
-    def update_batch(self, params):
-        """Does `update` of each parameter by its rule; their batch keys are equal. Given by rules that have keys."""
-        raise NotImplementedError
-
-    def update_core(self, param):
-        """Updates ``param``; calls ``update_core_cpu`` or ``update_core_gpu`` according to where it is."""
-        if isinstance(param.array, numpy.ndarray) or not isinstance(param.device, GpuDevice):
-            self.update_core_cpu(param)
-        else:
-            with using_device(param.device):
-                self.update_core_gpu(param)
-
-    def update_core_cpu(self, param):
-        """Updates ``param``, whose arrays are NumPy's, in place."""
-        raise NotImplementedError
-
-    def update_core_gpu(self, param):
-        """Updates ``param``, whose arrays are CuPy's, in place."""
-        raise NotImplementedError
-
-    def update_core_chainerx(self, param):
-        """Never called, as there are no ChainerX arrays; here so that rules written for them can call it."""
-        raise NotImplementedError
-
-    def init_state(self, param):
-        """Fills ``self.state`` for ``param``. Arrays among it follow the parameter from device to device."""
-
-    def serialize(self, serializer):
-        """Reads or writes ``t`` and the state.
-
-        A state that the file lacks is a KeyError while the rule is enabled and the deserializer strict; otherwise the
-        rule starts anew from ``init_state``.
-        """
-        if isinstance(serializer, Deserializer):
-            t = serializer('t', self.t)
-            self._state = self._load_state(serializer)
-            self.t = t
-            self._fp32_param = None  # of the parameter before; made again from the loaded one
-            return
-        serializer('t', self.t)
-        for name, value in (self._state or {}).items():
-            serializer(name, value)
-
-    def _load_state(self, serializer):
-        loaded = {}
-        for name in self._state_names():
-            try:
-                value = serializer(name, None)
-            except KeyError:
-                if self.enabled:
-                    raise
-                value = None
-            if value is None:
-                return None
-            loaded[name] = value
-        return loaded
-
-    def _state_names(self):
-        """Names of the states; found out on a parameter of one element if there has been no update yet."""
-        if self._state is not None:
-            return list(self._state)
-        self._state = {}
-        try:
-            self.init_state(Variable(numpy.zeros(1, numpy.float32), grad=numpy.zeros(1, numpy.float32)))
-            return list(self._state)
-        finally:
-            self._state = None
-
-    def use_fp32_update(self, flag=True):
-        """Switches updates in float32 of a float16 parameter, through a copy that keeps the bits float16 loses."""
-        self._use_fp32_update = flag
-
-
-def _dtype(param):
-    """The dtype of a parameter, or None while it has none."""
-    if param.array is not None:
-        return param.array.dtype
-    try:
-        return param.dtype
-    except RuntimeError:
-        return None
 
 
 class Optimizer:
@@ -328,7 +57,7 @@ class Optimizer:
         self.target = link
         self.t = 0
         self.epoch = 0
-        self._hooks = _Hooks()
+        self._hooks = Hooks()
         return self
 
     def update(self, lossfun=None, *args, **kwds):
@@ -365,7 +94,7 @@ class Optimizer:
             timing (str): 'pre' (after the gradients are there, before the update), 'post' or 'auto'.
         """
         self._check_set_up()
-        if timing == 'auto' and callable(hook) and getattr(hook, 'timing', 'pre') not in _TIMINGS:
+        if timing == 'auto' and callable(hook) and getattr(hook, 'timing', 'pre') not in TIMINGS:
             warnings.warn("Hook timing attribute not in ('pre', 'post'), defaulting timing to 'pre'.", stacklevel=2)
             timing = 'pre'
         self._hooks.add(hook, name, timing)
@@ -378,7 +107,7 @@ class Optimizer:
     def call_hooks(self, timing='pre'):
         """Calls the hooks of that timing in the order of addition."""
         self._check_set_up()
-        if timing not in _TIMINGS:
+        if timing not in TIMINGS:
             raise ValueError("timing must be either 'pre' or 'post'")
         for hook in getattr(self._hooks, timing).values():
             self.call_hook(hook)
@@ -486,6 +215,7 @@ class GradientMethod(Optimizer):
         super().__init__()
         self.hyperparam = Hyperparameter()
         self._use_fp32_update = False
+        self._memory = _batched_update.Memory()
 
     def setup(self, link):
         """Takes ``link`` as the target and gives each of its parameters a new rule. Returns the optimizer."""
@@ -525,15 +255,40 @@ class GradientMethod(Optimizer):
             loss.backward(loss_scale=self._loss_scale)
             del loss  # and with it the graph, before memory is needed for the update
         params = list(self.target.params())
-        _reallocate_cleared_grads(params)
+        gradients = _batched_update.gradients(params)
         self.check_nan_in_grads()
-        self.call_hooks('pre')
-        self.t += 1
-        if self.is_safe_to_update():
-            _update_all(params)
+        called, joined = self._split_hooks(params)
+        for hook in called:
+            self.call_hook(hook)
+        if called:  # which may have given other gradients
+            gradients = _batched_update.gradients(params)
+        if not self.is_safe_to_update():
+            for hook in joined:
+                self.call_hook(hook)
+            self.t += 1
+        else:
+            self.t += 1
+            try:
+                _batched_update.update(params, gradients, joined, self._memory)
+            except BaseException:
+                self.t -= 1
+                raise
         _reallocate_cleared_grads(params)
         self.call_hooks('post')
         self.update_loss_scale()
+
+    def _split_hooks(self, params):
+        """The 'pre' hooks that are called, and those after them that may join the update of many parameters at once."""
+        self._check_set_up()
+        called, joined = list(self._hooks.pre.values()), []
+        if called and not _is_ours(self, 'call_hooks', Optimizer):
+            self.call_hooks('pre')
+            return [], []
+        if not called or not _is_ours(self, 'call_hook', GradientMethod) or len(set(map(id, params))) < len(params):
+            return called, []
+        while called and _joins(called[-1]):
+            joined.insert(0, called.pop())
+        return called, joined
 
     def use_cleargrads(self, use=True):
         """Deprecated: chooses whether ``update`` clears gradients (the default) or fills them with zeros."""
@@ -556,27 +311,15 @@ def _reallocate_cleared_grads(params):
                 param.grad = param.device.xp.zeros_like(param.array)
 
 
-def _update_all(params):
-    """Updates parameters, together where their rules allow it."""
-    batches, seen = {}, set()
-    for param in params:
-        if id(param) in seen:  # a parameter that is there twice is updated twice, one update after the other
-            _update_batches(batches)
-        rule = param.update_rule
-        ours = isinstance(rule, UpdateRule) and type(param) is Parameter
-        key = rule.batch_key(param) if ours else None
-        if key is None:
-            param.update()
-        else:
-            batches.setdefault(key, []).append(param)
-        seen.add(id(param))
-    _update_batches(batches)
+def _is_ours(optimizer, name, owner):
+    """Whether a method is that of the class `owner`: neither a subclass nor the object has one of its own."""
+    return getattr(type(optimizer), name) is getattr(owner, name) and name not in vars(optimizer)
 
 
-def _update_batches(batches):
-    for batch in batches.values():
-        batch[0].update_rule.update_batch(batch)
-    batches.clear()
+def _joins(hook):
+    if getattr(hook, 'call_for_each_param', False):
+        return _batched_update.is_elementwise(hook)
+    return _batched_update.is_clipping(hook)
 
 
 def make_deprecation_message(module_name):

@@ -92,6 +92,27 @@ def trace(function, outputs=None, label=None):
     return functools.update_wrapper(new, function)
 
 
+@functools.cache
+def chain(label, inputs, results, *stages):
+    """The equations of stages that work on the same values, one after the other.
+
+    Args:
+        label (str): Name of the result.
+        inputs (tuple of str): Its inputs: the names of the values.
+        results (tuple of str): The values that it gives.
+        stages: Triples of equations, of the values that they take and of the values that their outputs replace (tuples
+            of names). Scalar x of stage k is x_k.
+    """
+    values = {name: Expr('name', name) for name in inputs}
+    scalars = []
+    for k, (stage, taken, replaced) in enumerate(stages):
+        table = {Expr('name', x): values[name] for x, name in zip(stage.inputs, taken, strict=True)}
+        table |= {Expr('scalar', x): Expr('scalar', f'{x}_{k}') for x in stage.scalars}
+        scalars += [f'{x}_{k}' for x in stage.scalars]
+        values.update(zip(replaced, substitute(list(stage.outputs.values()), table), strict=True))
+    return Equations(label, inputs, scalars, {f'y{k}': values[name] for k, name in enumerate(results)})
+
+
 class Equations:
     """Named input arrays and scalars, and one expression per named output."""
 
@@ -191,19 +212,25 @@ class Equations:
                 program(*[v[i : i + BLOCK] for v in views], *scalars)
         return out
 
-    def run_each(self, batch, into, **scalars):
-        """Runs in place for each tuple of arrays, alike in dtype, of `batch`: output k overwrites array `into[k]`."""
-        values = [scalars[n] for n in self.scalars]
-        dtypes = tuple([a.dtype for a in batch[0]])
-        key = into, dtypes + tuple([dtypes[i] for i in into])
-        program = self._programs.get(key)
+    def run_each(self, batch, into, values):
+        """Runs in place for each tuple of arrays of `batch`, which are alike in dtypes: output k overwrites array
+        `into[k]`. `values` are those of the scalars, in order."""
+        first = batch[0]
+        dtypes = tuple([a.dtype for a in first])
+        out_dtypes = tuple([dtypes[i] for i in into])
+        key = 'each', into, dtypes
+        if key not in self._programs:
+            usable = all([d.kind == 'f' for d in dtypes])
+            program = self._compile_into(into, dtypes, out_dtypes, converted=True) if usable else None
+            self._programs[key] = program, _compute_dtype(np.result_type(*dtypes)).type
+        program, scalar = self._programs[key]
+        given = [scalar(v) for v in values]  # once, not in each call
         for arrays in batch:
-            out = [arrays[i] for i in into]
-            if program is None or arrays[0].size > BLOCK or arrays[0].ndim == 0:
-                self.run_into(arrays, values, tuple(out))
-                program = self._programs.get(key)
+            x = arrays[0]
+            if program is None or x.size > BLOCK or x.ndim == 0:
+                self.run_into(arrays, values, tuple([arrays[i] for i in into]))
             else:
-                program(*arrays, *out, *values)
+                program(*arrays, *[arrays[i] for i in into], *given)
 
     @staticmethod
     def _in_place(shape, arrays, dtypes):
@@ -242,11 +269,12 @@ class Equations:
         code.lines.append('return ' + ''.join(y + ', ' for y in results))
         return code.compile(dtype=dtype)
 
-    def _compile_into(self, alias, dtypes, out_dtypes):
-        """A program that writes to given buffers, early where that cannot overwrite an input still to be read."""
+    def _compile_into(self, alias, dtypes, out_dtypes, converted=False):
+        """A program that writes to given buffers, early where that cannot overwrite an input still to be read.
+        `converted`: whether its scalars will have the dtype of the computation already."""
         compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
         buffers = [f'o{k}' for k in range(len(alias))]
-        code = _Code(self, compute, dtypes, reuse=True, buffers=buffers)
+        code = _Code(self, compute, dtypes, reuse=True, buffers=buffers, converted=converted)
         for k, (i, d, e) in enumerate(zip(alias, out_dtypes, self.outputs.values())):
             if d == compute and not leaf(e) and e.op not in BOOLEAN and list(self.outputs.values()).count(e) == 1:
                 code.target[e] = f'o{k}', code.last_use.get(Expr('name', self.inputs[i]), -1) if i is not None else -1
@@ -264,22 +292,32 @@ class Equations:
     def cuda_source(self, dtypes, out_dtypes):
         """(in_params, out_params, operation, name, preamble) of a cupy.ElementwiseKernel for these dtypes."""
         compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
-        uses = [a for e in self._order if not leaf(e) for a in e.args] + list(self.outputs.values())
-        text, lines = {}, [f'using C = {_ctype(compute)};']
-        for e in self._order:
-            if leaf(e):
-                text[e] = f'C({float(e.args[0])!r})' if e.op == 'const' else f'C(in_{e.args[0]})'
-            else:
-                text[e] = PRIMITIVES[e.op].cuda.format(*[text[a] for a in e.args])
-                if uses.count(e) > 1:
-                    lines.append(f'const auto t{len(lines)} = {text[e]};')
-                    text[e] = f't{len(lines) - 1}'
-        lines += [f'out_{y} = {text[e]};' for y, e in self.outputs.items()]
+        lines, results = self.cuda_statements(lambda e: f'C(in_{e.args[0]})')
+        lines = [f'using C = {_ctype(compute)};', *lines]
+        lines += [f'out_{y} = {text};' for y, text in zip(self.outputs, results)]
         # Prefixes keep the formula's names apart from those of CuPy's loop: i, n, ...
         ins = [f'{d.name} in_{x}' for x, d in zip(self.inputs, dtypes)]
         ins += [f'{compute.name} in_{x}' for x in self.scalars]
         outs = [f'{d.name} out_{y}' for y, d in zip(self.outputs, out_dtypes)]
         return ', '.join(ins), ', '.join(outs), '\n'.join(lines), self.label, CUDA_PREAMBLE
+
+    def cuda_statements(self, text_of):
+        """(statements, expressions of the outputs) in C++, where C is the type of the computation.
+
+        Args:
+            text_of (callable): What a name or a scalar, given as an expression, is there.
+        """
+        uses = [a for e in self._order if not leaf(e) for a in e.args] + list(self.outputs.values())
+        text, lines = {}, []
+        for e in self._order:
+            if leaf(e):
+                text[e] = f'C({float(e.args[0])!r})' if e.op == 'const' else text_of(e)
+            else:
+                text[e] = PRIMITIVES[e.op].cuda.format(*[text[a] for a in e.args])
+                if uses.count(e) > 1:
+                    lines.append(f'const auto t{len(lines)} = {text[e]};')
+                    text[e] = f't{len(lines) - 1}'
+        return lines, [text[e] for e in self.outputs.values()]
 
     def _cuda_kernel(self, dtypes, out_dtypes):
         key = 'cuda', dtypes, out_dtypes
@@ -307,7 +345,7 @@ def _ctype(dtype):
 class _Code:
     """Straight-line Python of some equations, while it is being written."""
 
-    def __init__(self, eqs, compute, dtypes, reuse, buffers=()):
+    def __init__(self, eqs, compute, dtypes, reuse, buffers=(), converted=False):
         self.eqs, self.compute, self.reuse = eqs, compute, reuse
         self.inputs = [f'x{i}' for i in range(len(eqs.inputs))]
         self.parameters = [*self.inputs, *buffers, *(f's{i}' for i in range(len(eqs.scalars)))]
@@ -318,7 +356,7 @@ class _Code:
         for x, d in zip(self.inputs, dtypes):
             if d != compute and compute.kind == 'f':
                 self.lines.append(f'{x} = {x}.astype(scalar)')
-        used = {e.args[0] for e in eqs._order if e.op == 'scalar'}
+        used = set() if converted else {e.args[0] for e in eqs._order if e.op == 'scalar'}
         self.lines += [f's{i} = scalar(s{i})' for i, n in enumerate(eqs.scalars) if n in used]
         self.target = {}  # expression -> (buffer, the step after which it may be written)
         self.last_use = {a: i for i, e in enumerate(eqs._order) if not leaf(e) for a in e.args}

@@ -29,5 +29,10 @@ class GradientHardClipping:
         grad = param.grad
         if grad is None:
             return
+        formula, scalars = self.step(param._loss_scale)
         with using_device(param.device):
-            _clip(grad, lower=self.lower_bound, upper=self.upper_bound, out=grad)
+            formula(grad, **scalars, out=grad)
+
+    def step(self, loss_scale):
+        """The equations of the new gradient, of the gradient, and their scalars."""
+        return _clip, {'lower': self.lower_bound, 'upper': self.upper_bound}

@@ -27,5 +27,10 @@ class Lasso:
         p, g = param.array, param.grad
         if p is None or g is None:
             return
+        formula, scalars = self.step(param._loss_scale)
         with using_device(param.device):
-            _lasso(g, p, rate=self.rate, out=g)
+            formula(g, p, **scalars, out=g)
+
+    def step(self, loss_scale):
+        """The equations of the new gradient, of the gradient and the parameter, and their scalars."""
+        return _lasso, {'rate': self.rate}

@@ -27,8 +27,14 @@ class WeightDecay:
         p, g = param.array, param.grad
         if p is None or g is None:
             return
-        rate = self.rate
-        if param._loss_scale is not None:  # the gradient is still multiplied by it
-            rate = rate * param._loss_scale
+        formula, scalars = self.step(param._loss_scale)
         with using_device(param.device):
-            _weight_decay(g, p, rate=rate, out=g)
+            formula(g, p, **scalars, out=g)
+
+    def step(self, loss_scale):
+        """The equations of the new gradient, of the gradient and the parameter, and their scalars.
+
+        Args:
+            loss_scale (float): By what the gradient is multiplied, or None.
+        """
+        return _weight_decay, {'rate': self.rate if loss_scale is None else self.rate * loss_scale}

@@ -13,14 +13,14 @@ The formula takes the parameter, its gradient and the states, and returns the ne
 are written in place: in blocks that stay in the cache on NumPy, in one kernel on CuPy. States have the dtype of the
 parameter; what is stored in 16 bits is computed in 32. Numbers such as 1 - beta2 are computed in Python, in 64 bits,
 and only then rounded to the dtype of the formula.
-"""
 
-import sys
+Parameters whose rules agree in all but their arrays are updated together (``chainlite._batched_update``).
+"""
 
 import numpy
 
-from chainlite.backends.cuda import is_cupy_array
-from chainlite.optimizer import Hyperparameter, UpdateRule
+from chainlite._batched_update import hook_key
+from chainlite._update_rule import Hyperparameter, UpdateRule
 
 
 class ElementwiseRule(UpdateRule):
@@ -34,6 +34,7 @@ class ElementwiseRule(UpdateRule):
     is_elementwise = True
     formula = None  # the equations
     state_names = ()  # of the states, in the order in which the formula takes and returns them
+    own_attributes = ()  # names of what a rule has besides those of all rules
 
     def __init__(self, parent_hyperparam, **own):
         super().__init__(parent_hyperparam)
@@ -54,58 +55,48 @@ class ElementwiseRule(UpdateRule):
         """
         return self.formula, {name: hp[name] for name in self.formula.scalars}
 
-    def _arrays(self, param):
-        return param.array, param.grad, *[self._state[name] for name in self.state_names]
-
     def update_core_cpu(self, param):
         if param.grad is None:
             return
         formula, scalars = self.step(self.hyperparam.get_dict(), param.array.dtype)
-        array, grad, *states = self._arrays(param)
-        formula(array, grad, *states, out=(array, *states), **scalars)
+        states = [self._state[name] for name in self.state_names]
+        formula(param.array, param.grad, *states, out=(param.array, *states), **scalars)
 
     def update_core_gpu(self, param):
         # Not an alias: a subclass that overrides only one of the two changes only that one.
         ElementwiseRule.update_core_cpu(self, param)
 
-    # -- many parameters at once ---------------------------------------------------------------------------------------
-    def __init_subclass__(cls):
-        cls._is_ours = cls.__module__.startswith('chainlite.optimizers.')
+    @classmethod
+    def makes_batches(cls):
+        # A class that a user derived may do anything, and so may one of ours in which a method was replaced.
+        return (
+            cls.__module__.startswith('chainlite.optimizers.')
+            and cls.update is UpdateRule.update
+            and cls.update_core is UpdateRule.update_core
+            and cls.update_core_cpu is ElementwiseRule.update_core_cpu is _CORES[0]
+            and cls.update_core_gpu is ElementwiseRule.update_core_gpu is _CORES[1]
+        )
 
-    def batch_key(self, param):
-        """Rules of this package share an update if nothing but the arrays is different, and nothing else is to do."""
-        array, grad = param.array, param.grad
-        if (
-            not (self._is_ours and self.enabled)
-            or self._state is None  # which the first update makes
-            or self._hooks.pre
-            or self._hooks.post
-            or param._loss_scale is not None
-            or grad is None
-            or type(array) is not numpy.ndarray
-            or (self._use_fp32_update and array.dtype == numpy.float16)
-            or ('cupy' in sys.modules and any(map(is_cupy_array, self._state.values())))  # left on a GPU
-            or len(vars(self.hyperparam)) > 1
-            or not _METHODS.isdisjoint(vars(self))
-        ):
+    def batch_key(self):
+        own, hp = vars(self), self.hyperparam
+        if len(own) != _PLAIN + len(self.own_attributes):  # a method was replaced
             return None
-        return type(self), id(self.hyperparam.parent), self.t, array.dtype.num, grad.dtype.num
-
-    def update_batch(self, params):
-        rules = [param.update_rule for param in params]
-        for rule in rules:
-            rule.t += 1
-        try:
-            formula, scalars = self.step(self.hyperparam.get_dict(), params[0].array.dtype)
-            batch = [rule._arrays(param) for rule, param in zip(rules, params)]
-            formula.run_each(batch, (0, *range(2, len(batch[0]))), **scalars)
-        except BaseException:
-            for rule in rules:
-                rule.t -= 1
-            raise
+        if not own['enabled']:
+            return ()
+        hooks = own['_hooks']
+        key = self.__class__, hp._parent, own['t'], own['_use_fp32_update']
+        if hooks.post or hooks.pre:
+            hooked = None if hooks.post else hook_key(hooks.pre.values())
+            if hooked is None:
+                return None
+            key += hooked
+        if len(hp.__dict__) > 1:
+            key += (tuple([item for item in hp.__dict__.items() if item[0] != '_parent']),)
+        return key + tuple([own[name] for name in self.own_attributes]) if self.own_attributes else key
 
 
-_METHODS = {'update', 'update_core', 'update_core_cpu'}
+_CORES = ElementwiseRule.update_core_cpu, ElementwiseRule.update_core_gpu
+_PLAIN = len(vars(UpdateRule()))  # attributes of every rule
 
 
 def hyperparameters(**values):

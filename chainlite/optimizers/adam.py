@@ -1,7 +1,5 @@
 """Adam and its relatives: AdamW, AMSGrad, AdaBound, AMSBound."""
 
-from __future__ import division  # noqa: UP010 (the name is part of the module's interface)
-
 import functools
 import math
 import warnings
@@ -72,6 +70,8 @@ def _renamed(name):
 
 class AdamRule(ElementwiseRule):
     """Update rule of Adam; see ``Adam``."""
+
+    own_attributes = ('initial_alpha',)
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """M-SVAG: momentum with stochastic variance-adapted gradients."""
 
-from __future__ import division  # noqa: UP010 (the name is part of the module's interface)
-
 from chainlite.backends._equations import equations, maximum
 from chainlite.optimizer import GradientMethod, HyperparameterProxy
 from chainlite.optimizers._rule import ElementwiseRule, hyperparameters

@@ -102,8 +102,11 @@ def null_driver():
 
 def take_counts():
     """How often each kernel, and 'cublas', was launched since the last call."""
-    lines = _engine().coc_take_counts().decode().splitlines()
-    return {name: int(number) for name, number in (line.rsplit(' ', 1) for line in lines)}
+    counts = {}
+    for line in _engine().coc_take_counts().decode().splitlines():
+        name, number = line.rsplit(' ', 1)
+        counts[name] = counts.get(name, 0) + int(number)  # kernels of several modules may have one name
+    return counts
 
 
 @contextlib.contextmanager

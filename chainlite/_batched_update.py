@@ -1,0 +1,440 @@
+"""Updates of many parameters at once.
+
+Parameters whose rules are this package's own and agree in everything but the arrays make a batch: on a CPU one loop
+runs over their arrays, on a GPU one kernel is launched for all of them. The hooks that come last before the update, if
+they are known to be elementwise, join the rule's formula, and so does the division by the loss scale. Everything else
+(rules of users, also subclasses of ours, arrays that are not contiguous on a GPU) is updated by ``UpdateRule.update``,
+one parameter after the other. The results are the same.
+
+An update has two halves: first all states are made and all numbers computed, then parameters are changed. An error in
+the first half leaves parameters, states and counts as they were.
+"""
+
+import sys
+from contextlib import nullcontext
+
+import numpy
+
+from chainlite._update_rule import UpdateRule, is_half
+from chainlite.backends._equations import chain, equations
+from chainlite.optimizer_hooks.gradient_clipping import GradientClipping, Scaling
+from chainlite.optimizer_hooks.gradient_hard_clipping import GradientHardClipping
+from chainlite.optimizer_hooks.lasso import Lasso
+from chainlite.optimizer_hooks.weight_decay import WeightDecay
+from chainlite.variable import Parameter
+
+_STEPS = {hook.__call__: hook.step for hook in (WeightDecay, Lasso, GradientHardClipping, Scaling)}
+
+
+@equations
+def _unscale(grad, *, loss_scale):
+    return grad / loss_scale
+
+
+def is_elementwise(hook):
+    """Whether a hook for single parameters does what its method `step` says: one of ours, or a subclass that changes
+    neither."""
+    cls = type(hook)
+    return _STEPS.get(cls.__call__, hook) is getattr(cls, 'step', None)
+
+
+def is_clipping(hook):
+    """Whether a hook scales all gradients by their norm, as ours does."""
+    cls, ours = type(hook), GradientClipping
+    return isinstance(hook, ours) and cls.__call__ is ours.__call__ and cls.scaling is ours.scaling
+
+
+def hook_key(hooks):
+    """What tells these hooks of a rule from those of another one; None if they are not known."""
+    key = []
+    for hook in hooks:
+        if not is_elementwise(hook):
+            return None
+        formula, scalars = hook.step(None)
+        key.append((formula, tuple(scalars.values())))
+    return tuple(key)
+
+
+def gradients(params):
+    """Lists (parameter, array, gradient) of the parameters that have arrays; a gradient that is missing becomes zero.
+
+    Raises:
+        TypeError: If a gradient is another kind of array than its parameter, or not of floating point.
+        ValueError: If it has another shape, or is on another device.
+    """
+    items, missing = [], []
+    for param in params:
+        array = param.array
+        if array is None:
+            continue
+        grad = param.grad
+        if grad is None:
+            missing.append(param)
+        elif (
+            grad.shape != array.shape
+            or type(grad) is not type(array)
+            or grad.dtype != array.dtype
+            or type(array) is not numpy.ndarray
+            and grad.data.device_id != array.data.device_id
+        ):
+            _refuse(param, array, grad)
+        items.append((param, array, grad))
+    if not missing:
+        return items
+    for param in missing:
+        device = param.device
+        with device.create_context():
+            param.grad = device.xp.zeros_like(param.array)
+    return [(param, array, param.grad) for param, array, _ in items]
+
+
+def _refuse(param, array, grad):
+    name = 'a parameter' if param.name is None else f'parameter {param.name}'
+    if grad.shape != array.shape:
+        raise ValueError(f'the gradient of {name} has shape {grad.shape}, but the parameter has shape {array.shape}')
+    if isinstance(grad, numpy.ndarray) != isinstance(array, numpy.ndarray):
+        raise TypeError(f'the gradient of {name} is a {type(grad)}, but the parameter is a {type(array)}')
+    if _kind(grad) != _kind(array):
+        raise TypeError(f'the gradient of {name} has dtype {grad.dtype}, but the parameter has dtype {array.dtype}')
+    if not isinstance(array, numpy.ndarray) and grad.device != array.device:
+        raise ValueError(f'the gradient of {name} is on {grad.device}, but the parameter is on {array.device}')
+
+
+def _kind(array):
+    return array.dtype.kind.replace('V', 'f')  # bfloat16
+
+
+class Batch:
+    """Parameters that are updated together.
+
+    Attributes:
+        params (list of Parameter): In the order in which they were met.
+        grads (list): Their gradients.
+        rule (UpdateRule): The first one's; None if nothing is updated, only the hooks see the gradients.
+        place (int): Number of the GPU, -1 for the CPU.
+        loss_scale (float): By what the gradients are multiplied, or None.
+    """
+
+    def __init__(self, rule, place, loss_scale):
+        self.rule, self.place, self.loss_scale = rule, place, loss_scale
+        self.params, self.arrays, self.grads, self.rows = [], [], [], []
+        self.half, self.table = False, None
+
+    @property
+    def rules(self):
+        return [param.update_rule for param in self.params] if self.rule is not None else []
+
+    def device(self):
+        """The context of its place."""
+        return nullcontext() if self.place < 0 else sys.modules['cupy'].cuda.Device(self.place)
+
+    def prepare(self, made, memory):
+        """Makes the states that are missing and lists the arrays, one row for each parameter.
+
+        Args:
+            made (list): Gets (rule, name of the attribute) of what is new.
+            memory (Memory): Has the tables of GPUs.
+
+        Returns:
+            list of Parameter: Those that do not fit into the batch after all.
+        """
+        strangers = self._list_arrays(made)
+        if self.rows and self.place >= 0:
+            self.table = memory.table([self.place, *[a.dtype.char for a in self.rows[0]]], self.rows)
+            if self.table.overlap:
+                strangers, self.rows = self.params, []
+        if strangers:
+            self.params = [param for param in self.params if not any([param is s for s in strangers])]
+        return strangers
+
+    def _list_arrays(self, made):
+        first = self.rule
+        if first is None:
+            self.rows = [[array, grad] for array, grad in zip(self.arrays, self.grads)]
+            return []
+        names = first.state_names
+        self.half = first._use_fp32_update and is_half(self.arrays[0].dtype)
+        strangers = []
+        for param, array, grad in zip(self.params, self.arrays, self.grads):
+            rule, target = param.update_rule, param
+            if self.half:
+                if rule._fp32_param is None:
+                    made.append((rule, '_fp32_param'))
+                target = rule.master(param)
+            if rule._state is None:
+                made.append((rule, '_state'))
+                rule._prepare_state(target)
+            row = self._row(rule, target, grad, names)
+            if not self._fits(row, array.shape):
+                rule._prepare_state(target)  # which sends states after the parameter
+                row = self._row(rule, target, grad, names)
+                if not self._fits(row, array.shape):
+                    strangers.append(param)
+                    continue
+            if self.half:
+                row.append(array)
+            self.rows.append(row)
+        return strangers
+
+    @staticmethod
+    def _row(rule, target, grad, names):
+        state = rule._state
+        return [target.array, grad, *[state.get(name) for name in names]]
+
+    def _fits(self, row, shape):
+        whole = row[0]
+        dtype, kind = whole.dtype, type(whole)
+        for a in row[2:]:
+            if type(a) is not kind or a.shape != shape or a.dtype != dtype:
+                return False
+        if self.place >= 0:
+            return all([a._c_contiguous and a.data.device_id == self.place for a in row])
+        return whole.shape == shape
+
+    def program(self, hooks):
+        """(equations, columns that they write, values of their scalars) of hooks and rule."""
+        rule, scale = self.rule, self.loss_scale
+        states = () if rule is None else tuple(rule.state_names)
+        subject = 'half' if self.half else 'param'  # what hooks of the optimizer see
+        grad, stages, values = 'grad', [], []
+
+        def add(step, subject, given):
+            formula, scalars = step
+            taken = tuple([grad, subject][: len(formula.inputs)])
+            stages.append((formula, taken, (given,)))
+            values.extend([scalars[name] for name in formula.scalars])
+
+        for hook in hooks:
+            add(hook.step(scale), subject, 'grad')
+        written = bool(stages)
+        if rule is not None:
+            given = 'whole grad' if self.half else 'grad'
+            for step in self._own_steps(rule):
+                add(step, 'param', given)
+                grad = given
+                written |= not self.half
+            formula, scalars = rule.step(rule.hyperparam.get_dict(), self.rows[0][0].dtype)
+            stages.append((formula, ('param', grad, *states), ('param', *states)))
+            values += [scalars[name] for name in formula.scalars]
+        results, into = [], []
+        if rule is not None:
+            results, into = ['param', *states], [0, *range(2, 2 + len(states))]
+        if written:
+            results.append('grad')
+            into.append(1)
+        inputs = ('param', 'grad', *states)
+        if self.half:
+            inputs += ('half',)
+            results.append('param')
+            into.append(len(inputs) - 1)
+        label = 'multi_tensor' if rule is None else type(rule).__name__
+        return chain(label, inputs, tuple(results), *stages), tuple(into), values
+
+    def _own_steps(self, rule):
+        """What happens to the gradient inside of the rule."""
+        if self.loss_scale is not None:
+            yield _unscale, {'loss_scale': self.loss_scale}
+        for hook in rule._hooks.pre.values():
+            yield hook.step(None)
+
+    def for_hooks(self):
+        """A batch of the same gradients, for hooks alone."""
+        batch = Batch(None, self.place, self.loss_scale)
+        batch.params, batch.arrays, batch.grads = self.params, self.arrays, self.grads
+        return batch
+
+    def finish(self):
+        """To be called when the batch has been updated."""
+        if self.loss_scale is not None and self.rule is not None and not self.half:
+            for param in self.params:
+                param._loss_scale = None  # what is in grad now is the gradient itself
+
+
+class Memory:
+    """What an optimizer keeps on GPUs from one update to the next: tables of addresses, and numbers.
+
+    Copies and pickles of an optimizer begin with an empty one.
+    """
+
+    def __init__(self):
+        self._known, self._used = {}, {}
+        self.recorded = None  # the launches of an update that was recorded in a CUDA graph, or why there are none
+
+    def __reduce__(self):
+        return Memory, ()
+
+    def kept(self, key, make):
+        """What was kept for a key, or something new; the second of the same key in one update is another one."""
+        key = (*key, sum([used[:-1] == key for used in self._used]))
+        self._used[key] = thing = self._known.get(key) or make()
+        return thing
+
+    def table(self, key, rows):
+        """A table of these rows of arrays."""
+        from chainlite.backends.gpu.multi_tensor import kept_table
+
+        return kept_table(self.kept, key, rows)
+
+    def numbers(self, key, values, dtype):
+        """Numbers in the memory of the current device."""
+        from chainlite.backends.gpu.multi_tensor import Numbers
+
+        numbers = self.kept(('numbers', *key), Numbers)
+        numbers.put(values, dtype)
+        return numbers
+
+    def finish(self):
+        """Forgets what this update did not use."""
+        self._known, self._used = self._used, {}
+
+
+class Launch:
+    """The update of a batch, ready to go."""
+
+    def __init__(self, batch, hooks, memory):
+        self.batch, self.hooks = batch, hooks
+        self._equations, self._into, values = batch.program(hooks)
+        if batch.place < 0:
+            self._values = values
+            return
+        from chainlite.backends.gpu import multi_tensor
+
+        dtypes = batch.table.dtypes
+        self._dtype = multi_tensor.compute_dtype(dtypes)
+        names = self._equations.scalars
+        self._pointers = {name: v for name, v in zip(names, values) if hasattr(v, 'data')}
+        self._numbers = memory.numbers((batch.place, self._equations), self._plain(values), self._dtype)
+        self._kernel = multi_tensor.kernel(self._equations, dtypes, self._into, tuple(self._pointers))
+
+    def _plain(self, values):
+        return [0 if hasattr(v, 'data') else v for v in values]
+
+    def run(self):
+        """Does it."""
+        batch = self.batch
+        if batch.place < 0:
+            self._equations.run_each(batch.rows, self._into, self._values)
+        else:
+            self._kernel(batch.table, self._numbers, self._pointers)
+        batch.finish()
+
+    def refresh(self):
+        """Brings numbers, and a table that was listed while a graph was recorded, to the device."""
+        self._numbers.put(self._plain(self.batch.program(self.hooks)[2]), self._dtype)
+        self._numbers.upload()
+        self.batch.table.upload()
+
+
+def update(params, items, hooks, memory):
+    """Applies hooks and update rules.
+
+    Args:
+        params (list of Parameter): All parameters. One that is there twice is updated twice.
+        items (list): (parameter, array, gradient) of those that have arrays, as `gradients` gives them.
+        hooks (list): Elementwise hooks and hooks that clip the norm.
+        memory (Memory): The optimizer's.
+    """
+    twice = len(set(map(id, params))) < len(params)
+    batches, others = ([], list(params)) if twice else gather(items)
+    made = []
+    try:
+        for batch in batches:
+            with batch.device():
+                others += batch.prepare(made, memory)
+        batches = [batch for batch in batches if batch.params]
+        pending = _apply(hooks, batches, others, [param for param, _, _ in items], memory)
+        launches = _ready(batches, pending, memory)
+    except BaseException:
+        for rule, name in made:
+            setattr(rule, name, None)
+        raise
+    for launch in launches:
+        with launch.batch.device():
+            launch.run()
+    for param in others:
+        for hook in pending:
+            hook(param.update_rule, param)
+        param.update()
+    if not twice:
+        for param in params if len(items) < len(params) else ():
+            if param.array is None:
+                param.update()
+    memory.finish()
+
+
+def _ready(batches, hooks, memory):
+    """Counts an update in every rule, and gets the launches ready; an error leaves the counts as they were."""
+    counted, launches = [], []
+    try:
+        for batch in batches:
+            for rule in batch.rules:
+                rule.t += 1
+                counted.append(rule)
+        for batch in batches:
+            if batch.rule is not None or hooks:
+                with batch.device():
+                    launches.append(Launch(batch, hooks, memory))
+    except BaseException:
+        for rule in counted:
+            rule.t -= 1
+        raise
+    return launches
+
+
+def _apply(hooks, batches, others, params, memory):
+    """Does hooks up to the last that clips, and returns those that may join the update."""
+    pending = []
+    for hook in hooks:
+        if not is_clipping(hook):
+            pending.append(hook)
+            continue
+        if pending:
+            _hook_gradients(pending, batches, others, memory)
+        scaling = hook.scaling(params, memory.kept) if params else None
+        pending = [] if scaling is None else [scaling]
+    return pending
+
+
+def _hook_gradients(hooks, batches, others, memory):
+    """Calls hooks on all gradients."""
+    for batch in batches:
+        only = batch.for_hooks()
+        with only.device():
+            only.prepare([], memory)
+            Launch(only, hooks, memory).run()
+    for param in others:
+        for hook in hooks:
+            hook(param.update_rule, param)
+
+
+def gather(items):
+    """Batches of (parameter, array, gradient), and the parameters that are updated alone."""
+    batches, alone = {}, []
+    cupy = sys.modules.get('cupy')
+    on_gpu = None if cupy is None else cupy.ndarray
+    usable = {}  # classes of rules
+    for param, array, grad in items:
+        rule = param.update_rule
+        kind, key, place = type(array), None, -1
+        if type(param) is Parameter and array.dtype.char in 'efdE':
+            if rule is None:
+                key = ()
+            else:
+                cls = type(rule)
+                if cls not in usable:
+                    usable[cls] = isinstance(rule, UpdateRule) and cls.makes_batches()
+                key = rule.batch_key() if usable[cls] else None
+            if kind is not numpy.ndarray:
+                fits = kind is on_gpu and array._c_contiguous and grad._c_contiguous and grad.dtype.char in 'efdE'
+                place = array.data.device_id if fits else None
+        if key is None or place is None:
+            alone.append(param)
+            continue
+        key = key, place, array.dtype.char, grad.dtype.char, param._loss_scale
+        batch = batches.get(key)
+        if batch is None:
+            batch = batches[key] = Batch(rule if key[0] else None, place, param._loss_scale)
+        batch.params.append(param)
+        batch.arrays.append(array)
+        batch.grads.append(grad)
+    return list(batches.values()), alone
