@@ -10,6 +10,7 @@ import pytest
 from chainlite.backends._layout import is_last, roll, unroll
 from chainlite.backends.cpu import conv
 from chainlite.backends.gpu import conv_implicit, gpu
+from chainlite.configuration import using_config
 
 E, B, F, D = np.dtype('e'), np.dtype(ml_dtypes.bfloat16), np.dtype('f'), np.dtype('d')
 ROUNDING = {E: 2**-10, B: 2**-7, F: 2**-20, D: 2**-46}
@@ -129,6 +130,51 @@ def test_every_tile_and_split_of_filter_gradients_agrees(cupy, tile, length, mon
     for result in E, F:
         *_, (kernel, arguments) = calls(CASES['more than a tile'], E, 'last', result)
         check(kernel, *arguments)
+
+
+@pytest.fixture
+def tf32():
+    with using_config('compute_mode', 'tf32'):
+        yield
+
+
+def rounded(x):
+    """To the 10 bits of TF32, halves away from zero."""
+    return ((x.view('i') + 0x1000) & ~0x1FFF).view('f') if isinstance(x, np.ndarray) else x
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('case', CASES.values(), ids=CASES)
+def test_tf32_rounds_the_factors_alone(cupy, case, layout, tf32):
+    for kernel, arguments in calls(case, F, layout):
+        on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        run = implementation(kernel, *on_gpu)
+        if run.__module__ != conv_implicit.__name__:
+            continue  # by columns and cuBLAS
+        wide = [rounded(a).astype('d') if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in arguments]
+        expected = kernel.reference(*wide[:-1], D)
+        np.testing.assert_allclose(run(*on_gpu).get(), expected, rtol=1e-5, atol=1e-5 * max(1, abs(expected).max()))
+
+
+def test_tf32_keeps_what_is_not_finite(cupy, tf32):
+    x = values((1, 4, 7, 7), F)
+    x[0, 1, 3, 3], x[0, 2, 3, 3] = np.nan, np.inf
+    y = conv.convolve(put(x), cupy.ones((4, 4, 3, 3), 'f'), None, (1, 1), (0, 0), (1, 1), 1, (5, 5), F).get()
+    assert np.isnan(y[..., 1:4, 1:4]).all() and np.isfinite(y[..., 0, :]).all()
+
+
+@pytest.mark.parametrize('tile', [(128, 128), (128, 64), (64, 64), (128, 32)], ids=str)
+def test_every_tile_agrees_in_tf32(cupy, tile, tf32, monkeypatch):
+    monkeypatch.setattr(conv_implicit, '_tile', lambda *args: tile)
+    for kernel, arguments in list(calls(CASES['more than a tile'], F, 'last'))[1:4:2]:
+        check(kernel, *map(rounded, arguments), module=conv_implicit, tolerance=1e-5)
+
+
+def test_float32_is_not_rounded_unless_asked_for(cupy):
+    for mode in None, 'cudnn_fast':
+        with using_config('compute_mode', mode):
+            for kernel, arguments in calls(CASES['8 channels'], F, 'last'):
+                check(kernel, *arguments)
 
 
 def test_parts_of_many_images_agree(cupy, monkeypatch):

@@ -1,7 +1,8 @@
 """Matrix products by cuBLAS, with what cupy.matmul does not offer: stacks that repeat a matrix without copying it or
 listing pointers, transposed views, results in more bits than the factors, and adding to what is there.
 
-Products of 16-bit numbers are summed in 32 bits.
+Products of 16-bit numbers are summed in 32 bits. Those of 32-bit numbers are made in 32 bits, or with
+`config.compute_mode = 'tf32'` of factors rounded to TF32.
 """
 
 import ctypes
@@ -11,6 +12,7 @@ import os
 import numpy as np
 
 from chainlite.backends import cuda
+from chainlite.configuration import config
 
 _CUDA_TYPES = {'e': 2, 'E': 14, 'f': 0, 'd': 1}  # cudaDataType, by the character of the dtype
 _CONSTANTS = {'f': np.array([0, 1], 'f'), 'd': np.array([0, 1], 'd')}  # what alpha and beta point to
@@ -88,7 +90,12 @@ def gemm(a, b, out, add=False):
     b_turned, ldb, b_step = _layout(b)
     _, ldout, out_step = _layout(out)
     kind, out_kind = _CUDA_TYPES[a.dtype.char], _CUDA_TYPES[out.dtype.char]
-    compute = cublas.CUBLAS_COMPUTE_64F if dtype == 'd' else cublas.CUBLAS_COMPUTE_32F
+    if dtype == 'd':
+        compute = cublas.CUBLAS_COMPUTE_64F
+    elif a.dtype == 'f' and config.compute_mode == 'tf32':
+        compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
+    else:
+        compute = cublas.CUBLAS_COMPUTE_32F
     # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
     arguments = (
         cuda.cupy.cuda.device.get_cublas_handle(),

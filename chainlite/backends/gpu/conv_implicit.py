@@ -1,4 +1,4 @@
-"""Convolutions of 16-bit numbers on tensor cores, without columns; see kernels/conv_implicit.cu.
+"""Convolutions on tensor cores, without columns, of 16-bit numbers and of TF32; see kernels/conv_implicit.cu.
 
 The kernels read channels last. An array that is C-contiguous is turned first, which reads and writes it once; columns
 would be written and read once for each offset of the filter, so turning is cheaper for every filter of more than one.
@@ -20,6 +20,7 @@ from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._launch import contiguous, function, launch
 from chainlite.backends.gpu._transpose import channels_last, turned
 from chainlite.backends.gpu._windows import windows
+from chainlite.configuration import config
 
 BLOCK = 128  # threads, as in conv_implicit.cu
 WORKSPACE = 128 << 20  # bytes of the parts of a filter's gradient
@@ -49,7 +50,7 @@ def _takes_source(a, W, channels, groups):
     """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
     return (
         a.dtype == W.dtype
-        and a.dtype.char in 'eE'
+        and (a.dtype.char in 'eE' or a.dtype.char == 'f' and config.compute_mode == 'tf32')
         and 3 <= a.ndim <= 5
         and a.size > 0
         and 0 < W.size < MOST

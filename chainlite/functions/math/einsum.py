@@ -1,10 +1,14 @@
 """Einstein summation."""
 
+# More than 150 lines: reading the subscripts, and what they mean for sums and gradients, belong together.
+
+import math
 import string
 
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends.cpu.product import product
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
 from chainlite.variable import as_variable
@@ -31,6 +35,9 @@ class EinSum(FunctionNode):
         self.retain_inputs(tuple(range(len(inputs))))
         xp = backend.get_array_module(*inputs)
         dtype = np.result_type(*[x.dtype for x in inputs])
+        y = _matrix_product(*self.in_subs.split(','), self.out_sub, *inputs) if len(inputs) == 2 else None
+        if y is not None:
+            return (xp.ascontiguousarray(y.astype(dtype, copy=False)),)
         if dtype.itemsize == 2:
             inputs = [x.astype(np.float32) for x in inputs]
         y = xp.einsum(f'{self.in_subs}->{self.out_sub}', *inputs, optimize=len(inputs) > 1)
@@ -45,6 +52,28 @@ class EinSum(FunctionNode):
         subs, shape = self.in_subs.split(','), xs[i].shape
         subs = [self.out_sub, *subs[:i], *subs[i + 1 :], subs[i]]
         return DiagEinSum(','.join(subs[:-1]), subs[-1], shape).apply((gy, *xs[:i], *xs[i + 1 :]))[0]
+
+
+def _matrix_product(in_a, in_b, out, a, b):
+    """The sum over products of two arrays as a product of stacks of matrices, or None if it is none."""
+    inner = [s for s in in_a if s in in_b and s not in out]
+    stack = [s for s in out if s in in_a and s in in_b]
+    rows, columns = [s for s in out if s not in in_b], [s for s in out if s not in in_a]
+    if (
+        not inner
+        or sorted(in_a) != sorted([*stack, *rows, *inner])
+        or sorted(in_b) != sorted([*stack, *columns, *inner])
+    ):
+        return None  # also where an array is summed by itself, or has a diagonal
+    sizes = dict(zip(in_a + in_b, a.shape + b.shape))
+
+    def matrices(x, sub, *axes):
+        shape = [math.prod([sizes[s] for s in part]) for part in axes]
+        return x.transpose([sub.index(s) for part in axes for s in part]).reshape(shape)
+
+    y = product(matrices(a, in_a, stack, rows, inner), matrices(b, in_b, stack, inner, columns))
+    order = [*stack, *rows, *columns]
+    return y.reshape([sizes[s] for s in order]).transpose([order.index(s) for s in out])
 
 
 class DiagEinSum:

@@ -16,6 +16,7 @@ namespace {
 struct Blas { Handle stream = 0; int math_mode = 0, pointer_mode = 0; };
 struct Half { uint16_t bits; };
 struct Bfloat { uint16_t bits; };
+struct Tf32 { uint32_t bits; };  // a float of which the tensor cores see 19 bits
 typedef std::complex<float> C8;
 typedef std::complex<double> C16;
 
@@ -27,6 +28,12 @@ float load(Half x) {
 }
 float load(Bfloat x) {
     uint32_t bits = uint32_t(x.bits) << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+float load(Tf32 x) {
+    uint32_t bits = (x.bits & 0x7f800000u) == 0x7f800000u ? x.bits : (x.bits + 0x1000u) & ~0x1fffu;
     float f;
     memcpy(&f, &bits, 4);
     return f;
@@ -93,7 +100,7 @@ template <class F> int later(void* handle, F f) {
 // Data types of cuBLAS.
 enum Type { f32 = 0, f64 = 1, f16 = 2, c64 = 4, c128 = 5, bf16 = 14 };
 size_t size_of(int type) { return type == f32 ? 4 : type == f64 || type == c64 ? 8 : type == c128 ? 16 : 2; }
-enum { compute_16f = 64, compute_64f = 70 };
+enum { compute_16f = 64, compute_64f = 70, compute_32f_fast_tf32 = 77 };
 
 double scalar(const void* value, int compute) {
     if (compute == compute_64f) return *static_cast<const double*>(value);
@@ -119,6 +126,7 @@ int gemm_of_types(void* h, int ta, int tb, int m, int n, int k, const void* alph
         return later(h, Gemm<T, Acc, TC>{ta, tb, m, n, k, al, static_cast<const T*>(A), lda,
                                          static_cast<const T*>(B), ldb, be, static_cast<TC*>(C), ldc});
     };
+    if (at == f32 && ct == f32 && compute == compute_32f_fast_tf32) return call(Tf32{}, 0.f, 0.f);
     if (at == f32 && ct == f32) return call(0.f, 0.f, 0.f);
     if (at == f64 && ct == f64) return call(0., 0., 0.);
     if (at == f16 && ct == f16) return call(Half{}, 0.f, Half{});
