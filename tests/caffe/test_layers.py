@@ -5,6 +5,7 @@ import pytest
 from caffe.networks import inputs_text, network, run_opencv, save
 
 import chainlite
+from chainlite.backends import cuda
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.protobuf3 import caffe_pb2
 
@@ -158,12 +159,128 @@ def given(name):
 
 
 @pytest.mark.parametrize('name', SAMPLES)
-def test_a_layer_computes_what_opencv_computes(name, tmp_path):
+def test_a_layer_computes_what_opencv_computes(name, tmp_path, xp):
     text, weights, inputs = given(name)
     function, path = load(text, weights, tmp_path)
     shapes = {name: x.shape for name, x in inputs.items()}
     (expected,) = run_opencv(inputs_text(**shapes) + f'layer {{ {text} }}', path, inputs, ['y'])
+    function.to_device('@numpy' if xp is np else '@cupy:0')
     with chainlite.using_config('train', False):
-        (y,) = function(inputs, ['y'])
+        (y,) = function({name: xp.asarray(x) for name, x in inputs.items()}, ['y'])
+    assert isinstance(y.array, xp.ndarray) and y.dtype == np.float32
+    np.testing.assert_allclose(cuda.to_cpu(y.array), expected, rtol=1e-4, atol=1e-5)
+
+
+def run(text, inputs, tmp_path, weights=(), outputs=('y',)):
+    """What a layer, or several, computes in test mode."""
+    path = save(network(text, {'l': weights}), tmp_path / 'net.caffemodel')
+    with chainlite.using_config('train', False):
+        return [y.array for y in CaffeFunction(path)(inputs, outputs)]
+
+
+def layer(text):
+    return f'layer {{ name: "l" bottom: "x" top: "y" {text} }}'
+
+
+# What OpenCV can not do, or does otherwise than Caffe.
+FORMULAS = {
+    'type: "LRN" lrn_param { local_size: 1 alpha: 0.1 k: 2 }': lambda x: x / (2 + 0.1 * x**2) ** 0.75,
+    'type: "Log" log_param { base: 2 scale: 0.5 shift: 20 }': lambda x: np.log2(x / 2 + 20),
+    'type: "Exp" exp_param { base: 3 }': lambda x: 3**x,
+    'type: "Clip" clip_param { min: -0.5 max: 1 }': lambda x: np.clip(x, -0.5, 1),
+    'type: "Swish" swish_param { beta: 2 }': lambda x: x / (1 + np.exp(-2 * x)),
+    'type: "Threshold" threshold_param { threshold: 0.5 }': lambda x: (x > 0.5).astype('f'),
+    'type: "ArgMax" argmax_param { axis: 1 }': lambda x: x.argmax(1)[:, None],
+    'type: "Reduction" reduction_param { operation: SUM axis: 2 coeff: 3 }': lambda x: 3 * x.sum((2, 3)),
+    'type: "Reduction" reduction_param { operation: ASUM axis: -1 }': lambda x: abs(x).sum(3),
+    'type: "Reduction" reduction_param { operation: SUMSQ axis: 1 }': lambda x: (x**2).sum((1, 2, 3)),
+    'type: "Reduction" reduction_param { operation: MEAN axis: 1 }': lambda x: x.mean((1, 2, 3)),
+    'type: "MVN" mvn_param { across_channels: true normalize_variance: false }': lambda x: (
+        x - x.mean((1, 2, 3), keepdims=True)
+    ),
+    'type: "Pooling" pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }': lambda x: (
+        x[:, :, :6, :8].reshape(2, 6, 3, 2, 4, 2).max((3, 5))
+    ),
+}
+
+
+@pytest.mark.parametrize('text', FORMULAS)
+def test_a_layer_computes_its_formula(text, tmp_path):
+    x = normal(*X)
+    (y,) = run(layer(text), {'x': x}, tmp_path)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.array, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y, FORMULAS[text](x.astype('d')), rtol=1e-4, atol=1e-5)
+
+
+def test_factors_are_learned_or_another_blob(tmp_path):
+    x, w, b = normal(2, 3, 4), normal(3, 4), normal(3, 4)
+    bottoms = {'x': x, 'w': w}
+    text = 'layer { name: "l" type: "Scale" bottom: "x" bottom: "w" top: "y" scale_param { bias_term: true } }'
+    np.testing.assert_allclose(run(text, bottoms, tmp_path, [b])[0], x * w + b, rtol=1e-5)
+    np.testing.assert_allclose(run(layer('type: "Bias"'), {'x': x}, tmp_path, [b])[0], x + b, rtol=1e-5)
+    text = 'layer { name: "l" type: "Bias" bottom: "x" bottom: "w" top: "y" }'
+    np.testing.assert_allclose(run(text, bottoms, tmp_path)[0], x + w, rtol=1e-5)
+
+
+def test_rows_are_embedded(tmp_path):
+    W, b = normal(5, 3), normal(3)
+    (y,) = run(layer('type: "Embed"'), {'x': np.float32([[0, 4], [2, 2]])}, tmp_path, [W, b])
+    np.testing.assert_allclose(y, W[[[0, 4], [2, 2]]] + b, rtol=1e-6)
+
+
+def test_a_blob_is_sliced(tmp_path):
+    x = normal(2, 6, 3)
+    tops = 'layer { name: "l" type: "Slice" bottom: "x" top: "a" top: "b" top: "c" %s }'
+    for param, points in ('', [2, 4]), ('slice_param { slice_point: 1 slice_point: 5 }', [1, 5]):
+        for y, expected in zip(run(tops % param, {'x': x}, tmp_path, (), 'abc'), np.split(x, points, axis=1)):
+            np.testing.assert_array_equal(y, expected)
+
+
+def test_losses_and_accuracy_are_those_of_their_functions(tmp_path):
+    x, t = normal(4, 3), np.int32([0, 2, 1, 2])
+    two = 'layer { name: "l" bottom: "x" bottom: "t" top: "y" %s }'
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    kept = np.array([0, 2])  # labels that are not ignored
+    nll = -np.log(p[np.arange(4), t])
+    x2 = normal(4, 3)
+    for text, other, expected in [
+        ('type: "SoftmaxWithLoss"', t, nll.mean()),
+        ('type: "SoftmaxWithLoss" loss_param { ignore_label: 2 }', t, nll[kept].mean()),
+        ('type: "Accuracy"', t, (x.argmax(1) == t).mean()),
+        ('type: "EuclideanLoss"', x2, ((x - x2) ** 2).sum() / 8),
+    ]:
+        (y,) = run(two % text, {'x': x, 't': other}, tmp_path)
+        np.testing.assert_allclose(y, expected, rtol=1e-5)
+
+
+def test_dropout_and_batch_normalization_follow_the_mode(tmp_path):
+    text = layer('type: "BatchNorm"') + layer('type: "Dropout"').replace('"l"', '"d"').replace('"x"', '"y"')
+    path = save(network(text, {'l': [np.zeros(2), np.ones(2), [1]]}), tmp_path / 'net.caffemodel')
+    x = normal(64, 2) * 3 + 5
+    function = CaffeFunction(path)
+    assert function.l.decay == pytest.approx(0.999)
+    with chainlite.using_config('train', False):
+        np.testing.assert_allclose(function({'x': x}, ['y'])[0].array, x, rtol=1e-4)
+    y = function({'x': x}, ['y'])[0].array
+    assert 0.3 < (y == 0).mean() < 0.7
+    z = function({'x': x}, ['y'], disable=['d'])[0].array
+    np.testing.assert_allclose((z.mean(0), z.std(0)), [[0, 0], [1, 1]], atol=1e-3)
+    always = save(
+        network(layer('type: "BatchNorm" batch_norm_param { use_global_stats: true }'), {'l': [[1], [4], [1]]}),
+        tmp_path / 'always.caffemodel',
+    )
+    np.testing.assert_allclose(CaffeFunction(always)({'x': x[:, :1]}, ['y'])[0].array, (x[:, :1] - 1) / 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize('groups', [2, 8, 9])
+def test_groups_are_dense_up_to_eight(groups, tmp_path):
+    W, x = normal(groups * 2, 3, 2, 2), normal(1, groups * 3, 4, 4)
+    text = layer(f'type: "Convolution" convolution_param {{ kernel_size: 2 group: {groups} bias_term: false }}')
+    link = CaffeFunction(save(network(text, {'l': [W]}), tmp_path / 'net.caffemodel')).l
+    assert link.groups == (groups if groups > 8 else 1)
+    assert link.W.shape == (W.shape if groups > 8 else (groups * 2, groups * 3, 2, 2))
+    parts = [
+        np.einsum('ockl,nchwkl->nohw', w, np.lib.stride_tricks.sliding_window_view(part, (2, 2), (2, 3)))
+        for w, part in zip(np.split(W, groups), np.split(x, groups, 1))
+    ]
+    np.testing.assert_allclose(link(x).array, np.concatenate(parts, 1), rtol=1e-4, atol=1e-5)

@@ -11,7 +11,7 @@ import numpy
 
 from chainlite.links.caffe.protobuf3 import caffe_pb2
 
-_MOST_FIELDS = 1_000_000  # a network of a thousand layers has some 30,000
+_MOST_FIELDS = 300_000  # a network of a thousand layers has some 30,000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -37,7 +37,10 @@ def read_net(path):
         content = f.read()
     try:
         _Walk(content).check(NetParameter.DESCRIPTOR, 0, len(content), 'the network')
-        return NetParameter.FromString(content)
+        net = NetParameter.FromString(content)
+        if not (net.layer or net.layers):
+            raise CaffeModelError('there are no layers in it')
+        return net
     except CaffeModelError as e:
         raise CaffeModelError(f'{path}: {_guess(content) or e}') from None
     except Exception as e:  # protobuf's own error; the walk lets nothing pass that should get here
@@ -126,9 +129,8 @@ def array_of(blob, shape, what):
     Returns:
         Array, float32.
     """
-    pieces, dtype = (blob.data, '<f4') if blob.data else (blob.double_data, '<f8')
+    pieces, dtype = (blob.double_data, '<f8') if blob.double_data else (blob.data or [_unpacked(blob)], '<f4')
     content = pieces[0] if len(pieces) == 1 else b''.join(pieces)
-    content = content or _unpacked(blob)
     n_values, rest = divmod(len(content), int(dtype[-1]))
     if rest or n_values != math.prod(shape) or min(shape, default=1) < 0:
         raise CaffeModelError(f'{what} should be an array of shape {tuple(shape)}, but there are {n_values} values')

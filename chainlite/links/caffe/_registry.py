@@ -29,7 +29,7 @@ _V1_SPELLINGS = {
 
 def type_of(layer):
     """Returns the name of a layer's type, today's for an old layer (of the list `layers`) too."""
-    if isinstance(layer.type, str):
+    if not isinstance(layer.type, int):
         return layer.type
     names = caffe_pb2.V1LayerParameter.DESCRIPTOR.enum_types_by_name['LayerType'].values_by_number
     if layer.type not in names:

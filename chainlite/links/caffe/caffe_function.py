@@ -43,19 +43,19 @@ class CaffeFunction(Chain):
         self.layers = []
         self._skipped = {}  # output: the layer that would compute it
         layers = net.layer or net.layers
-        if not layers:
-            raise CaffeModelError(f'{model_path}: there are no layers in it')
         for position, layer in enumerate(layers, 1):
             where = f'layer {position} of {len(layers)}'
             try:
                 kind = _layers.type_of(layer)
                 where = f'{where}, "{layer.name}" of type {kind}'
                 self._add_layer(layer, kind, where)
-            except (CaffeModelError, UnicodeDecodeError) as e:  # text that is none shows when it is read
+            except (CaffeModelError, UnicodeDecodeError) as e:  # some versions of protobuf decode text here
                 raise CaffeModelError(f'{e} ({model_path}: {where})') from None
 
     def _add_layer(self, layer, kind, where):
         bottoms, tops = list(layer.bottom), list(layer.top)
+        if not all(isinstance(name, str) for name in (layer.name, kind, *bottoms, *tops)):
+            raise CaffeModelError('its names are no text')
         if kind == 'Split':
             if len(bottoms) != 1:
                 raise CaffeModelError(f'it has {len(bottoms)} inputs')
@@ -81,8 +81,9 @@ class CaffeFunction(Chain):
         self.layers.append((layer.name, bottoms, tops))
 
     def _add_child(self, name, link):
-        if name not in self._children and hasattr(self, name):
-            raise CaffeModelError('its name is that of an attribute of links')
+        if hasattr(self, name):
+            owner = 'another layer' if name in self._children else 'an attribute of links'
+            raise CaffeModelError(f'its name is that of {owner}')
         with self.init_scope():
             setattr(self, name, link)
 
@@ -118,10 +119,11 @@ class CaffeFunction(Chain):
             xs = [self._find(blobs, bottom) for bottom in bottoms]
             if any(x is None for x in xs):
                 lacking = [bottom for bottom, x in zip(bottoms, xs) if x is None]
-                missing.update((top, lacking) for top in tops)
+                for top in tops:
+                    missing.setdefault(top, lacking)
                 continue
             ys = self.forwards[name](*xs)
-            blobs.update(zip(tops, ys if isinstance(ys, (tuple, list)) else (ys,)))
+            blobs.update(zip(tops, map(as_variable, ys if isinstance(ys, tuple | list) else (ys,))))
         found = [self._find(blobs, output) for output in outputs]
         for output, y in zip(outputs, found):
             if y is None:
