@@ -258,7 +258,7 @@ class Memory:
 
     def __init__(self):
         self._known, self._used = {}, {}
-        self.recorded = None  # the launches of an update that was recorded in a CUDA graph, or why there are none
+        self.recorded = None  # the last update that was recorded in a CUDA graph
 
     def __reduce__(self):
         return Memory, ()
@@ -286,6 +286,41 @@ class Memory:
     def finish(self):
         """Forgets what this update did not use."""
         self._known, self._used = self._used, {}
+
+    def record(self, launches, scalings, alone):
+        """Keeps what the recorded update will read for it alone."""
+        self.recorded = Recorded(launches, scalings, alone, list(self._used.values()))
+        self._used = {}
+
+
+class Recorded:
+    """An update in a CUDA graph."""
+
+    def __init__(self, launches, scalings, alone, kept):
+        self.launches, self.scalings, self.alone, self.kept = launches, scalings, alone, kept
+
+    def check(self):
+        """Raises RuntimeError if a replay would not do what an update does."""
+        if self.alone:
+            names = ', '.join(sorted({str(param.name) for param in self.alone}))
+            raise RuntimeError(
+                f'this update cannot be replayed: parameters with rules or hooks of their own are in it ({names})'
+            )
+
+    def count(self):
+        """Counts an update in every rule."""
+        for launch in self.launches:
+            for rule in launch.batch.rules:
+                rule.t += 1
+
+    def refresh(self):
+        """Brings all numbers, and tables that were listed while the graph was recorded, to the device."""
+        for launch in self.launches:
+            launch.refresh()
+        for scaling in self.scalings:
+            scaling.refresh()
+        for thing in self.kept:
+            thing.upload()
 
 
 class Launch:
@@ -319,10 +354,12 @@ class Launch:
         batch.finish()
 
     def refresh(self):
-        """Brings numbers, and a table that was listed while a graph was recorded, to the device."""
-        self._numbers.put(self._plain(self.batch.program(self.hooks)[2]), self._dtype)
-        self._numbers.upload()
-        self.batch.table.upload()
+        """Computes the numbers again, for the next replay."""
+        with self.batch.device():
+            equations, _, values = self.batch.program(self.hooks)
+            if equations is not self._equations:
+                raise RuntimeError('the equations of the update are others than those recorded: record it again')
+            self._numbers.put(self._plain(values), self._dtype)
 
 
 def update(params, items, hooks, memory):
@@ -342,7 +379,7 @@ def update(params, items, hooks, memory):
             with batch.device():
                 others += batch.prepare(made, memory)
         batches = [batch for batch in batches if batch.params]
-        pending = _apply(hooks, batches, others, [param for param, _, _ in items], memory)
+        pending, done, scalings = _apply(hooks, batches, others, [param for param, _, _ in items], memory)
         launches = _ready(batches, pending, memory)
     except BaseException:
         for rule, name in made:
@@ -359,7 +396,15 @@ def update(params, items, hooks, memory):
         for param in params if len(items) < len(params) else ():
             if param.array is None:
                 param.update()
+    if any([batch.place >= 0 for batch in batches]) and _recording():
+        memory.record(done + launches, scalings, others)
     memory.finish()
+
+
+def _recording():
+    from chainlite.backends.gpu.multi_tensor import recording
+
+    return recording()
 
 
 def _ready(batches, hooks, memory):
@@ -382,29 +427,65 @@ def _ready(batches, hooks, memory):
 
 
 def _apply(hooks, batches, others, params, memory):
-    """Does hooks up to the last that clips, and returns those that may join the update."""
-    pending = []
+    """Does hooks up to the last that clips.
+
+    Returns:
+        The hooks that may join the update, the launches done, and what scales gradients on GPUs.
+    """
+    pending, launches, scalings = [], [], []
     for hook in hooks:
         if not is_clipping(hook):
             pending.append(hook)
             continue
         if pending:
-            _hook_gradients(pending, batches, others, memory)
+            launches += _hook_gradients(pending, batches, others, memory)
         scaling = hook.scaling(params, memory.kept) if params else None
         pending = [] if scaling is None else [scaling]
-    return pending
+        if scaling is not None and scaling.numbers is not None:
+            scalings.append(scaling)
+    return pending, launches, scalings
 
 
 def _hook_gradients(hooks, batches, others, memory):
-    """Calls hooks on all gradients."""
+    """Calls hooks on all gradients; returns the launches."""
+    launches = []
     for batch in batches:
         only = batch.for_hooks()
         with only.device():
             only.prepare([], memory)
-            Launch(only, hooks, memory).run()
+            launches.append(Launch(only, hooks, memory))
+            launches[-1].run()
     for param in others:
         for hook in hooks:
             hook(param.update_rule, param)
+    return launches
+
+
+def not_finite(grads, memory):
+    """For each gradient: whether it has an infinity or a NaN. There is one look at each GPU."""
+    found = [False] * len(grads)
+    tables, indexes = {}, {}  # by device and dtype
+    for i, grad in enumerate(grads):
+        if isinstance(grad, numpy.ndarray):
+            found[i] = not numpy.isfinite(grad).all()
+        else:
+            key = grad.data.device_id, grad.dtype.char
+            tables.setdefault(key, []).append([grad if grad._c_contiguous else grad.copy()])
+            indexes.setdefault(key, []).append(i)
+    if not tables:
+        return found
+    from chainlite.backends.gpu import multi_tensor
+
+    for place in {place for place, _ in tables}:
+        keys = [key for key in tables if key[0] == place]
+        with sys.modules['cupy'].cuda.Device(place):
+            if multi_tensor.recording():
+                raise RuntimeError('a dynamic loss scale needs a look at the gradients: it cannot be recorded')
+            listed = [multi_tensor.kept_table(memory.kept, ('finite', *key), tables[key]) for key in keys]
+            flags = multi_tensor.not_finite(listed)
+        for i, flag in zip([i for key in keys for i in indexes[key]], flags):
+            found[i] = bool(flag)
+    return found
 
 
 def gather(items):

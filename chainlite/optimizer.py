@@ -49,6 +49,14 @@ class Optimizer:
     _loss_scaling_isnan = False
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
+    _kept = None
+
+    @property
+    def _memory(self):
+        """What is kept on GPUs from one update to the next."""
+        if self._kept is None:
+            self._kept = _batched_update.Memory()
+        return self._kept
 
     def setup(self, link):
         """Takes ``link`` as the target, sets the counters to 0, removes all hooks, and returns the optimizer."""
@@ -171,14 +179,14 @@ class Optimizer:
         self._loss_scaling_isnan = False
         if not self._loss_scaling_is_dynamic:
             return
+        named = [
+            (name, grad)
+            for name, param in self.target.namedparams()
+            if param.array is not None and (grad := param.grad) is not None
+        ]
         # All flags first, then one look at them: on a GPU each look waits for the device.
-        finite = {}
-        for name, param in self.target.namedparams():
-            if param.array is not None and (grad := param.grad) is not None:
-                with using_device(param.device):
-                    finite[name] = param.device.xp.isfinite(grad).all()
-        for name, flag in finite.items():
-            if not flag:
+        for (name, _), flag in zip(named, _batched_update.not_finite([grad for _, grad in named], self._memory)):
+            if flag:
                 self._loss_scaling_isnan = True
                 warnings.warn(
                     f'Non finite number found in param.grad of {name} '
@@ -215,7 +223,6 @@ class GradientMethod(Optimizer):
         super().__init__()
         self.hyperparam = Hyperparameter()
         self._use_fp32_update = False
-        self._memory = _batched_update.Memory()
 
     def setup(self, link):
         """Takes ``link`` as the target and gives each of its parameters a new rule. Returns the optimizer."""
@@ -289,6 +296,30 @@ class GradientMethod(Optimizer):
         while called and _joins(called[-1]):
             joined.insert(0, called.pop())
         return called, joined
+
+    def refresh_scalars(self, count=True):
+        """Brings learning rate, bias corrections, hooks' coefficients ... to the GPU, for an update in a CUDA graph.
+
+        The launches of an update read such numbers from device memory. While a graph is recorded, ``update`` counts
+        itself but leaves that memory as it is. So call this before each launch of the graph, in its stream: with
+        ``count=False`` before the first, which is the update that was recorded, then without arguments. Everything
+        else must be as it was recorded: the arrays, the loss scale, which parameters are enabled.
+
+        Args:
+            count (bool): Whether to count one more update, as ``update`` does.
+
+        Raises:
+            RuntimeError: If no update was recorded, or one that a replay would not repeat: with parameters that have
+                rules of users or unknown hooks.
+        """
+        recorded = self._memory.recorded
+        if recorded is None:
+            raise RuntimeError('no update was recorded: call update while a stream captures a CUDA graph')
+        recorded.check()
+        if count:
+            self.t += 1
+            recorded.count()
+        recorded.refresh()
 
     def use_cleargrads(self, use=True):
         """Deprecated: chooses whether ``update`` clears gradients (the default) or fills them with zeros."""

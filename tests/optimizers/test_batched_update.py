@@ -334,7 +334,9 @@ def test_optimizer_follows_its_model_between_devices():
 
 def unchanged(optimizer, before):
     now = arrays(optimizer)
-    return now.keys() == before.keys() and all([np.array_equal(now[name], before[name]) for name in now])
+    return now.keys() == before.keys() and all(
+        [np.array_equal(now[name], before[name], equal_nan=True) for name in now]
+    )
 
 
 @pytest.mark.parametrize(
@@ -427,3 +429,129 @@ def test_an_update_is_one_launch_for_each_dtype(hooks, launches, null_driver):
     with null_driver() as counts:
         optimizer.update()
     assert sum(counts.values()) == launches, counts
+
+
+class Recording:
+    """An update in a CUDA graph, with gradients at fixed addresses."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.stream = cuda.cupy.cuda.Stream(non_blocking=True)
+        with self.stream:
+            self.stream.begin_capture()
+            optimizer.update()
+            self.graph = self.stream.end_capture()
+
+    def launch(self, **arguments):
+        with self.stream:
+            self.optimizer.refresh_scalars(**arguments)
+            self.graph.launch(self.stream)
+        self.stream.synchronize()
+
+
+def write_grads(optimizer, step):
+    grads = {param: param.grad for param in optimizer.target.params()}
+    optimizer.target.set_grads(step)
+    for param, grad in grads.items():
+        grad[...] = param.grad
+        param.grad = grad
+    cuda.cupy.cuda.Device().synchronize()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('name', ['SGD', 'Adam', 'AMSBound', 'MSVAG'])
+@pytest.mark.parametrize('hooks', ['none', 'decay, clip, decay, hard'])
+def test_replayed_update_takes_new_numbers(name, hooks):
+    def change(optimizer, step):
+        if step == 2:
+            attribute = 'alpha' if hasattr(optimizer, 'alpha') else 'lr'
+            setattr(optimizer, attribute, getattr(optimizer, attribute) * 3)
+        for hook in optimizer._hooks.pre.values() if step == 3 else ():
+            if hasattr(hook, 'threshold'):
+                hook.threshold = 1.0
+            if hasattr(hook, 'rate'):
+                hook.rate *= 2
+
+    one, other = (getattr(optimizers, name)(**OPTIMIZERS[name]).setup(Model(device='@cupy:0')) for _ in range(2))
+    for optimizer in one, other:
+        for i, hook in enumerate(HOOKS[hooks]):
+            optimizer.add_hook(copy.copy(hook), f'{i}')
+        optimizer.target.set_grads(0)
+        optimizer.update()  # makes the states
+        write_grads(optimizer, 1)
+    before = arrays(one)
+    recording = Recording(one)
+    assert np.array_equal(arrays(one)['/w3'], before['/w3'])
+    recording.launch(count=False)
+    other.update()
+    for step in range(2, 5):
+        for optimizer in one, other:
+            write_grads(optimizer, step)
+            change(optimizer, step)
+        recording.launch()
+        other.update()
+        assert one.t == other.t
+        agree(one, other, 'd', '@cupy:0')
+
+
+@pytest.mark.gpu
+def test_update_beside_a_recorded_one_leaves_it_as_it_is():
+    one, other = (optimizers.SGD().setup(Model(device='@cupy:0')) for _ in range(2))
+    for optimizer in one, other:
+        optimizer.target.set_grads(0)
+    kept = [param.grad for param in one.target.params()]
+    recording = Recording(one)
+    recording.launch(count=False)
+    other.update()
+    for optimizer in one, other:
+        optimizer.target.set_grads(1)
+        optimizer.update()
+    for param, grad in zip(one.target.params(), kept):
+        param.grad = grad
+    other.target.set_grads(0)
+    recording.launch()
+    other.update()
+    agree(one, other, 'd', '@cupy:0')
+
+
+@pytest.mark.gpu
+def test_update_that_cannot_be_replayed_is_refused():
+    optimizer = optimizers.SGD().setup(Model(device='@cupy:0'))
+    optimizer.target.set_grads()
+    with pytest.raises(RuntimeError, match='no update was recorded'):
+        optimizer.refresh_scalars()
+    optimizer.target.w1.update_rule.add_hook(watch, 'unknown')
+    optimizer.update()
+    recording = Recording(optimizer)
+    with pytest.raises(RuntimeError, match=r'cannot be replayed: .* \(w1\)'):
+        recording.launch(count=False)
+
+
+# ---- loss scale -----------------------------------------------------------------------------------------------------
+
+
+def test_overflow_is_found_by_name_and_leaves_the_update_out(device):
+    optimizer = optimizers.SGD().setup(Model('e', device))
+    optimizer.loss_scaling()
+    optimizer.target.set_grads()
+    optimizer.target.w3.grad[2, 3456], optimizer.target.w6.grad[0, 0, 1, 2] = np.inf, np.nan
+    before = arrays(optimizer)
+    with pytest.warns(UserWarning, match='Non finite number found') as record:
+        optimizer.update()
+    assert [str(w.message).split()[7] for w in record] == ['/w3', '/w6']
+    assert unchanged(optimizer, before) and not optimizer.is_safe_to_update()
+    optimizer.target.set_grads()
+    optimizer.update()
+    assert optimizer.is_safe_to_update()
+
+
+@pytest.mark.gpu
+def test_look_for_overflows_is_one_launch_for_each_dtype(null_driver):
+    optimizer = optimizers.SGD().setup(Model('e', '@cupy:0'))
+    optimizer.loss_scaling()
+    optimizer.target.set_grads()
+    optimizer.update()
+    with null_driver() as counts:
+        optimizer.check_nan_in_grads()
+    assert sum([n for name, n in counts.items() if name.startswith('find_not_finite')]) == 2
+    assert sum(counts.values()) <= 3, counts

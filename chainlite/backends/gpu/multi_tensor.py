@@ -68,6 +68,7 @@ class Table(Numbers):
         self._rows = None
         self.rows = self.chunks = 0
         self.dtypes, self.overlap = (), False
+        self.parts = None  # of a sum: kept because a recorded launch writes there
 
     def list(self, rows):
         """Lists arrays, which are contiguous and on the current device; a list of lists."""
@@ -174,7 +175,10 @@ def clip_scale(tables, threshold, out):
         tables (list of Table): Of one column; one table for each dtype.
         threshold (cupy.ndarray): A float64 element.
     """
-    parts = cuda.cupy.empty(sum([table.chunks for table in tables]), 'd')
+    count = sum([table.chunks for table in tables])
+    parts = tables[0].parts
+    if parts is None or parts.size != count:
+        parts = tables[0].parts = cuda.cupy.empty(count, 'd')
     start = 0
     for table in tables:
         if table.chunks:
