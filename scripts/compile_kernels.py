@@ -39,6 +39,11 @@ SCALED = [(t, g, a, *rest) for t, a, *rest in CHANNELS for g in sorted({t, a})]
 ROWS = [(t, g, a, v, k) for t, a in FLOAT_PAIRS for g in sorted({t, a}) for v in (1, 16 // SIZE[t]) for k in (0, 4)]
 # Packs: T, I, V.
 PACKS = [(t, i, v) for t, i in product(FLOATS, INDEX) for v in (1, 16 // SIZE[t])]
+DEPTHWISE = [  # T, I, N, V, LAST
+    (t, i, n, *v)
+    for t, i, n in product(FLOATS, INDEX, DIMS)
+    for v in ((1, 'false'), (1, 'true'), (16 // SIZE[t], 'true'))
+]
 UNITS = [('__half', 4), ('__half', 8), ('__nv_bfloat16', 4), ('__nv_bfloat16', 8), ('float', 4)]  # copied at once
 # The functions of each file, with the values of each of their template arguments, or a list of all combinations.
 KERNELS = {
@@ -88,6 +93,11 @@ KERNELS = {
             if t != 'float' or v == 4 and tile[1] == 64
         ],
         'sum_filter_parts': (('__half', '__nv_bfloat16', 'float'),),
+    },
+    'conv_depthwise': {
+        'depthwise': DEPTHWISE,
+        'depthwise_transposed': DEPTHWISE,
+        'depthwise_filter_grad': (FLOATS, INDEX, DIMS, ('false', 'true')),
     },
     'transpose': {'turn': (('unsigned short', 'unsigned', 'unsigned long long'), INDEX)},
     'noise': {

@@ -9,7 +9,7 @@ import pytest
 
 from chainlite.backends._layout import is_last, roll, unroll
 from chainlite.backends.cpu import conv
-from chainlite.backends.gpu import conv_implicit, gpu
+from chainlite.backends.gpu import conv_depthwise, conv_implicit, gpu
 from chainlite.configuration import using_config
 
 E, B, F, D = np.dtype('e'), np.dtype(ml_dtypes.bfloat16), np.dtype('f'), np.dtype('d')
@@ -35,6 +35,16 @@ CASES = {  # n, c, m, groups; dims, ksize, stride, pad, dilate, outs
     'pointwise groups': ((2, 16, 8, 2), (5, 4), (1, 1), (1, 1), (0, 0), (1, 1), (5, 4)),
     'one axis': ((2, 8, 24, 1), (17,), (3,), (2,), (1,), (2,), (7,)),
     'three axes': ((2, 8, 8, 1), (4, 5, 6), (2, 3, 2), (1, 2, 2), (1, 1, 0), (1, 1, 2), (5, 3, 2)),
+}
+DEPTHWISE = {
+    'depthwise': ((2, 24, 24, 24), (7, 6), (3, 3), (1, 1), (1, 1), (1, 1), (7, 6)),
+    'depthwise with a stride': ((3, 40, 40, 40), (9, 11), (5, 4), (2, 3), (2, 1), (1, 1), (5, 4)),
+    'depthwise, dilated': ((2, 5, 5, 5), (9, 11), (3, 2), (1, 2), (2, 1), (2, 3), (9, 5)),
+    'depthwise, several filters': ((2, 6, 18, 6), (5, 6), (3, 3), (1, 2), (1, 1), (1, 1), (5, 3)),
+    'depthwise, four filters': ((2, 8, 32, 8), (5, 6), (2, 3), (2, 1), (1, 1), (1, 1), (3, 6)),
+    'depthwise, one axis': ((2, 8, 8, 8), (700,), (4,), (1,), (3,), (1,), (703,)),
+    'depthwise, three axes': ((2, 4, 4, 4), (4, 5, 6), (2, 3, 2), (1, 2, 2), (1, 1, 0), (1, 1, 2), (5, 3, 2)),
+    'depthwise, cover all': ((2, 8, 8, 8), (6, 6), (3, 3), (2, 2), (0, 0), (1, 1), (3, 3)),
 }
 LAYOUTS = {'C': lambda x: x, 'last': lambda x: x if x.ndim < 3 else unroll(np.ascontiguousarray(roll(x)))}
 
@@ -100,7 +110,7 @@ def test_float16_agrees_with_float64(cupy, case, layout):
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('name', ['8 channels', 'stride', 'three channels', 'groups of 8', 'pointwise', 'one axis'])
 def test_other_dtypes_agree_with_float64(cupy, dtype, name, layout):
-    for kernel, arguments in calls(CASES[name], dtype, layout):
+    for kernel, arguments in calls((CASES | DEPTHWISE)[name], dtype, layout):
         check(kernel, *arguments)
 
 
@@ -110,7 +120,7 @@ IMPLICIT = ['8 channels', 'more than a tile', 'stride', 'three channels', 'odd c
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('name', IMPLICIT)
 def test_tensor_cores_are_used(cupy, name, layout):
-    for kernel, arguments in list(calls(CASES[name], E, layout))[::2]:
+    for kernel, arguments in list(calls((CASES | DEPTHWISE)[name], E, layout))[::2]:
         check(kernel, *arguments, module=conv_implicit)
 
 
@@ -208,6 +218,14 @@ def test_any_strides_and_addresses_agree(cupy):
             np.testing.assert_allclose(actual, kernel.reference(*wide), rtol=2e-3, atol=5e-2)
 
 
+@pytest.mark.parametrize('dtype', [E, B, F, D], ids=str)
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('case', DEPTHWISE.values(), ids=DEPTHWISE)
+def test_depthwise_convolutions_agree_with_float64(cupy, case, dtype, layout):
+    for kernel, arguments in calls(case, dtype, layout):
+        check(kernel, *arguments, module=conv_depthwise)
+
+
 def test_no_images_or_no_filters_give_empty_arrays(cupy):
     geometry = (1, 1), (1, 1), (1, 1), 1
     W = cupy.ones((8, 8, 3, 3), 'e')
@@ -226,7 +244,7 @@ def test_nan_stays_in_its_windows(cupy):
     np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(spoiled, y.shape))
 
 
-REPRESENTATIVE = ['stride', 'three channels', 'odd channels', 'groups of 4']
+REPRESENTATIVE = ['stride', 'three channels', 'odd channels', 'groups of 4', 'depthwise with a stride']
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
@@ -234,7 +252,7 @@ REPRESENTATIVE = ['stride', 'three channels', 'odd channels', 'groups of 4']
 def test_every_order_of_threads_gives_the_same_bits(cupy, name, layout):
     if not cuda_on_cpu.enabled():
         pytest.skip('a GPU has its own order of threads')
-    for kernel, arguments in calls(CASES[name], E, layout):
+    for kernel, arguments in calls((CASES | DEPTHWISE)[name], E, layout):
         on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
         results = []
         for order in cuda_on_cpu.ORDERS:
@@ -257,5 +275,5 @@ def checked_kernels():
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('name', ['8 channels', *REPRESENTATIVE])
 def test_convolutions_have_no_races(cupy, checked_kernels, name, layout):
-    for kernel, arguments in calls(CASES[name], E, layout):
+    for kernel, arguments in calls((CASES | DEPTHWISE)[name], E, layout):
         check(kernel, *arguments)

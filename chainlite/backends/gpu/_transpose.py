@@ -38,6 +38,19 @@ def channels_last(x, channels=None):
     return y
 
 
+def dense(x, last):
+    """The array, or a copy, channels last or C-contiguous; it begins at a multiple of 16 bytes."""
+    if (roll(x) if last else x).flags.c_contiguous and not x.data.ptr % 16:
+        return x
+    return unroll(channels_last(x)) if last else x.copy(order='C')
+
+
+def empty(shape, dtype, last):
+    """A new array (n, c, *dims), channels last or C-contiguous."""
+    n, c, *dims = shape
+    return unroll(cuda.cupy.empty((n, *dims, c), dtype)) if last else cuda.cupy.empty(shape, dtype)
+
+
 def as_layout_of(like, y):
     """A C-contiguous array (n, c, *dims), or a copy that is channels last as `like` is."""
     return unroll(channels_last(y)) if is_last(like) else y

@@ -1,8 +1,8 @@
 """Convolutions by columns and matrix products; see cpu.conv for what the arguments are, and kernels/conv.cu.
 
-They take what conv_implicit leaves. Without groups, the columns of each image are a matrix and the product is the
-result as it should be. With groups there is a product for each group, over all images, whose result has yet to be
-turned: (m, n, *outs) to (n, m, *outs). The columns of at most `WORKSPACE` bytes are made at a time.
+They take what conv_depthwise and conv_implicit leave. Without groups, the columns of each image are a matrix and the
+product is the result as it should be. With groups there is a product for each group, over all images, whose result has
+yet to be turned: (m, n, *outs) to (n, m, *outs). The columns of at most `WORKSPACE` bytes are made at a time.
 
 Filters of one offset need no columns: images that are channels last are a matrix, a row for each pixel, and so are the
 results. Other convolutions of such images are made from C-contiguous copies, and the results are turned back.
@@ -13,12 +13,12 @@ from math import prod
 from chainlite.backends import cuda
 from chainlite.backends._layout import is_last, roll
 from chainlite.backends.cpu.conv import compute_dtype, convolve, deconvolve, filter_grad
-from chainlite.backends.gpu import gpu
+from chainlite.backends.gpu import conv_depthwise, gpu  # noqa: F401  (its kernels are asked first)
 from chainlite.backends.gpu._gemm import gemm
 from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch
-from chainlite.backends.gpu._transpose import as_layout_of
+from chainlite.backends.gpu._transpose import as_layout_of, empty
 from chainlite.backends.gpu._windows import windows
-from chainlite.backends.gpu.conv_implicit import empty, is_pointwise
+from chainlite.backends.gpu.conv_implicit import is_pointwise
 
 WORKSPACE = 128 << 20
 

@@ -14,11 +14,11 @@ from math import prod
 import numpy as np
 
 from chainlite.backends import cuda
-from chainlite.backends._layout import is_last, roll, unroll
+from chainlite.backends._layout import is_last, roll
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._launch import contiguous, function, launch
-from chainlite.backends.gpu._transpose import channels_last, turned
+from chainlite.backends.gpu._transpose import channels_last, empty, turned
 from chainlite.backends.gpu._windows import windows
 from chainlite.configuration import config
 
@@ -114,12 +114,6 @@ def _run(x, W, b, y, window, groups, transposed):
     strides = _strides(y.shape[1], prod(y.shape[2:]), last)
     sizes = (int(transposed), n, groups, channels, filters, groups * channels)
     run(grid, (BLOCK,), (x, W, 0 if b is None else b, y, w, *sizes, strides))
-
-
-def empty(shape, dtype, last):
-    """A new array (n, c, *dims), channels last or C-contiguous."""
-    n, c, *dims = shape
-    return unroll(cuda.cupy.empty((n, *dims, c), dtype)) if last else cuda.cupy.empty(shape, dtype)
 
 
 def _results(source, W, b, shape, window, groups, transposed, dtype):
