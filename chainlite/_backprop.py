@@ -2,6 +2,7 @@
 
 from chainlite import variable
 from chainlite._engine import Gradients
+from chainlite.backends._deferred import solid
 from chainlite.configuration import using_config
 
 
@@ -75,7 +76,7 @@ def grad(
         pass_.add(y.node, gy)
         pass_.push(y.creator_node)
     pass_.run()
-    gxs = [pass_.known.get(node) for node in wanted]
+    gxs = [solid(pass_.known.get(node)) for node in wanted]
     set_grad = set_grad or retain_grad
     if not enable_double_backprop:
         with using_config('enable_backprop', False):

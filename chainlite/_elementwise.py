@@ -58,7 +58,7 @@ def elementwise(formula=None, *, label=None, check=None, outputs=None, base=None
 class Elementwise(FunctionNode):
     """A node defined by equations. Its scalars are its attributes."""
 
-    is_elementwise = any_layout = True
+    is_elementwise = any_layout = gives_new = True
     scalars = ()
     _label = None
     _equations = None
@@ -125,7 +125,7 @@ class Elementwise(FunctionNode):
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            plan = self._plan(needs_grad, (True,) * len(self._equations.outputs))
+            plan = self._plan(needs_grad, (True,) * len((self._equations or self.equations()).outputs))
             self._input_indexes_to_retain = plan.retained_inputs
             self._output_indexes_to_retain = plan.retained_outputs
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite.backends import cuda
+from chainlite.backends._deferred import solid
 from chainlite.configuration import config, using_config
 from chainlite.function_hook import _hooks
 
@@ -38,15 +39,23 @@ class Gradients:
         self.kept = ()  # nodes whose gradient is asked for, and therefore not dropped
         self._heap, self._seen = [], set()
 
-    def add(self, node, gradient):
-        """Adds to the gradient of a node."""
+    def add(self, node, gradient, is_new=False):
+        """Adds to the gradient of a node; `is_new`: nobody else has this array."""
         known = self.known.get(node)
         if known is None:
             self.known[node] = gradient
-        elif self.differentiable:
+            if is_new:
+                self.owned.add(node)
+            return
+        known, gradient = solid(known), solid(gradient)
+        if self.differentiable:
             self.known[node] = known + gradient
         elif node in self.owned and type(known) is type(gradient):
             known += gradient
+        elif is_new and type(known) is type(gradient):
+            gradient += known
+            self.known[node] = gradient
+            self.owned.add(node)
         else:
             total = known + gradient
             self.known[node] = total if isinstance(total, type(known)) else np.asarray(total)
@@ -86,7 +95,7 @@ class Gradients:
         """The context in which functions of these gradients compute: where the gradients are."""
         if 'cupy' not in sys.modules:
             return _HERE
-        return cuda.elsewhere([getattr(g, '_any_array', g) for g in gradients]) or _HERE
+        return cuda.elsewhere([getattr(g, '_any_array', getattr(g, 'like', g)) for g in gradients]) or _HERE
 
     def _indexes(self, function):
         if self.targets is not None:
@@ -98,7 +107,7 @@ class Gradients:
             return None
         gradient = self.known.get(node) if node in self.kept else self.known.pop(node, None)
         if self.retain_grad and gradient is not None:
-            node.set_grad(gradient if self.differentiable else self.wrap(gradient))
+            node.set_grad(gradient if self.differentiable else self.wrap(solid(gradient)))
         return gradient
 
     def _backward(self, function, indexes, gys):
@@ -109,12 +118,14 @@ class Gradients:
             gys = gys if self.differentiable else out_grad
             for hook in hooks:
                 hook.backward_preprocess(function, in_data, out_grad)
+        are_new = False
         if function._accumulates:
             gxs = self._accumulating(function, indexes, gys)
         elif self.differentiable:
             gxs = function.checked_backward(indexes, gys)
         elif function.backward_arrays is not None and not hooks:
-            gxs = function.backward_arrays(indexes, gys)
+            are_new = function.new_gradients
+            gxs = function.backward_arrays(indexes, gys if function.takes_deferred else tuple(map(solid, gys)))
         else:
             gxs = function.checked_backward(indexes, self._wrapped(gys))
             gxs = self._arrays(function, gxs)
@@ -131,10 +142,12 @@ class Gradients:
             if gx is not None:
                 if not function._accumulates:
                     self._load(x)
-                self.add(x, gx)
+                self.add(x, gx, are_new)
 
     def _wrapped(self, gradients):
-        return gradients if self.differentiable else tuple([None if g is None else self.wrap(g) for g in gradients])
+        if self.differentiable:
+            return gradients
+        return tuple([None if g is None else self.wrap(solid(g)) for g in gradients])
 
     def _accumulating(self, function, indexes, gys):
         known, seen = [], set()

@@ -17,6 +17,7 @@ import numpy as np
 from chainlite import backend
 from chainlite._backprop import grad  # noqa: F401  (part of this module's interface)
 from chainlite.backends import cuda
+from chainlite.backends._deferred import Deferred, solid
 from chainlite.configuration import config
 from chainlite.function_hook import _hooks
 from chainlite.utils import type_check
@@ -41,6 +42,9 @@ class FunctionNode:
         check: one line that says what the inputs must be (see utils.type_check), or None.
         any_layout: whether `forward` takes arrays that are channels last as they are. Otherwise, and for every subclass
             that has a `forward` of its own and does not say so, what our own functions give is made C-contiguous first.
+        gives_new: whether, if `any_layout`, outputs are arrays that nobody else has.
+        new_gradients: whether `backward_arrays` gives such arrays.
+        takes_deferred: whether `backward_arrays` takes gradients that are Deferred.
     """
 
     inputs = None
@@ -50,7 +54,7 @@ class FunctionNode:
     check = None
     backward_arrays = None
     lazy_grad_sum = False
-    any_layout = False
+    any_layout = gives_new = new_gradients = takes_deferred = False
     _accumulates = False  # whether backward_accumulate is a subclass's own
     is_elementwise = False
     chainerx_device = None
@@ -71,8 +75,10 @@ class FunctionNode:
             cls._accumulates = True
         if 'backward_arrays' not in own and ('backward' in own or 'backward_accumulate' in own):
             cls.backward_arrays = None  # and so does its own backward
+        if 'backward_arrays' in own:
+            cls.new_gradients, cls.takes_deferred = own.get('new_gradients', False), own.get('takes_deferred', False)
         if 'any_layout' not in own and ('forward' in own or 'forward_cpu' in own or 'forward_gpu' in own):
-            cls.any_layout = False
+            cls.any_layout = cls.gives_new = False
 
     @property
     def label(self):
@@ -101,7 +107,7 @@ class FunctionNode:
             return None
         if self._retained_output_data is None:
             return (None,) * len(self.outputs)
-        kept = dict(zip(self._output_indexes_to_retain, self._retained_output_data))
+        kept = dict(zip(self._output_indexes_to_retain, map(solid, self._retained_output_data)))
         return tuple(kept.get(i) for i in range(len(self.outputs)))
 
     @property
@@ -139,9 +145,9 @@ class FunctionNode:
         device = None
         for x in in_data:
             if type(x) is not np.ndarray:
-                in_data = tuple([x._any_array if self.any_layout and not hooks else x.array for x in xs])
-                self._check_arrays(in_data)
-                device = cuda.elsewhere(in_data)
+                private = self.any_layout and not hooks
+                in_data = self._private_data(xs) if private else tuple([x.array for x in xs])
+                device = self._check_arrays(in_data)
                 break
         if config.type_check:
             if self._checker is not None:
@@ -160,7 +166,11 @@ class FunctionNode:
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
         for y in arrays:
-            if y is not None and type(y) is not np.ndarray and not isinstance(y, backend.get_array_types()):
+            if (
+                type(y) is not np.ndarray
+                and y is not None
+                and not isinstance(y, (Deferred, *backend.get_array_types()))
+            ):
                 raise TypeError(
                     f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
                 )
@@ -172,10 +182,21 @@ class FunctionNode:
                 raise RuntimeError(f'NaN is detected on forward computation of {self.label}')
 
         needs_grad = tuple([i for i, x in enumerate(xs) if x.requires_grad])
-        ys = tuple([Variable._wrap_any(y, bool(needs_grad)) for y in arrays])
+        if self.gives_new:
+            wrap = Variable._wrap_private
+        else:
+            wrap = Variable._wrap_any if self.any_layout else Variable._wrap
+        ys = tuple([wrap(y, bool(needs_grad)) for y in arrays])
         if config.enable_backprop:
             self._record(xs, in_data, arrays, ys, needs_grad)
         return ys
+
+    def _private_data(self, xs):
+        """The arrays of the inputs as they are inside, for a node that takes them in any layout.
+
+        A node that takes more of what has not been computed yet, or leaves its own result to be computed, does so here.
+        """
+        return tuple([x._any_array for x in xs])
 
     def _record(self, xs, in_data, arrays, ys, needs_grad):
         self.inputs = inputs = tuple([x._own_node or x.node for x in xs])
@@ -242,9 +263,12 @@ class FunctionNode:
             self.check_type_forward(type_check.get_types(in_data, 'in_types', False))
 
     def _check_arrays(self, in_data):
-        if not backend.is_arrays_compatible(in_data):
-            kinds = ', '.join(str(type(x)) for x in in_data)
+        """Whether they can be taken together; returns the device that they are on if it is not the current one."""
+        arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
+        if not backend.is_arrays_compatible(arrays):
+            kinds = ', '.join(str(type(x)) for x in arrays)
             raise TypeError(f'incompatible array types are mixed in the forward input ({self.label}).\nActual: {kinds}')
+        return cuda.elsewhere(arrays)
 
     def _active_hooks(self):
         return [*(_hooks.table or {}).values(), *(self._local_function_hooks or {}).values()]
@@ -309,20 +333,23 @@ class FunctionNode:
         )
 
     def _retained_output(self, index, array):
-        node = self.outputs[index]()
+        array, node = solid(array), self.outputs[index]()
         if node is None:  # nobody else kept it: make it again
-            y = Variable._wrap_any(array, True)
+            y = Variable._wrap(None, True)
+            y._hidden = array
             y.node.creator_node = self
             self.outputs = (*self.outputs[:index], weakref.ref(y.node), *self.outputs[index + 1 :])
             return y
         y = node.get_variable()
-        if y._any_array is None:
-            y.array = array
+        if y._form is None:
+            y._hidden = array
         return y
 
     def _replace_retained(self, old, new):
         if self._retained_output_data is not None:
-            self._retained_output_data = tuple([new if y is old else y for y in self._retained_output_data])
+            self._retained_output_data = tuple(
+                [new if getattr(y, 'result', y) is old else y for y in self._retained_output_data]
+            )
 
     # -- the rest -----------------------------------------------------------------------------------------------------
     def unchain(self):

@@ -21,6 +21,7 @@ import numpy as np
 
 from chainlite import backend, initializers
 from chainlite._engine import Gradients
+from chainlite.backends._deferred import Deferred, solid
 from chainlite.backends._layout import from_last, is_last
 from chainlite.utils import argument
 from chainlite.utils._check import kind_of
@@ -38,6 +39,7 @@ class VariableNode:
         dtype, shape: of the array.
         name: of the variable.
         old_style: label of the old-style Function that made this gradient, which therefore has no graph.
+        lent: whether an array that is not computed yet depends on `data`, which therefore must not change.
     """
 
     __slots__ = (
@@ -51,14 +53,15 @@ class VariableNode:
         'shape',
         'name',
         'old_style',
+        'lent',
         '__weakref__',
     )
 
     def __init__(self, variable, name, grad=None):
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
-        self._rank, self.requires_grad, self.name = 0, variable.requires_grad, name
-        self._update_data_info(variable._any_array)
+        self._rank, self.requires_grad, self.name, self.lent = 0, variable.requires_grad, name, variable._lent
+        self._update_data_info(variable._form)
         if grad is not None:
             self.grad_var = Variable(grad)
 
@@ -72,7 +75,7 @@ class VariableNode:
         node._variable = weakref.ref(variable)
         node._creator_node = function
         node.data = node.grad_var = node.old_style = node.name = None
-        node._rank = function.rank + 1
+        node.lent, node._rank = False, function.rank + 1
         node.requires_grad = variable.requires_grad
         if array is not None:
             node.dtype, node.shape = array.dtype, array.shape
@@ -130,6 +133,9 @@ class VariableNode:
         variable = self._variable()
         if variable is None:
             variable = Variable._wrap_any(self.data, self.requires_grad)
+            if self._creator_node is not None and variable._array is not None and self.data.flags.c_contiguous:
+                variable._array, variable._hidden = None, self.data  # a function may have more to do with it
+            variable._lent = self.lent
             variable._name, variable._own_node = self.name, self
             self._variable = weakref.ref(variable)
         return variable
@@ -169,7 +175,10 @@ class Variable:
     __array_priority__ = 200  # array + Variable is ours, not NumPy's
 
     _array = None
-    _hidden = None  # instead of `_array`: one that is channels last, until somebody looks at it
+    # Instead of `_array`, until somebody looks at it: an array in any layout, or Deferred.
+    _hidden = None
+    _private = False  # whether nobody else can have the hidden array: it is new, and our own function made it
+    _lent = False  # whether what is not computed yet depends on the hidden array, which therefore must not change
     _own_node = None  # made when it is first asked for
     _name = None
     _device = None  # where it was sent, where the array does not tell (two devices of one array type)
@@ -212,6 +221,17 @@ class Variable:
         x.requires_grad = requires_grad
         return x
 
+    @staticmethod
+    def _wrap_private(array, requires_grad):
+        """`_wrap_any` for an array that nobody else has, or a Deferred one."""
+        x = Variable.__new__(Variable)
+        if array is None or array.ndim < 3:  # what can be made of private arrays is made of images
+            x._array = solid(array)
+        else:
+            x._hidden, x._private = array, True
+        x.requires_grad = requires_grad
+        return x
+
     # -- the array ----------------------------------------------------------------------------------------------------
     @property
     def array(self):
@@ -225,16 +245,19 @@ class Variable:
     def array(self, array):
         if self._own_node is not None:
             self._own_node._update_data_info(array)
-        self._array, self._hidden = array, None
+        self._array, self._hidden, self._private = array, None, False
         self._device = None
 
     data = property(array.fget, array.fset, doc='The array; `array` is the clearer name.')  # type: ignore[attr-defined]
 
     def _show(self):
-        """Replaces the hidden array by a C-contiguous one, also where the graph has kept it."""
-        hidden, node = self._hidden, self._own_node
-        array = from_last(hidden)
-        self._array, self._hidden = array, None
+        """Replaces the hidden array by a C-contiguous one that may change, also where the graph has kept it."""
+        hidden, node = self._any_array, self._own_node
+        if not hidden.flags.c_contiguous:
+            array = from_last(hidden)
+        else:
+            array = hidden.copy() if self._lent else hidden
+        self._array, self._hidden, self._private = array, None, False
         if node is not None:
             node._update_data_info(array)
             if node._creator_node is not None:
@@ -244,6 +267,23 @@ class Variable:
     @property
     def _any_array(self):
         """The array in whatever layout."""
+        hidden = self._hidden
+        if hidden is None:
+            return self._array
+        if isinstance(hidden, Deferred):
+            hidden = self._hidden = hidden.array()
+        return hidden
+
+    def _lend(self):
+        """The hidden array, which from now on will not change."""
+        self._lent = True
+        if self._own_node is not None:
+            self._own_node.lent = True
+        return self._any_array
+
+    @property
+    def _form(self):
+        """What knows the shape and the dtype: the array in whatever layout, or Deferred."""
         return self._array if self._hidden is None else self._hidden
 
     raw_array = property(lambda self: self.array)
@@ -262,16 +302,17 @@ class Variable:
             raise ValueError(f'unknown memory layout: {layout}')
         return self
 
-    shape = property(lambda self: self._any_array.shape, doc='Shape of the array.')
-    ndim = property(lambda self: self._any_array.ndim, doc='Number of axes.')
-    size = property(lambda self: self._any_array.size, doc='Number of elements.')
-    dtype = property(lambda self: self._any_array.dtype, doc='Dtype of the array.')
+    shape = property(lambda self: self._form.shape, doc='Shape of the array.')
+    ndim = property(lambda self: self._form.ndim, doc='Number of axes.')
+    size = property(lambda self: self._form.size, doc='Number of elements.')
+    dtype = property(lambda self: self._form.dtype, doc='Dtype of the array.')
     xp = property(lambda self: self.device.xp, doc='The array module: numpy or cupy.')
 
     @property
     def device(self):
         """The device that the array is on: the one it was sent to, if that was not the array's own choice."""
-        return self._device or backend.get_device_from_array(self._any_array)
+        form = self._form
+        return self._device or backend.get_device_from_array(form.like if isinstance(form, Deferred) else form)
 
     def item(self):
         """The only element as a Python scalar."""
@@ -544,7 +585,8 @@ class Variable:
         return operations.average(self, axis, weights, keepdims)
 
     def __len__(self):
-        return len(self._any_array)
+        form = self._form
+        return form.shape[0] if isinstance(form, Deferred) else len(form)
 
     def __bool__(self):
         raise TypeError('Variables cannot be evaluated as Python bool.')
@@ -791,7 +833,7 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         x = node.get_variable_or_none()
         if x is None:
             continue
-        gx = gradients.known[node]
+        gx = solid(gradients.known[node])
         if not enable_double_backprop:
             gx = _gradient_variable(_own(gx, seen) if x._owns_gradient else gx)
             seen.add(_memory(gx._any_array))

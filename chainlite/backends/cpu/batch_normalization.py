@@ -10,8 +10,10 @@ from math import prod
 
 import numpy as np
 
+from chainlite import backend
 from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu import numpy_backend
+from chainlite.backends.cpu.relu import relu_grad
 
 CHUNK = 1 << 15  # elements of one sample, and
 BLOCK = 1 << 16  # of some samples, that are worked on at a time: they stay in the cache
@@ -70,6 +72,58 @@ def normalize_grad(gy, x, gamma, mean, inv_std, axis, fixed):
     ggamma = (gy * x_hat).sum(axis=axis)
     gx = gy if fixed else gy - (x_hat * ggamma[at] + gbeta[at]) / (x.size / gamma.size)
     return ((gamma * inv_std)[at] * gx).astype(dtype, copy=False), ggamma, gbeta
+
+
+@Kernel
+def normalize_then(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+    """(x - mean) * scale + offset, plus h unless that is None, rectified if `rectify`; and what an implementation of
+    `rectified_normalize_grad` wants to know of it if `keep`, or None.
+
+    mean, scale and offset have the dtype to compute in. `of_batch`: mean is that of x, hence finite only if x is.
+    """
+    dtype, at = x.dtype, _expander(x, axis)
+    y = (x.astype(mean.dtype, copy=False) - mean[at]) * scale[at] + offset[at]
+    y = y if h is None else y + h
+    if rectify:
+        y = backend.get_array_module(y).maximum(y, 0)
+    return y.astype(dtype, copy=False), None
+
+
+@Kernel
+def rectified_normalize_grad(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
+    """`normalize_grad` of gy where y > 0, and that gradient (None unless `with_masked`).
+
+    y and kept are what `normalize_then` gave; kept is None where y has been seen since.
+    """
+    masked = relu_grad(y, gy)
+    return *normalize_grad(masked, x, gamma, mean, inv_std, axis, fixed), masked if with_masked else None
+
+
+@Kernel
+def batch_statistics(x, gamma, beta, axis, eps, running, decay):
+    """(mean, var, inv_std, scale, offset): of x, and what normalizes it: scale is gamma * inv_std and offset is beta.
+
+    All are new arrays in the dtype to compute in.
+
+    `running` is the pair of the mean and the variance (without bias) to be moved towards these, None where there is
+    none.
+    """
+    mean, var = moments(x, axis)
+    dtype = np.result_type(mean.dtype, gamma.dtype, beta.dtype)
+    mean, var = mean.astype(dtype, copy=False), var.astype(dtype, copy=False)
+    inv_std = (var + var.dtype.type(eps)) ** -0.5
+    move_statistics(running, mean, var, decay, x.size // max(gamma.size, 1))
+    return mean, var, inv_std, gamma * inv_std, beta.astype(dtype)
+
+
+def move_statistics(running, mean, var, decay, count):
+    """Moves the running mean and variance towards those of a batch of `count` elements per key; the variance without
+    bias."""
+    unbiased = var * (count / max(count - 1, 1))
+    for kept, value in zip(running, (mean, unbiased)):
+        if kept is not None and count:
+            kept *= decay
+            kept += ((1 - decay) * value).astype(kept.dtype, copy=False)
 
 
 # ---- NumPy ----------------------------------------------------------------------------------------------------------
@@ -171,11 +225,30 @@ def _moments(x, blocks, layout, mean, var):
     np.maximum(layout.gather(squares) / count - offset * offset, 0, out=var)
 
 
-def _affine(x, y, blocks, scale, offset):
+def _affine(x, y, blocks, scale, offset, h=None, rectify=False):
     for block in blocks:
         out = y[block]
         np.multiply(x[block], scale, out=out)
         np.add(out, offset, out=out)
+        if h is not None:
+            np.add(out, h[block], out=out)
+        if rectify:
+            np.maximum(out, 0, out=out)
+
+
+@normalize_then.when(numpy_backend, _not_empty)
+def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+    dtype = x.dtype
+    layout = _Layout(x.shape, axis)
+    x = layout.matrix(x.astype(mean.dtype, copy=False))
+    h = None if h is None else layout.matrix(h)
+    y = np.empty_like(x)
+    scale = scale.reshape(-1)
+    offset = offset.reshape(-1) - mean.reshape(-1) * scale
+    for keys, row, blocks in layout.tiles:
+        more = None if h is None else h[:, row]
+        _affine(x[:, row], y[:, row], blocks, layout.spread(scale[keys]), layout.spread(offset[keys]), more, rectify)
+    return layout.array(y).astype(dtype, copy=False), None
 
 
 @normalize.when(numpy_backend, _not_empty)

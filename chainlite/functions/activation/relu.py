@@ -1,13 +1,46 @@
 """Rectified linear unit."""
 
 from chainlite._elementwise import Elementwise, elementwise
+from chainlite.backends._deferred import Normalized, Rectified, solid
 from chainlite.backends._equations import maximum, where
 from chainlite.backends.cpu.relu import relu_grad
+from chainlite.configuration import config
+from chainlite.functions.math.basic_math import Add
 
 
 class _Rectifier(Elementwise):
+    """After a normalization it is left to the normalization's kernels, see backends._deferred."""
+
+    any_layout = gives_new = True
+
+    def _private_data(self, xs):
+        x = xs[0]._form
+        if isinstance(x, Normalized) and x.takes_relu and not config.debug:
+            return (x,)
+        return super()._private_data(xs)
+
+    def forward(self, inputs):
+        (x,) = inputs
+        return (x.relu(),) if isinstance(x, Normalized) else super().forward(inputs)
+
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return (relu_grad(self._retained_output_data[0], grad_outputs[0]),)
+        (gy,), (y,) = grad_outputs, self._retained_output_data
+        if _leads_to_normalization(self.inputs[0]) and not config.debug:
+            return (Rectified(gy, y),)
+        return (relu_grad(solid(y), gy),)
+
+
+def _leads_to_normalization(x):
+    """Whether the gradient of x goes to a normalization, perhaps through an addition."""
+    function = x._creator_node
+    if isinstance(function, Add):
+        return function.inputs is not None and any([_is_normalized(x) for x in function.inputs])
+    return _is_normalized(x)
+
+
+def _is_normalized(x):
+    function = x._creator_node
+    return function is not None and function.takes_deferred and not isinstance(function, Add)
 
 
 @elementwise(base=_Rectifier)

@@ -33,13 +33,14 @@ def _pad_back(y, in_shape, pad_width, mode, keywords):
     return y
 
 
-_seen = dict(  # what exporters read
+_seen: dict[str, object] = dict(  # what exporters read
     pad_width=property(lambda self: self.params[0]),
     pad_bw=property(lambda self: np.broadcast_to(np.asarray(self.pad_width), (len(self.in_shape), 2))),
     mode=property(lambda self: self.params[1]),
     keywords=property(lambda self: self.params[2]),
 )
-Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, check='x: f', any_layout=True, **_seen)
+_seen = dict(_seen, check='x: f', any_layout=True, gives_new=True)
+Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, **_seen)
 
 
 def _pad_again(self, target_input_indexes, grad_outputs):

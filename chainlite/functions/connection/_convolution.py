@@ -29,7 +29,7 @@ class ConvolutionNode(Bilinear):
 
     parameters = ('ndim', 'stride', 'pad', 'dilate', 'groups', 'cover_all')
     cover_all = False
-    any_layout = True
+    any_layout = gives_new = new_gradients = True
 
     def __init__(self, ndim, stride=1, pad=0, dilate=1, groups=1):
         self.ndim = ndim

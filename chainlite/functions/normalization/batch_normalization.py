@@ -7,8 +7,18 @@ Covariate Shift, 2015.
 
 import warnings
 
+import numpy as np
+
 from chainlite._fused import Fused
-from chainlite.backends.cpu.batch_normalization import batch_normalize, normalize, normalize_grad
+from chainlite.backends._deferred import Normalized, Rectified
+from chainlite.backends.cpu.batch_normalization import (
+    batch_normalize,
+    batch_statistics,
+    move_statistics,
+    normalize,
+    normalize_grad,
+)
+from chainlite.configuration import config
 from chainlite.functions.array.cast import cast
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.basic_math import pow
@@ -32,15 +42,29 @@ class _Normalization(Fused):
         eps: added to the variance.
         axis: tuple of the axes summed over.
         key_axis: tuple of the other axes.
+
+    Of an array that nobody else can change it gives what is to be computed, see backends._deferred.
     """
 
-    any_layout = True
+    any_layout = gives_new = new_gradients = takes_deferred = True
+    _defers = False
 
     def __init__(self, eps, axis):
         self.eps = eps
         self.axis = (axis,) if isinstance(axis, int) else None if axis is None else tuple(axis)
         if self.axis is not None and any([a >= b for a, b in zip(self.axis, self.axis[1:])]):
             raise RuntimeError('numbers in axis must be sorted in ascending order')
+
+    def _private_data(self, xs):
+        x = xs[0]
+        self._defers = x._private and x.size > 0 and not config.debug
+        if self._defers:
+            x._lend()
+        return super()._private_data(xs)
+
+    def _gradients(self, gy, *numbers):
+        """What `normalize_grad` gives."""
+        return gy.through_normalization(*numbers) if isinstance(gy, Rectified) else normalize_grad(gy, *numbers)
 
     def _axes(self, x_ndim, gamma_ndim):
         """(axis, key_axis)."""
@@ -105,21 +129,19 @@ class BatchNormalization(_Normalization):
         self._set_axes(x, gamma)
         if x.size == gamma.size:
             warnings.warn(_ONE_SAMPLE, stacklevel=4)
+        running = self.running_mean, self.running_var
+        defers, self._defers = self._defers, False
+        if defers:
+            row = gamma, beta, self.axis, self.eps, running, self.decay
+            self.mean, self.var, self.inv_std, *numbers = batch_statistics(x, *row)
+            return Normalized(x, self.mean.copy(), *numbers, self.axis, True, config.enable_backprop), None
         y, self.mean, self.var = batch_normalize(x, gamma, beta, self.axis, self.eps)
         self.inv_std = (self.var + self.var.dtype.type(self.eps)) ** -0.5
-        self._update(x.size // max(gamma.size, 1))
+        move_statistics(running, self.mean, self.var, self.decay, x.size // max(gamma.size, 1))
         return y, None
 
-    def _update(self, count):
-        """Moves the running statistics towards those of the batch; the variance without bias."""
-        unbiased = self.var * (count / max(count - 1, 1))
-        for running, value in (self.running_mean, self.mean), (self.running_var, unbiased):
-            if running is not None and count:
-                running *= self.decay
-                running += ((1 - self.decay) * value).astype(running.dtype, copy=False)
-
     def backward_kernel(self, saved, gy, x, gamma, beta):
-        gx, ggamma, gbeta = normalize_grad(gy, x, gamma, self.mean, self.inv_std, self.axis, False)
+        gx, ggamma, gbeta = self._gradients(gy, x, gamma, self.mean, self.inv_std, self.axis, False)
         return gx, ggamma.astype(gamma.dtype, copy=False), gbeta.astype(gamma.dtype, copy=False)
 
     def formula(self, x, gamma, beta):
@@ -146,10 +168,16 @@ class FixedBatchNormalization(_Normalization):
         wide = 'f' if var.dtype.itemsize == 2 else var.dtype
         self.inv_var = 1 / (var.astype(wide, copy=False) + var.dtype.type(self.eps))
         self.inv_std = self.inv_var**0.5
+        defers, self._defers = self._defers, False
+        if defers:
+            dtype = np.result_type('f', x.dtype, *[a.dtype for a in (gamma, beta, mean, self.inv_std)])
+            scale = (gamma * self.inv_std).astype(dtype, copy=False)
+            numbers = mean.astype(dtype), scale, beta.astype(dtype)
+            return Normalized(x, *numbers, self.axis, False, config.enable_backprop), None
         return normalize(x, gamma, beta, mean, self.inv_std, self.axis), None
 
     def backward_kernel(self, saved, gy, x, gamma, beta, mean, var):
-        gx, ggamma, gbeta = normalize_grad(gy, x, gamma, mean, self.inv_std, self.axis, True)
+        gx, ggamma, gbeta = self._gradients(gy, x, gamma, mean, self.inv_std, self.axis, True)
         gmean = -gamma * self.inv_std * gbeta
         gvar = -0.5 * gamma * self.inv_var * ggamma
         return gx, *[g.astype(gamma.dtype, copy=False) for g in (ggamma, gbeta, gmean, gvar)]

@@ -13,7 +13,7 @@ class AveragePooling(_PoolingND):
         pad_value: 0 if the padding counts as zeros, None if it does not count.
     """
 
-    any_layout = True
+    any_layout = gives_new = new_gradients = True
     pad_value = 0
 
     def forward(self, inputs):

@@ -16,7 +16,7 @@ class MaxPoolingND(_PoolingND):
         indexes: int array of the result's shape: which element of its window each maximum is, in row order.
     """
 
-    any_layout = True
+    any_layout = gives_new = new_gradients = True
     _places = None  # the same, in few bits
     _x = None  # what to find them in, if they have not been looked for
 

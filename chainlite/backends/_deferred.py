@@ -1,0 +1,155 @@
+"""Arrays that are described but not computed yet, so that what follows can be computed with them.
+
+Batch normalization reads an array for its statistics and once more to normalize it. If a rectifier or an addition
+comes next, all of them can be done while it is read that second time. So what batch normalization gives inside of the
+graph is a `Normalized`, to which the next function may add itself; whoever wants the numbers calls `array`. In the
+backward pass `Rectified` is the same for the gradient of the rectifier.
+
+A description refers to arrays, which therefore must not change before it is computed: they are those that nobody has
+been shown (see `Variable._hidden`). Numbers by channel are copies.
+"""
+
+import numpy as np
+
+from chainlite.backends import cuda
+from chainlite.backends.cpu.batch_normalization import (
+    normalize_grad,
+    normalize_then,
+    rectified_normalize_grad,
+)
+from chainlite.backends.cpu.relu import relu_grad
+
+
+class Deferred:
+    """An array that is computed when it is first asked for.
+
+    Attributes:
+        shape, dtype, ndim, size: of the array.
+        result: the array, once it is computed.
+    """
+
+    result = None
+
+    def __init__(self, like):
+        self.like = like  # an array that is on the same device
+        self.shape, self.dtype, self.ndim, self.size = like.shape, like.dtype, like.ndim, like.size
+
+    def array(self):
+        """The array."""
+        result = self.result
+        if result is None:
+            device = None if type(self.like) is np.ndarray else cuda.elsewhere((self.like,))
+            if device is None:
+                result = self._compute()
+            else:
+                with device:
+                    result = self._compute()
+            self.result = self.like = result
+            self._forget()
+        return result
+
+    def _compute(self):
+        raise NotImplementedError
+
+    def _forget(self):
+        """Lets go of what the array was computed from."""
+
+
+class Normalized(Deferred):
+    """(x - mean) * scale + offset, perhaps plus h, perhaps rectified.
+
+    Args:
+        x: array.
+        mean, scale, offset: arrays of the shape of the keys, in the dtype to compute in.
+        axis: tuple of the axes that are not keys.
+        of_batch: whether mean is that of x, so that it is not finite if x is not.
+        differentiable: whether there may be a backward pass.
+
+    Attributes:
+        kept: of the rectified array, what `rectified_normalize_grad` wants to know beside it, or None.
+    """
+
+    h = kept = None
+    rectified = False
+
+    def __init__(self, x, mean, scale, offset, axis, of_batch, differentiable):
+        super().__init__(x)
+        self.x, self.numbers, self.axis = x, (mean, scale, offset), axis
+        self.of_batch, self.differentiable = of_batch, differentiable
+
+    def _more(self):
+        new = Normalized(self.x, *self.numbers, self.axis, self.of_batch, self.differentiable)
+        new.h = self.h
+        return new
+
+    @property
+    def takes_relu(self):
+        """Whether it can be rectified yet."""
+        return self.result is None and not self.rectified
+
+    @property
+    def takes_more(self):
+        """Whether another array can be added yet."""
+        return self.takes_relu and self.h is None
+
+    def relu(self):
+        """The same, rectified."""
+        new = self._more()
+        new.rectified = True
+        return new
+
+    def plus(self, h):
+        """The same with another array added."""
+        new = self._more()
+        new.h = h
+        return new
+
+    def _compute(self):
+        y, self.kept = normalize_then(
+            self.x, *self.numbers, self.axis, self.h, self.rectified, self.of_batch, self.differentiable
+        )
+        return y
+
+    def _forget(self):
+        self.x = self.h = self.numbers = None
+
+
+class Rectified(Deferred):
+    """gy where the rectified array y is positive, otherwise 0.
+
+    Args:
+        gy: array.
+        y: array, or Normalized.
+
+    Attributes:
+        shared: whether others than the normalization want it as well.
+    """
+
+    shared = False
+
+    def __init__(self, gy, y):
+        super().__init__(gy)
+        self.gy, self.y = gy, y
+
+    def _compute(self):
+        return relu_grad(solid(self.y), self.gy)
+
+    def _forget(self):
+        self.gy = self.y = None
+
+    def through_normalization(self, x, gamma, mean, inv_std, axis, fixed):
+        """(gx, ggamma, gbeta) of `normalize_grad` for this gradient."""
+        if self.result is not None:
+            return normalize_grad(self.result, x, gamma, mean, inv_std, axis, fixed)
+        kept = self.y.kept if isinstance(self.y, Normalized) else None
+        numbers = x, gamma, mean, inv_std, axis, fixed
+        *gradients, result = rectified_normalize_grad(self.gy, solid(self.y), kept, *numbers, self.shared)
+        if result is not None:
+            self.result = self.like = result
+            self._forget()
+        return gradients
+
+
+def solid(a):
+    """The array that `a` is, or that it describes."""
+    return a.array() if isinstance(a, Deferred) else a
