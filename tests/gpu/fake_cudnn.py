@@ -155,13 +155,6 @@ class Graph:
 
         return self._operation(compute, [grad, input, scale, mean, inv_variance], 3)
 
-    def batchnorm_inference(self, *, input, mean, inv_variance, scale, bias):
-        def compute(y, x, mean, inv_std, gamma, beta):
-            numbers = [a.reshape(-1) for a in (gamma, beta, mean, inv_std)]
-            return [batch_normalization.normalize.reference(x, *numbers, (0, *range(2, x.ndim)))]
-
-        return self._operation(compute, [input, mean, inv_variance, scale, bias])[0]
-
     # ---- plans
 
     def _advance(self, before, after):
