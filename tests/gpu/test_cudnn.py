@@ -285,8 +285,8 @@ class Network(chainer.Chain):
 @pytest.mark.parametrize('mode', [None, 'tf32'])  # both layouts
 def test_a_network_trains_as_without_it(cupy, cudnn, mode):
     results = []
-    for level in 'never', 'always':
-        with chainer.using_config('use_cudnn', level), chainer.using_config('compute_mode', mode):
+    for level, compute_mode in ('never', None), ('always', mode):
+        with chainer.using_config('use_cudnn', level), chainer.using_config('compute_mode', compute_mode):
             net = Network()
             net.to_device('@cupy:0')
             optimizer = chainer.optimizers.MomentumSGD(0.01).setup(net)
