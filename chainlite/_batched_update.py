@@ -64,16 +64,21 @@ def gradients(params):
     """
     items, missing = [], []
     for param in params:
-        array = param.array
+        if type(param) is Parameter:  # what its properties do, without calling them for each parameter
+            array, node = param._array, param._own_node
+            known = None if node is None else node.grad_var
+            grad = None if known is None else known.array if known._array is None else known._array
+        else:
+            array = param.array
+            grad = None if array is None else param.grad
         if array is None:
             continue
-        grad = param.grad
         if grad is None:
             missing.append(param)
         elif (
-            grad.shape != array.shape
+            grad.dtype is not array.dtype
             or type(grad) is not type(array)
-            or grad.dtype != array.dtype
+            or grad.shape != array.shape
             or type(array) is not numpy.ndarray
             and grad.data.device_id != array.data.device_id
         ):
@@ -108,8 +113,8 @@ class Batch:
     """Parameters that are updated together.
 
     Attributes:
-        params (list of Parameter): In the order in which they were met.
-        grads (list): Their gradients.
+        items (list): (parameter, array, gradient), in the order in which they were met.
+        rows (list): Of each parameter, the arrays that the update reads and writes.
         rule (UpdateRule): The first one's; None if nothing is updated, only the hooks see the gradients.
         place (int): Number of the GPU, -1 for the CPU.
         loss_scale (float): By what the gradients are multiplied, or None.
@@ -117,12 +122,12 @@ class Batch:
 
     def __init__(self, rule, place, loss_scale):
         self.rule, self.place, self.loss_scale = rule, place, loss_scale
-        self.params, self.arrays, self.grads, self.rows = [], [], [], []
+        self.items, self.rows = [], []
         self.half, self.table = False, None
 
-    @property
     def rules(self):
-        return [param.update_rule for param in self.params] if self.rule is not None else []
+        """The rules that count an update."""
+        return [param.update_rule for param, _, _ in self.items] if self.rule is not None else []
 
     def device(self):
         """The context of its place."""
@@ -142,32 +147,30 @@ class Batch:
         if self.rows and self.place >= 0:
             self.table = memory.table([self.place, *[a.dtype.char for a in self.rows[0]]], self.rows)
             if self.table.overlap:
-                strangers, self.rows = self.params, []
+                strangers, self.rows = [param for param, _, _ in self.items], []
         if strangers:
-            self.params = [param for param in self.params if not any([param is s for s in strangers])]
+            left = set(map(id, strangers))
+            self.items = [item for item in self.items if id(item[0]) not in left]
         return strangers
 
     def _list_arrays(self, made):
         first = self.rule
         if first is None:
-            self.rows = [[array, grad] for array, grad in zip(self.arrays, self.grads)]
+            self.rows = [[array, grad] for _, array, grad in self.items]
             return []
         names = first.state_names
-        self.half = first._use_fp32_update and is_half(self.arrays[0].dtype)
+        self.half = first._use_fp32_update and is_half(self.items[0][1].dtype)
         strangers = []
-        for param, array, grad in zip(self.params, self.arrays, self.grads):
-            rule, target = param.update_rule, param
-            if self.half:
-                if rule._fp32_param is None:
-                    made.append((rule, '_fp32_param'))
-                target = rule.master(param)
-            if rule._state is None:
-                made.append((rule, '_state'))
-                rule._prepare_state(target)
-            row = self._row(rule, target, grad, names)
-            if not self._fits(row, array.shape):
-                rule._prepare_state(target)  # which sends states after the parameter
-                row = self._row(rule, target, grad, names)
+        for param, array, grad in self.items:
+            rule = param.update_rule
+            state, whole = rule._state, array
+            if state is None or self.half:
+                whole = self._make(rule, param, made).array
+                state = rule._state
+            row = [whole, grad, *[state.get(name) for name in names]]
+            if (self.half or names or self.place >= 0) and not self._fits(row, array.shape):
+                rule._prepare_state(rule.master(param) if self.half else param)  # which sends states after it
+                row[2:] = [state.get(name) for name in names]
                 if not self._fits(row, array.shape):
                     strangers.append(param)
                     continue
@@ -176,10 +179,17 @@ class Batch:
             self.rows.append(row)
         return strangers
 
-    @staticmethod
-    def _row(rule, target, grad, names):
-        state = rule._state
-        return [target.array, grad, *[state.get(name) for name in names]]
+    def _make(self, rule, param, made):
+        """Makes what a rule lacks before its first update, and returns what it works on."""
+        target = param
+        if self.half:
+            if rule._fp32_param is None:
+                made.append((rule, '_fp32_param'))
+            target = rule.master(param)
+        if rule._state is None:
+            made.append((rule, '_state'))
+            rule._prepare_state(target)
+        return target
 
     def _fits(self, row, shape):
         whole = row[0]
@@ -188,7 +198,9 @@ class Batch:
             if type(a) is not kind or a.shape != shape or a.dtype != dtype:
                 return False
         if self.place >= 0:
-            return all([a._c_contiguous and a.data.device_id == self.place for a in row])
+            for a in row:
+                if not a._c_contiguous or a.data.device_id != self.place:
+                    return False
         return whole.shape == shape
 
     def program(self, hooks):
@@ -240,13 +252,13 @@ class Batch:
     def for_hooks(self):
         """A batch of the same gradients, for hooks alone."""
         batch = Batch(None, self.place, self.loss_scale)
-        batch.params, batch.arrays, batch.grads = self.params, self.arrays, self.grads
+        batch.items = self.items
         return batch
 
     def finish(self):
         """To be called when the batch has been updated."""
         if self.loss_scale is not None and self.rule is not None and not self.half:
-            for param in self.params:
+            for param, _, _ in self.items:
                 param._loss_scale = None  # what is in grad now is the gradient itself
 
 
@@ -310,7 +322,7 @@ class Recorded:
     def count(self):
         """Counts an update in every rule."""
         for launch in self.launches:
-            for rule in launch.batch.rules:
+            for rule in launch.batch.rules():
                 rule.t += 1
 
     def refresh(self):
@@ -370,6 +382,9 @@ def update(params, items, hooks, memory):
         items (list): (parameter, array, gradient) of those that have arrays, as `gradients` gives them.
         hooks (list): Elementwise hooks and hooks that clip the norm.
         memory (Memory): The optimizer's.
+
+    Returns:
+        bool: Whether a parameter was updated alone, by which it may have lost its gradient.
     """
     twice = len(set(map(id, params))) < len(params)
     batches, others = ([], list(params)) if twice else gather(items)
@@ -378,7 +393,7 @@ def update(params, items, hooks, memory):
         for batch in batches:
             with batch.device():
                 others += batch.prepare(made, memory)
-        batches = [batch for batch in batches if batch.params]
+        batches = [batch for batch in batches if batch.items]
         pending, done, scalings = _apply(hooks, batches, others, [param for param, _, _ in items], memory)
         launches = _ready(batches, pending, memory)
     except BaseException:
@@ -392,13 +407,15 @@ def update(params, items, hooks, memory):
         for hook in pending:
             hook(param.update_rule, param)
         param.update()
-    if not twice:
-        for param in params if len(items) < len(params) else ():
+    if not twice and len(items) < len(params):
+        for param in params:
             if param.array is None:
                 param.update()
-    if any([batch.place >= 0 for batch in batches]) and _recording():
-        memory.record(done + launches, scalings, others)
-    memory.finish()
+    if any([batch.place >= 0 for batch in batches]):
+        if _recording():
+            memory.record(done + launches, scalings, others)
+        memory.finish()
+    return bool(others)
 
 
 def _recording():
@@ -412,7 +429,7 @@ def _ready(batches, hooks, memory):
     counted, launches = [], []
     try:
         for batch in batches:
-            for rule in batch.rules:
+            for rule in batch.rules():
                 rule.t += 1
                 counted.append(rule)
         for batch in batches:
@@ -494,28 +511,35 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    for param, array, grad in items:
+    key = kind = dtype = None  # of the one before: mostly the next is like it
+    for item in items:
+        param, array, grad = item
         rule = param.update_rule
-        kind, key, place = type(array), None, -1
-        if type(param) is Parameter and array.dtype.char in 'efdE':
-            if rule is None:
-                key = ()
-            else:
-                cls = type(rule)
-                if cls not in usable:
-                    usable[cls] = isinstance(rule, UpdateRule) and cls.makes_batches()
-                key = rule.batch_key() if usable[cls] else None
-            if kind is not numpy.ndarray:
-                fits = kind is on_gpu and array._c_contiguous and grad._c_contiguous and grad.dtype.char in 'efdE'
-                place = array.data.device_id if fits else None
-        if key is None or place is None:
+        if type(array) is not kind or array.dtype is not dtype:
+            kind, dtype = type(array), array.dtype
+            usual = dtype.char in 'efdE' and (kind is numpy.ndarray or kind is on_gpu)
+            place = -1
+        if not usual or type(param) is not Parameter:
             alone.append(param)
             continue
-        key = key, place, array.dtype.char, grad.dtype.char, param._loss_scale
+        if kind is not numpy.ndarray:
+            place = array.data.device_id
+            if not (array._c_contiguous and grad._c_contiguous):
+                alone.append(param)
+                continue
+        if rule is None:
+            of_rule = ()
+        else:
+            cls = rule.__class__
+            if cls not in usable:
+                usable[cls] = isinstance(rule, UpdateRule) and cls.makes_batches()
+            of_rule = rule.batch_key() if usable[cls] else None
+            if of_rule is None:
+                alone.append(param)
+                continue
+        key = of_rule, place, dtype, grad.dtype, param._loss_scale
         batch = batches.get(key)
         if batch is None:
-            batch = batches[key] = Batch(rule if key[0] else None, place, param._loss_scale)
-        batch.params.append(param)
-        batch.arrays.append(array)
-        batch.grads.append(grad)
+            batch = batches[key] = Batch(rule if of_rule else None, place, param._loss_scale)
+        batch.items.append(item)
     return list(batches.values()), alone

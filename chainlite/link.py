@@ -212,12 +212,17 @@ class Link(DeviceResident):
 
     def params(self, include_uninit=True):
         """Generator of all parameters under this link, sorted by name; optionally only the initialized ones."""
-        d = self.__dict__
-        for name in sorted(self._params):
-            if include_uninit or d[name].is_initialized:
-                yield d[name]
-        for child in self._child_links():
-            yield from child.params(include_uninit)
+        links = [self]
+        while links:  # instead of generators in generators: optimizers walk at each update
+            link = links.pop()
+            if type(link).params is not Link.params and link is not self:
+                yield from link.params(include_uninit)
+                continue
+            d, names = link.__dict__, link._params
+            for name in sorted(names) if len(names) > 1 else names:
+                if include_uninit or d[name].is_initialized:
+                    yield d[name]
+            links += reversed(link._child_links())
 
     def namedparams(self, include_uninit=True):
         """Generator of (path, parameter); the path, such as ``'/conv1/W'``, starts at this link."""

@@ -269,18 +269,18 @@ class GradientMethod(Optimizer):
             self.call_hook(hook)
         if called:  # which may have given other gradients
             gradients = _batched_update.gradients(params)
+        self.t += 1
         if not self.is_safe_to_update():
             for hook in joined:
                 self.call_hook(hook)
-            self.t += 1
         else:
-            self.t += 1
             try:
-                _batched_update.update(params, gradients, joined, self._memory)
+                alone = _batched_update.update(params, gradients, joined, self._memory)
             except BaseException:
                 self.t -= 1
                 raise
-        _reallocate_cleared_grads(params)
+            if alone:
+                _reallocate_cleared_grads(params)
         self.call_hooks('post')
         self.update_loss_scale()
 
