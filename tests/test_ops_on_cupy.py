@@ -3,6 +3,7 @@
 import types
 
 import cuda_on_cpu
+import ml_dtypes
 import numpy as np
 import pytest
 import samples
@@ -13,7 +14,7 @@ from chainlite.backends import cuda
 
 pytestmark = pytest.mark.gpu
 SAMPLES = samples.load(chainlite)
-TOLERANCE = {'e': 4e-3, 'f': 1e-5, 'd': 1e-10}
+TOLERANCE = {'e': 4e-3, 'f': 1e-5, 'd': 1e-10, ml_dtypes.bfloat16: 5e-2}
 
 
 def of(pairs):
@@ -45,13 +46,13 @@ def compute(sample, arrays, send=lambda x: x, order=1):
     """Outputs, gradients, and the gradients of the gradients, as NumPy arrays; `send` puts arrays on the device."""
     function = send(sample.function)
     kind = type(send(np.zeros(1)))
-    xs = [chainlite.Variable(send(a)) if a.dtype.kind == 'f' else send(a) for a in arrays]
+    xs = [chainlite.Variable(send(a)) if a.dtype.kind in 'fV' else send(a) for a in arrays]
     ys = function(*xs)
     ys = tuple(ys) if isinstance(ys, tuple | list) else (ys,)
     results = list(ys)
     for level in range(min(order, sample.order)):
         wanted = [x for x in xs if isinstance(x, chainlite.Variable)]
-        ys = [y for y in ys if y is not None and y.dtype.kind == 'f']
+        ys = [y for y in ys if y is not None and y.dtype.kind in 'fV']
         gys = [chainlite.Variable(send(output_gradient(cuda.to_cpu(y.array)))) for y in ys]
         again = level + 1 < min(order, sample.order)
         ys = chainlite.grad(ys, wanted, gys, enable_double_backprop=again)
@@ -67,11 +68,11 @@ def assert_close(actual, expected, tolerance):
         assert (a is None) == (e is None)
         if e is not None:
             assert a.shape == e.shape
-            np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(a.astype(e.dtype), e, rtol=tolerance, atol=tolerance)
 
 
 @of((f, s) for f, s in SAMPLES if not is_random(s))
-@pytest.mark.parametrize('dtype', ['e', 'f'])
+@pytest.mark.parametrize('dtype', ['e', ml_dtypes.bfloat16, 'f'], ids=['float16', 'bfloat16', 'float32'])
 def test_cupy_agrees_with_numpy(sample, dtype):
     arrays = sample.arrays(dtype)
     exact = compute(sample, [a.astype('d') if a.dtype == dtype else a for a in arrays])

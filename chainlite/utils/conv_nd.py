@@ -78,6 +78,8 @@ def col2im_nd_cpu(col, stride, pad, dims, dilate=1):
 
 def col2im_nd_gpu(col, stride, pad, dims, dilate=1):
     """`col2im_nd` of a CuPy array."""
+    if col.dtype.kind != 'f':  # bfloat16
+        return col2im_nd_gpu(col.astype('f'), stride, pad, dims, dilate).astype(col.dtype)
     dilate, ksize, outs = _check_col(col, stride, pad, dims, dilate)
     img = cuda.cupy.empty(col.shape[:2] + tuple(dims), col.dtype)
     numbers = (*dims, *outs, *ksize, *stride, *pad, *dilate)

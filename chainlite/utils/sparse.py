@@ -3,6 +3,7 @@
 import numpy
 
 from chainlite.backend import get_array_module
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.variable import Variable
 
 _PADDING = -1  # row and column of elements that are not there, which pad the matrices of a batch to one length
@@ -39,14 +40,11 @@ class CooMatrix:
     def to_dense(self):
         """The matrix as an array (rows, columns), or (b, rows, columns)."""
         data, row, col = self.data.array, self.row, self.col
-        xp = get_array_module(data)
-        dense = xp.zeros((*data.shape[:-1], *self.shape), data.dtype)
         there = row != _PADDING
         places = (row[there], col[there])
         if data.ndim == 2:
             places = (there.nonzero()[0], *places)
-        xp.add.at(dense, places, data[there])
-        return dense
+        return add_at(data[there], places, (*data.shape[:-1], *self.shape))
 
 
 def to_coo(x, ldnz=None, requires_grad=False):

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, conv, embed_id, group_normalization, pooling, softmax
+from chainlite.backends.cpu import batch_normalization, conv, embed_id, group_normalization, indexing, pooling, softmax
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
@@ -472,3 +472,27 @@ def test_convolution_of_two_dtypes_and_any_strides_agrees(agree):
     agree(conv.convolve, x, W, None, *geometry, (5, 5), result, rounding=1e-4)
     agree(conv.deconvolve, y, W, None, *geometry, (6, 7), result, rounding=1e-4)
     agree(conv.filter_grad, x, y, (2, 4), *geometry, result, rounding=1e-4)
+
+
+# ---- the transpose of indexing --------------------------------------------------------------------------------------
+
+INDICES = [  # shape, index
+    ((5, 3), (np.array([0, 4, 0, -1]),)),
+    ((5, 3), (np.array([[0, 4, 0], [2, 2, -5]]),)),
+    ((4, 5), (slice(None), np.array([1, 1, 0]))),
+    ((4, 5), (np.array([1, 3, 1]), np.array([2, 0, 2]))),
+    ((4, 5), (np.array([True, False, True, True]),)),
+    ((2, 3, 4), (1, None, np.array([2, 2]), slice(1, None))),
+]
+
+
+@pytest.mark.parametrize('shape, index', INDICES, ids=str)
+def test_add_at_agrees(cupy, dtype, shape, index):
+    y = values(np.zeros(shape)[index].shape, dtype)
+    expected = indexing.add_at.reference(y.astype('d'), index, shape)
+    on_gpu = tuple(cupy.asarray(i) if isinstance(i, np.ndarray) else i for i in index)
+    assert_equal_in_all_orders(lambda: [indexing.add_at(cupy.asarray(y), on_gpu, shape)])
+    x = indexing.add_at(cupy.asarray(y), on_gpu, shape)
+    tolerance = 4 * ROUNDING[dtype.char]
+    assert x.dtype == dtype
+    np.testing.assert_allclose(x.get().astype('d'), expected, rtol=tolerance, atol=tolerance)

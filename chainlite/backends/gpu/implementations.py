@@ -5,6 +5,7 @@ from chainlite.backends.gpu import (  # noqa: F401
     conv,
     embed_id,
     group_normalization,
+    indexing,
     local_response_normalization,
     noise,
     pooling,

@@ -35,8 +35,8 @@ class RReLU(FunctionNode):
             slopes = (self.lower + self.upper) / 2
             if config.train:
                 slopes = self.lower + (self.upper - self.lower) * uniform(x, x.shape)
-            self.r = xp.where(x >= 0, x.dtype.type(1), xp.asarray(slopes, x.dtype))
-        self.factor = xp.where(x >= 0, x.dtype.type(1), self.r)
+            self.r = xp.where(x >= 0, 1, xp.asarray(slopes)).astype(x.dtype)
+        self.factor = xp.where(x >= 0, 1, self.r).astype(x.dtype, copy=False)
         y = x * self.factor
         return (y if isinstance(y, type(x)) else np.asarray(y),)
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.function_node import FunctionNode
+from chainlite.utils._check import kind_of
 from chainlite.variable import as_variable
 
 index_dtype = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
@@ -66,7 +68,7 @@ class AsStrided(FunctionNode):
         return (_stride_array(x, self.shape, self.strides, self.storage_offset),)
 
     def backward(self, target_input_indexes, grad_outputs):
-        if self.inputs[0].dtype.kind != 'f':
+        if kind_of(self.inputs[0].dtype) != 'f':
             raise TypeError('as_strided has a gradient for floating point arrays only')
         inner = self.geometry.places().ravel()
         outer = self.geometry.places(self.shape, self.strides, self.storage_offset).ravel()
@@ -77,8 +79,7 @@ class AsStrided(FunctionNode):
 
 def _through_memory(x, arriving, leaving, shared):
     xp = backend.get_array_module(x)
-    memory = xp.zeros(len(shared), x.dtype)
-    xp.add.at(memory, xp.asarray(arriving), x.ravel())
+    memory = add_at(x.ravel(), (xp.asarray(arriving),), (len(shared),))
     memory /= xp.asarray(shared).astype(x.dtype)
     return memory[xp.asarray(leaving)]
 

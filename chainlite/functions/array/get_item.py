@@ -4,6 +4,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.variable import as_variable, operations
 
 
@@ -13,13 +14,10 @@ def _get_item(x, in_shape, slices):
 
 
 def _put_back(gy, in_shape, slices):
-    xp = backend.get_array_module(gy)
-    gx = xp.zeros(in_shape, gy.dtype)
-    if all(isinstance(s, (int, slice, type(None), type(Ellipsis))) for s in slices):
-        gx[slices] = gy
-    else:  # an index array may name an element more than once
-        scatter_add = np.add.at if xp is np else xp.add.at
-        scatter_add(gx, slices, gy)
+    if not all(isinstance(s, (int, slice, type(None), type(Ellipsis))) for s in slices):
+        return add_at(gy, slices, in_shape)  # an index array may name an element more than once
+    gx = backend.get_array_module(gy).zeros(in_shape, gy.dtype)
+    gx[slices] = gy
     return gx
 
 

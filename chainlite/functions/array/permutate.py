@@ -1,9 +1,8 @@
 """Permutation along an axis."""
 
-import numpy as np
-
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.functions.array._axes import check_axis
 from chainlite.variable import as_array, as_variable
 
@@ -17,10 +16,7 @@ def _permutate(x, in_shape, indices, axis):
 
 
 def _permutate_back(y, in_shape, indices, axis):
-    xp = backend.get_array_module(y)
-    x = xp.zeros(in_shape, y.dtype)
-    (np if xp is np else xp).add.at(x, _at(axis % len(in_shape), indices), y)
-    return x
+    return add_at(y, _at(axis % len(in_shape), indices), in_shape)
 
 
 Permutate, PermutateGrad = adjoint_pair('Permutate', _permutate, 'PermutateGrad', _permutate_back, __name__)

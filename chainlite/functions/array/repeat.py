@@ -4,6 +4,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.functions.array.permutate import _at
 from chainlite.variable import as_variable
 
@@ -21,9 +22,8 @@ def _add_up(y, in_shape, repeats, axis):
         return (
             y.reshape(*shape[:axis], n, repeats[0], *shape[axis + 1 :]).sum(axis + 1, dtype=y.dtype).reshape(in_shape)
         )
-    x = xp.zeros(shape, y.dtype)
-    xp.add.at(x, _at(axis, xp.asarray(np.repeat(np.arange(shape[axis]), repeats))), y)
-    return x.reshape(in_shape)
+    places = xp.asarray(np.repeat(np.arange(shape[axis]), repeats))
+    return add_at(y, _at(axis, places), shape).reshape(in_shape)
 
 
 Repeat, RepeatGrad = adjoint_pair('Repeat', _repeat, 'RepeatGrad', _add_up, __name__)

@@ -1,6 +1,6 @@
 """Addition at indexed places."""
 
-from chainlite import backend
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array.get_item import _index, get_item
 
@@ -13,10 +13,7 @@ class ScatterAdd(FunctionNode):
         a, b = inputs
         if a[self.slices].shape != b.shape:
             raise ValueError('Chainer does not support automatic broadcasting of variables.')
-        xp = backend.get_array_module(a)
-        y = a.copy()
-        xp.add.at(y, self.slices, b.astype(a.dtype, copy=False))
-        return (y,)
+        return (a + add_at(b.astype(a.dtype, copy=False), self.slices, a.shape),)
 
     def backward(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs

@@ -4,6 +4,7 @@ from math import prod
 
 from chainlite import backend
 from chainlite._trilinear import Bilinear
+from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.windows import col2im, im2col
 from chainlite.utils import type_check
 from chainlite.utils.conv_nd import as_tuple
@@ -60,7 +61,7 @@ class LocalConvolution2DFunction(_LocalConvolution):
         return (y,)
 
     def run(self, x, W):
-        y = backend.get_array_module(x).matmul(self._columns(x, W.shape[1:3]), self._filters(W))
+        y = product(self._columns(x, W.shape[1:3]), self._filters(W))
         return y.transpose(2, 3, 0, 1).astype(self.dtype or x.dtype, copy=False)
 
 
@@ -68,10 +69,10 @@ class LocalConvolution2DGradX(_LocalConvolution):
     place = 0
 
     def run(self, y, W):
-        xp = backend.get_array_module(y)
-        col = xp.matmul(self._places(y), self._filters(W).swapaxes(2, 3)).transpose(2, 3, 0, 1)
-        x = xp.zeros(self.shape, self.dtype)
-        return col2im(col.reshape(*x.shape[:2], *self.ksize, *y.shape[2:]), self.stride, (0, 0), (1, 1), x)
+        col = product(self._places(y), self._filters(W).swapaxes(2, 3)).transpose(2, 3, 0, 1)
+        x = backend.get_array_module(y).zeros(self.shape, col.dtype)
+        x = col2im(col.reshape(*x.shape[:2], *self.ksize, *y.shape[2:]), self.stride, (0, 0), (1, 1), x)
+        return x.astype(self.dtype, copy=False)
 
 
 class LocalConvolution2DGradW(_LocalConvolution):
@@ -79,9 +80,7 @@ class LocalConvolution2DGradW(_LocalConvolution):
 
     def run(self, x, y):
         outs = y.shape[2:]
-        W = backend.get_array_module(x).matmul(
-            self._places(y).swapaxes(2, 3), self._columns(x, outs)
-        )  # (oh, ow, m, c kh kw)
+        W = product(self._places(y).swapaxes(2, 3), self._columns(x, outs))  # (oh, ow, m, c kh kw)
         return W.transpose(2, 0, 1, 3).reshape(self.shape).astype(self.dtype, copy=False)
 
 

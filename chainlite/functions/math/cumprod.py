@@ -7,7 +7,7 @@ from chainlite.function_node import FunctionNode
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.flip import flip
 from chainlite.functions.array.reshape import reshape
-from chainlite.functions.math.cumsum import check_axis_or_none
+from chainlite.functions.math.cumsum import check_axis_or_none, in_float32
 from chainlite.variable import Variable, as_variable
 
 
@@ -54,7 +54,7 @@ class Cumprod(FunctionNode):
         self.retain_inputs((0,))
         self.retain_outputs((0,))
         (x,) = inputs
-        return (backend.get_array_module(x).cumprod(x, self.axis, dtype=x.dtype),)
+        return (in_float32(lambda x: backend.get_array_module(x).cumprod(x, self.axis, dtype=x.dtype), x),)
 
     def backward(self, target_input_indexes, grad_outputs):
         # gx[i] = x[0] ... x[i - 1] * (gy[i] + x[i + 1] * (gy[i + 1] + x[i + 2] * ...)): no division, x may be zero.

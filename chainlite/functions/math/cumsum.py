@@ -7,8 +7,13 @@ from chainlite.utils.type_check import InvalidType
 from chainlite.variable import as_variable
 
 
+def in_float32(f, x):
+    """f(x), in float32 if x is bfloat16: CuPy has no sums and products of those along an axis."""
+    return f(x) if x.dtype.kind == 'f' else f(x.astype('f')).astype(x.dtype)
+
+
 def _cumsum(x, in_shape, axis):
-    return backend.get_array_module(x).cumsum(x, axis, dtype=x.dtype)
+    return in_float32(lambda x: backend.get_array_module(x).cumsum(x, axis, dtype=x.dtype), x)
 
 
 def _cumsum_from_the_end(y, in_shape, axis):

@@ -9,6 +9,7 @@ from chainlite.functions.array.flip import flip
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.array.transpose import transpose
 from chainlite.functions.math.cumprod import cumprod, shifted
+from chainlite.functions.math.cumsum import in_float32
 from chainlite.functions.math.sum import check_axes
 from chainlite.variable import as_variable
 
@@ -22,7 +23,8 @@ class Prod(FunctionNode):
     def forward(self, inputs):
         self.retain_inputs((0,))
         (x,) = inputs
-        return (backend.get_array_module(x).asarray(x.prod(axis=self.axis, keepdims=self.keepdims, dtype=x.dtype)),)
+        y = in_float32(lambda x: x.prod(axis=self.axis, keepdims=self.keepdims, dtype=x.dtype), x)
+        return (backend.get_array_module(x).asarray(y),)
 
     def backward(self, target_input_indexes, grad_outputs):
         (x,) = self.get_retained_inputs()

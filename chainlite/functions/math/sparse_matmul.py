@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends.cpu.indexing import add_at
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array.cast import cast
 from chainlite.functions.array.get_item import get_item
@@ -41,9 +42,8 @@ class CooMatMul(FunctionNode):
         wide = np.promote_types(dtype, np.float32)
         dn = (dn.swapaxes(-1, -2) if self.transb else dn).astype(wide, copy=False)
         xp = backend.get_array_module(sp)
-        y = xp.zeros((*dn.shape[:-2], self.shape[0], dn.shape[-1]), wide)
         row, col, there = self._places(xp)
-        xp.add.at(y, row, sp[there].astype(wide)[:, None] * dn[col])
+        y = add_at(sp[there].astype(wide)[:, None] * dn[col], row, (*dn.shape[:-2], self.shape[0], dn.shape[-1]))
         y = y.astype(dtype, copy=False)
         return ((y.swapaxes(-1, -2) if self.transc else y),)
 

@@ -39,7 +39,7 @@ class Zoneout(FunctionNode):
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs
         xp = backend.get_array_module(gy)
-        gxs = [xp.where(flag, gy, gy.dtype.type(0)) for flag in (self.flag_h, self.flag_x)]
+        gxs = [xp.where(flag, gy, 0).astype(gy.dtype, copy=False) for flag in (self.flag_h, self.flag_x)]
         return tuple([gxs[i] for i in target_input_indexes])
 
 
