@@ -49,6 +49,14 @@ DEPTHWISE = {
 LAYOUTS = {'C': lambda x: x, 'last': lambda x: x if x.ndim < 3 else unroll(np.ascontiguousarray(roll(x)))}
 
 
+@pytest.fixture(autouse=True)
+def fresh_plans():
+    """Plans hold what some of these tests change."""
+    yield
+    conv_implicit._plan.cache_clear()
+    conv_implicit._filter_plan.cache_clear()
+
+
 def values(shape, dtype, seed=0):
     return np.random.RandomState(seed).standard_normal(shape).astype(dtype)
 

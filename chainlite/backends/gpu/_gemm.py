@@ -8,6 +8,7 @@ Products of 16-bit numbers are summed in 32 bits. Those of 32-bit numbers are ma
 import ctypes
 import functools
 import os
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from chainlite.backends import cuda
 from chainlite.configuration import config
 
 _CUDA_TYPES = {'e': 2, 'E': 14, 'f': 0, 'd': 1}  # cudaDataType, by the character of the dtype
-_CONSTANTS = {'f': np.array([0, 1], 'f'), 'd': np.array([0, 1], 'd')}  # what alpha and beta point to
-
+_CONSTANTS = [np.array([0, 1], 'f'), np.array([0, 1], 'd')]
+_FLOATS, _DOUBLES = [(c.ctypes.data, c.ctypes.data + c.itemsize) for c in _CONSTANTS]  # what alpha and beta point to
 
 _WORKSPACE = 32 << 20  # bytes that cuBLAS may use in a CUDA graph: what it takes by itself on large devices
 
@@ -63,15 +64,53 @@ def _gemm_in_graph(handle, *arguments):
             raise _cublas().CUBLASError(status)
 
 
-def _layout(a):
-    """Whether the columns of the matrices are contiguous, not the rows; the distance of those; that of the matrices."""
+class Matrix(NamedTuple):
+    """A stack of matrices in an array: whether it holds their transposes, and how many numbers its rows are apart, and
+    the matrices (0: one for all)."""
+
+    array: Any
+    turned: bool
+    row: int
+    step: int
+
+
+def multiply(a, b, out, s, m, n, k, add=False):
+    """Matrices out = a @ b, or out += a @ b: s products of (m, k) and (k, n).
+
+    Both factors have one dtype, the result that, or more bits. The rows of `out` are not transposed.
+    """
+    cublas, x, y, z = _cublas(), a.array, b.array, out.array
+    kind, out_kind = x.dtype.char, z.dtype.char
+    if out_kind == 'd':
+        constants, compute = _DOUBLES, cublas.CUBLAS_COMPUTE_64F
+    elif kind == 'f' and config.compute_mode == 'tf32':
+        constants, compute = _FLOATS, cublas.CUBLAS_COMPUTE_32F_FAST_TF32
+    else:
+        constants, compute = _FLOATS, cublas.CUBLAS_COMPUTE_32F
+    zero, one = constants
+    # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
+    arguments = (
+        cuda.cupy.cuda.device.get_cublas_handle(),
+        *(int(b.turned), int(a.turned), n, m, k, one),
+        *(y.data.ptr, _CUDA_TYPES[kind], b.row, b.step),
+        *(x.data.ptr, _CUDA_TYPES[kind], a.row, a.step),
+        *(one if add else zero, z.data.ptr, _CUDA_TYPES[out_kind], out.row, out.step),
+        *(s, compute, cublas.CUBLAS_GEMM_DEFAULT),
+    )
+    try:
+        cublas.gemmStridedBatchedEx(*arguments)
+    except NotImplementedError:
+        _gemm_in_graph(*arguments)
+
+
+def _stack(a):
     size = a.itemsize
     s, m, k = a.shape
     step, rows, columns = [stride // size for stride in a.strides]
     step = step if s > 1 else 0
     if columns == 1 or k == 1:
-        return 0, rows if m > 1 else k, step
-    return 1, columns, step
+        return Matrix(a, False, rows if m > 1 else k, step)
+    return Matrix(a, True, columns, step)
 
 
 def gemm(a, b, out, add=False):
@@ -81,35 +120,5 @@ def gemm(a, b, out, add=False):
         a, b, out: stacks (s, m, k), (s, k, n), (s, m, n); a or b may hold one matrix for all. The matrices of a and b
             are contiguous along an axis, those of out along the last. a and b have one dtype, out that or more bits.
     """
-    cublas = _cublas()
-    dtype = out.dtype if out.dtype == 'd' else np.dtype('f')
-    constants = _CONSTANTS[dtype.char].ctypes.data
-    one, beta = constants + dtype.itemsize, constants + (dtype.itemsize if add else 0)
-    s, m, n = out.shape
-    a_turned, lda, a_step = _layout(a)
-    b_turned, ldb, b_step = _layout(b)
-    _, ldout, out_step = _layout(out)
-    kind, out_kind = _CUDA_TYPES[a.dtype.char], _CUDA_TYPES[out.dtype.char]
-    if dtype == 'd':
-        compute = cublas.CUBLAS_COMPUTE_64F
-    elif a.dtype == 'f' and config.compute_mode == 'tf32':
-        compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-    else:
-        compute = cublas.CUBLAS_COMPUTE_32F
-    # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
-    arguments = (
-        cuda.cupy.cuda.device.get_cublas_handle(),
-        *(b_turned, a_turned),
-        *(n, m, a.shape[2]),
-        one,
-        *(b.data.ptr, kind, ldb, b_step),
-        *(a.data.ptr, kind, lda, a_step),
-        beta,
-        *(out.data.ptr, out_kind, ldout, out_step),
-        *(s, compute, cublas.CUBLAS_GEMM_DEFAULT),
-    )
-    try:
-        cublas.gemmStridedBatchedEx(*arguments)
-    except NotImplementedError:
-        _gemm_in_graph(*arguments)
+    multiply(_stack(a), _stack(b), _stack(out), *out.shape, a.shape[2], add)
     return out

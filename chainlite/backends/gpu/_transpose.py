@@ -1,5 +1,6 @@
 """Arrays in the order that a kernel wants, by kernels/transpose.cu."""
 
+import functools
 from math import prod
 
 from chainlite.backends import cuda
@@ -10,6 +11,32 @@ _TILE = 32  # rows and columns
 _UNSIGNED = {1: 'unsigned char', 2: 'unsigned short', 4: 'unsigned', 8: 'unsigned long long'}  # by the size of a dtype
 
 
+@functools.lru_cache(4096)
+def _strides(shape, size, last):
+    """The strides of an array (n, c, *dims), channels last or C-contiguous, and its size in bytes."""
+    axes = [0, *range(2, len(shape)), 1] if last else range(len(shape))
+    strides, step = [0] * len(shape), size
+    for axis in [*axes][::-1]:
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides), step
+
+
+@functools.lru_cache(4096)
+def orders(shape, strides, size):
+    """Whether an array of these strides is C-contiguous, and whether it is channels last: it may be both."""
+    expected = [_strides(shape, size, last)[0] for last in (False, True)]
+    return tuple([all([s == e or n == 1 for s, e, n in zip(strides, of, shape)]) for of in expected])
+
+
+def empty(shape, dtype, last):
+    """A new array (n, c, *dims), channels last or C-contiguous."""
+    if not last:
+        return cuda.cupy.ndarray(shape, dtype)
+    strides, size = _strides(shape, dtype.itemsize, True)
+    return cuda.cupy.ndarray(shape, dtype, cuda.cupy.cuda.alloc(size), strides)
+
+
 def turned(x, shape, pitch=None):
     """The matrices of a C-contiguous array, turned: (s, columns, pitch) of `shape` (s, rows, columns).
 
@@ -17,7 +44,7 @@ def turned(x, shape, pitch=None):
     """
     stack, rows, columns = shape
     pitch = pitch or rows
-    y = cuda.cupy.empty((stack, columns, pitch), x.dtype)
+    y = cuda.cupy.ndarray((stack, columns, pitch), x.dtype)
     tiles = stack * -(-columns // _TILE) * -(-pitch // _TILE)
     if tiles:
         run = function('transpose.turn', _UNSIGNED[x.itemsize], index_type(x, y))
@@ -40,15 +67,9 @@ def channels_last(x, channels=None):
 
 def dense(x, last):
     """The array, or a copy, channels last or C-contiguous; it begins at a multiple of 16 bytes."""
-    if (roll(x) if last else x).flags.c_contiguous and not x.data.ptr % 16:
+    if orders(x.shape, x.strides, x.itemsize)[last] and not x.data.ptr % 16:
         return x
     return unroll(channels_last(x)) if last else x.copy(order='C')
-
-
-def empty(shape, dtype, last):
-    """A new array (n, c, *dims), channels last or C-contiguous."""
-    n, c, *dims = shape
-    return unroll(cuda.cupy.empty((n, *dims, c), dtype)) if last else cuda.cupy.empty(shape, dtype)
 
 
 def as_layout_of(like, y):

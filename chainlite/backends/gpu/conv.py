@@ -1,24 +1,22 @@
 """Convolutions by columns and matrix products; see cpu.conv for what the arguments are, and kernels/conv.cu.
 
-They take what conv_depthwise and conv_implicit leave. Without groups, the columns of each image are a matrix and the
-product is the result as it should be. With groups there is a product for each group, over all images, whose result has
-yet to be turned: (m, n, *outs) to (n, m, *outs). The columns of at most `WORKSPACE` bytes are made at a time.
+They take what conv_depthwise, conv_pointwise and conv_implicit leave. Without groups, the columns of each image are a
+matrix and the product is the result as it should be. With groups there is a product for each group, over all images,
+whose result has yet to be turned: (m, n, *outs) to (n, m, *outs). The columns of at most `WORKSPACE` bytes are made at
+a time.
 
-Filters of one offset need no columns: images that are channels last are a matrix, a row for each pixel, and so are the
-results. Other convolutions of such images are made from C-contiguous copies, and the results are turned back.
+Images that are channels last are copied to be C-contiguous, and the results are turned back.
 """
 
 from math import prod
 
 from chainlite.backends import cuda
-from chainlite.backends._layout import is_last, roll
 from chainlite.backends.cpu.conv import compute_dtype, convolve, deconvolve, filter_grad
-from chainlite.backends.gpu import conv_depthwise, gpu  # noqa: F401  (its kernels are asked first)
+from chainlite.backends.gpu import conv_depthwise, conv_implicit, conv_pointwise, gpu  # noqa: F401  (asked first)
 from chainlite.backends.gpu._gemm import gemm
 from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch
-from chainlite.backends.gpu._transpose import as_layout_of, empty
+from chainlite.backends.gpu._transpose import as_layout_of
 from chainlite.backends.gpu._windows import windows
-from chainlite.backends.gpu.conv_implicit import is_pointwise
 
 WORKSPACE = 128 << 20
 
@@ -33,15 +31,6 @@ def _same(a, b):
         dtype = compute_dtype(a, b)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     return a, b
-
-
-def _rows(x):
-    """The pixels of channels-last images, a stack of one matrix (1, pixels, channels)."""
-    return roll(x).reshape(1, -1, x.shape[1])
-
-
-def _in_rows(x, ksize, stride, pad, groups):
-    return groups == 1 and is_last(x) and is_pointwise(ksize, stride, pad)
 
 
 class _Columns:
@@ -104,10 +93,6 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     given = x
     x, W = _same(x, W)
     shape = len(x), len(W), *outs
-    if _in_rows(x, W.shape[2:], stride, pad, groups):
-        y = empty(shape, x.dtype, last=True)
-        gemm(_rows(x), contiguous(W)[0].reshape(1, len(W), -1).swapaxes(1, 2), _rows(y))
-        return _plus(y, b).astype(dtype, copy=False)
     x, W = contiguous(x, W)
     y = cuda.cupy.empty(shape, x.dtype)
     if not y.size:
@@ -130,10 +115,6 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
     given = y
     y, W = _same(y, W)
     shape = len(y), W.shape[1] * groups, *dims
-    if _in_rows(y, W.shape[2:], stride, pad, groups):
-        x = empty(shape, y.dtype, last=True)
-        gemm(_rows(y), contiguous(W)[0].reshape(1, len(W), -1), _rows(x))
-        return _plus(x, b).astype(dtype, copy=False)
     y, W = contiguous(y, W)
     x = cuda.cupy.empty(shape, y.dtype)
     if not x.size:
@@ -157,10 +138,6 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
 @filter_grad.when(gpu, _takes)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     x, gy = _same(x, gy)
-    if _in_rows(x, ksize, stride, pad, groups) and is_last(gy):
-        gW = cuda.cupy.empty((1, gy.shape[1], x.shape[1]), compute_dtype(x))
-        gemm(_rows(gy).swapaxes(1, 2), _rows(x), gW)
-        return gW.reshape(*gW.shape[1:], *ksize).astype(dtype, copy=False)
     x, gy = contiguous(x, gy)
     columns = _Columns(x.shape, x.dtype, ksize, stride, pad, dilate, gy.shape[2:], together=True)
     gW = cuda.cupy.empty((gy.shape[1], x.shape[1] // groups, *ksize), compute_dtype(x))

@@ -14,15 +14,16 @@ from math import prod
 import numpy as np
 
 from chainlite.backends import cuda
-from chainlite.backends._layout import is_last, roll
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._launch import contiguous, function, launch
-from chainlite.backends.gpu._transpose import channels_last, empty, turned
+from chainlite.backends.gpu._transpose import channels_last, empty, orders, turned
 from chainlite.backends.gpu._windows import windows
+from chainlite.backends.gpu.conv_pointwise import is_pointwise
 from chainlite.configuration import config
 
 BLOCK = 128  # threads, as in conv_implicit.cu
+ROW = 64  # bytes of the inner dimension in a step, as there
 WORKSPACE = 128 << 20  # bytes of the parts of a filter's gradient
 MOST = 1 << 31  # elements: the kernels number them in 32 bits
 _STRIDES = np.dtype([('image', 'i4'), ('channel', 'i4'), ('pixel', 'i4')])
@@ -33,6 +34,21 @@ def _device(number):
     """Whether a device has these instructions, and its number of multiprocessors."""
     device = cuda.cupy.cuda.Device(number)
     return int(device.compute_capability) >= 80, device.attributes['MultiProcessorCount']
+
+
+def _takes(a, b, channels, groups):
+    """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
+    kind = a.dtype.char
+    return (
+        (kind in 'eE' or kind == 'f' and config.compute_mode == 'tf32')
+        and a.dtype == b.dtype
+        and 3 <= a.ndim <= 5
+        and a.size > 0
+        and 0 < b.size
+        and isinstance(b, cuda.cupy.ndarray)
+        and (groups == 1 or channels % 4 == 0)
+        and _device(a.data.device_id)[0]
+    )
 
 
 def _unit(channels, dtype):
@@ -46,42 +62,31 @@ def _filled(channels, dtype):
     return -(-channels // unit) * unit
 
 
-def _takes_source(a, W, channels, groups):
-    """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
-    return (
-        a.dtype == W.dtype
-        and (a.dtype.char in 'eE' or a.dtype.char == 'f' and config.compute_mode == 'tf32')
-        and 3 <= a.ndim <= 5
-        and a.size > 0
-        and 0 < W.size < MOST
-        and isinstance(W, cuda.cupy.ndarray)
-        and (groups == 1 or channels % 4 == 0)
-        and _device(a.device.id)[0]
-    )
+def _pixels(x, channels, ready=True):
+    """The array, or a copy, channels last with so many channels, which begins at a multiple of 16 bytes.
+
+    `ready` says that nothing but the address may be wrong.
+    """
+    if ready and not x.data.ptr % 16:
+        return x
+    if x.flags.c_contiguous:
+        return turned(x, (len(x), x.shape[1], prod(x.shape[2:])), channels)
+    return channels_last(x, channels)
 
 
-def is_pointwise(ksize, stride, pad):
-    """Whether a convolution is a product of matrices."""
-    return prod(ksize) == prod(stride) == 1 and not any(pad)
+def _tuples(*sizes):
+    return tuple([tuple(s) for s in sizes])
 
 
-def _pixels(x, groups):
-    """The array channels last, with whole units in a group, aligned to 16 bytes; the channels of a group."""
-    channels = x.shape[1] // groups
-    filled = _filled(channels, x.dtype)
-    if filled == channels and roll(x).flags.c_contiguous and not x.data.ptr % 16:
-        return x, channels
-    return channels_last(x, groups * filled), filled
+def _parts(n, most):
+    """Slices of at most so many of n images."""
+    step = max(1, most)
+    return [slice(i, min(i + step, n)) for i in range(0, n, step)]
 
 
-@functools.lru_cache(1024)
-def _strides(channels, pixels, last):
-    """The struct `Strides` of an array (n, channels, pixels)."""
-    steps = (1, channels) if last else (pixels, 1)
-    return np.array((channels * pixels, *steps), _STRIDES)[()]
+# ---- the convolution and its transpose
 
 
-@functools.lru_cache(1024)
 def _tile(rows, filters, batch, processors):
     """The tile of results that a block makes: the largest one with which every multiprocessor has work."""
     if filters <= 32:
@@ -92,43 +97,65 @@ def _tile(rows, filters, batch, processors):
     return 64, 64
 
 
-def _parts(images, *arrays):
-    """Slices of images in which no array has too many elements."""
-    step = min([images, *[max(1, (MOST - 1) // max(1, a.size // len(a))) for a in arrays]])
-    return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+class _Plan:
+    """What a call for arrays of certain shapes and dtypes comes to; finding out costs more than the call.
+
+    x (n, c, *dims) and filters (groups, filters, taps, channels) give y (n, groups * filters, *outs) by the windows
+    `sizes`, those of the convolution that this is, or (transposed) is the transpose of.
+    """
+
+    def __init__(self, x_shape, x_strides, filters, sizes, groups, transposed, dtype, result, device):
+        n, c = x_shape[:2]
+        dims, _, stride, _, _, outs = sizes
+        outs = dims if transposed else outs
+        channels = _filled(c // groups, dtype)
+        self.width = groups * channels
+        by_rows, last = orders(x_shape, x_strides, dtype.itemsize)
+        self.ready, self.last = last and c == self.width, last and not by_rows
+        self.shape, self.result = (n, groups * filters, *outs), result
+        self.dtype = dtype if result == dtype else np.dtype('f')
+        phases = [min(s, d) for s, d in zip(stride, dims)] if transposed else [1] * len(outs)
+        self.images = _parts(n, (MOST - 1) // max(self.width * prod(x_shape[2:]), prod(self.shape[1:])))
+        rows = self.images[0].stop * prod([-(-d // p) for d, p in zip(outs, phases)])
+        batch = groups * prod(phases)
+        bm, bn = _tile(rows, filters, batch, _device(device)[1])
+        self.function = (
+            'conv_implicit.implicit_gemm',
+            dtype,
+            self.dtype,
+            bm,
+            bn,
+            _unit(channels, dtype),
+            max(len(outs), 2),
+        )
+        self.grid = -(-rows // bm) * -(-filters // bn), 1, batch
+        m, pixels = self.shape[1], prod(outs)
+        strides = np.array((m * pixels, *((1, m) if self.last else (pixels, 1))), _STRIDES)[()]
+        self.before, self.after = (windows(*sizes), int(transposed)), (groups, channels, filters, self.width, strides)
+
+    def __call__(self, x, W, b):
+        y = empty(self.shape, self.dtype, self.last)
+        if b is not None:
+            (b,) = contiguous(b.astype(x.dtype, copy=False))
+        bias = 0 if b is None else b
+        run = function(*self.function)
+        if len(self.images) == 1:
+            source = _pixels(x, self.width, self.ready)
+            run(self.grid, (BLOCK,), (source, W, bias, y, *self.before, len(x), *self.after))
+        else:
+            for part in self.images:
+                source, out = _pixels(x[part], self.width, self.ready), y[part]
+                run(self.grid, (BLOCK,), (source, W, bias, out, *self.before, len(out), *self.after))
+        return y if self.dtype == self.result else y.astype(self.result)
 
 
-def _run(x, W, b, y, window, groups, transposed):
-    """Fills y, whose channels the filters (groups * filters, taps, channels) make from x (n, *dims, channels)."""
-    filters, channels = y.shape[1] // groups, W.shape[-1]
-    n, ndim = len(x), y.ndim - 2
-    w = windows(*window)
-    phases = [min(s, d) for s, d in zip(window[2], window[0])] if transposed else [1]
-    rows = n * prod([-(-d // p) for d, p in zip(y.shape[2:], phases)]) if transposed else n * prod(y.shape[2:])
-    batch = groups * prod(phases)
-    bm, bn = _tile(rows, filters, batch, _device(x.device.id)[1])
-    unit = _unit(channels, x.dtype)
-    run = function('conv_implicit.implicit_gemm', x.dtype, y.dtype, bm, bn, unit, max(ndim, 2))
-    last = not y.flags.c_contiguous
-    grid = (-(-rows // bm) * -(-filters // bn), 1, batch)
-    strides = _strides(y.shape[1], prod(y.shape[2:]), last)
-    sizes = (int(transposed), n, groups, channels, filters, groups * channels)
-    run(grid, (BLOCK,), (x, W, 0 if b is None else b, y, w, *sizes, strides))
-
-
-def _results(source, W, b, shape, window, groups, transposed, dtype):
-    y = empty(shape, source.dtype if dtype == source.dtype else np.dtype('f'), is_last(source))
-    if b is not None:
-        (b,) = contiguous(b.astype(source.dtype, copy=False))
-    for part in _parts(len(source), source, y):
-        x, _ = _pixels(source[part], groups)
-        _run(x, W, b, y[part], window, groups, transposed)
-    return y.astype(dtype, copy=False)
+_plan = functools.lru_cache(4096)(_Plan)
 
 
 def _takes_convolution(x, W, b, stride, pad, dilate, groups, outs, dtype):
     return (
-        _takes_source(x, W, W.shape[1], groups)
+        _takes(x, W, W.shape[1], groups)
+        and W.size < MOST
         and prod(outs) > 0
         and not (groups == 1 and is_pointwise(W.shape[2:], stride, pad))
     )
@@ -136,17 +163,17 @@ def _takes_convolution(x, W, b, stride, pad, dilate, groups, outs, dtype):
 
 @convolve.when(gpu, _takes_convolution)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
-    m, c, *ksize = W.shape
-    filled = _filled(c, x.dtype)
-    as_it_is = filled == c and roll(W).flags.c_contiguous and not W.data.ptr % 16
-    w = (roll(W) if as_it_is else channels_last(W, filled)).reshape(m, -1, filled)
-    window = x.shape[2:], tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), tuple(outs)
-    return _results(x, w, b, (len(x), m, *outs), window, groups, 0, dtype)
+    m, c, *_ = W.shape
+    sizes = _tuples(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
+    plan = _plan(x.shape, x.strides, m // groups, sizes, groups, False, x.dtype, dtype, x.data.device_id)
+    channels = plan.width // groups
+    return plan(x, _pixels(W, channels, c == channels and orders(W.shape, W.strides, W.itemsize)[1]), b)
 
 
 def _takes_deconvolution(y, W, b, stride, pad, dilate, groups, dims, dtype):
     return (
-        _takes_source(y, W, len(W) // groups, groups)
+        _takes(y, W, len(W) // groups, groups)
+        and W.size < MOST
         and prod(dims) > 0
         and groups * prod(stride) < 1 << 16  # blocks along z
         and not (groups == 1 and is_pointwise(W.shape[2:], stride, pad))
@@ -156,22 +183,15 @@ def _takes_deconvolution(y, W, b, stride, pad, dilate, groups, dims, dtype):
 @deconvolve.when(gpu, _takes_deconvolution)
 def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
     m, c, *ksize = W.shape
+    sizes = _tuples(dims, ksize, stride, pad, dilate, y.shape[2:])
+    plan = _plan(y.shape, y.strides, c, sizes, groups, True, y.dtype, dtype, y.data.device_id)
     (W,) = contiguous(W)
-    taps = prod(ksize)
-    w = turned(W, (groups, m // groups, c * taps), _filled(m // groups, y.dtype)).reshape(groups * c, taps, -1)
-    window = tuple(dims), tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), y.shape[2:]
-    return _results(y, w, b, (len(y), groups * c, *dims), window, groups, 1, dtype)
+    return plan(y, turned(W, (groups, m // groups, c * prod(ksize)), plan.width // groups), b)
 
 
-def _takes_filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    return (
-        _takes_source(x, gy, x.shape[1] // groups, groups)
-        and (groups == 1 or gy.shape[1] // groups % 4 == 0)
-        and not (groups == 1 and is_pointwise(ksize, stride, pad) and is_last(x) and is_last(gy))
-    )
+# ---- the gradient of the filter
 
 
-@functools.lru_cache(1024)
 def _split(steps, filters, width, groups, dtype, processors):
     """The tile of filters and of their numbers, and how many steps along the pixels a block makes.
 
@@ -180,34 +200,58 @@ def _split(steps, filters, width, groups, dtype, processors):
     """
     bm, bn = 128 if filters > 64 else 64, 128 if width > 64 and dtype.itemsize == 2 else 64
     tiles = -(-filters // bm) * -(-width // bn) * groups
-    parts = min(
-        -(-2 * processors // tiles), -(-steps // 8), WORKSPACE // (groups * filters * width * 4), 65535 // groups
-    )
+    room = WORKSPACE // (groups * filters * width * 4)
+    parts = min(-(-2 * processors // tiles), -(-steps // 8), room, 65535 // groups)
     return bm, bn, -(-steps // max(1, parts))
+
+
+class _FilterPlan:
+    """The same for the gradient of filters (groups * m, c, *ksize), from x (n, groups * c, *dims) and gy."""
+
+    def __init__(self, x_shape, x_strides, gy_shape, gy_strides, sizes, groups, dtype, result, device):
+        n, ksize = x_shape[0], sizes[1]
+        c, m, taps = x_shape[1] // groups, gy_shape[1] // groups, prod(ksize)
+        channels, filters = _filled(c, dtype), _filled(m, dtype)
+        width, pixels = taps * channels, prod(gy_shape[2:])
+        self.shape, self.result = (groups * m, c, *ksize), result
+        self.dtype = dtype if result == dtype else np.dtype('f')
+        self.channels, self.filters = groups * channels, groups * filters
+        self.x_ready = c == channels and orders(x_shape, x_strides, dtype.itemsize)[1]
+        self.gy_ready = m == filters and orders(gy_shape, gy_strides, dtype.itemsize)[1]
+        self.images = _parts(n, (MOST - 1) // max(self.channels * prod(x_shape[2:]), self.filters * pixels))
+        steps = -(-self.images[0].stop * pixels // (ROW // dtype.itemsize))
+        bm, bn, length = _split(steps, filters, width, groups, dtype, _device(device)[1])
+        self.each = -(-steps // length)  # parts of a slice of images
+        self.parts = len(self.images) * self.each, self.filters, width
+        units = _unit(filters, dtype), _unit(channels, dtype)
+        self.function = 'conv_implicit.implicit_filter_grad', dtype, bm, bn, *units, max(len(ksize), 2)
+        self.grid = -(-filters // bm) * -(-width // bn), 1, groups * self.each
+        self.windows, self.sizes = windows(*sizes), (groups, channels, filters, length)
+        self.sum = taps, channels, c, self.filters * width
+        self.count = groups * m * width
+
+    def __call__(self, x, gy):
+        gW, parts = cuda.cupy.ndarray(self.shape, self.dtype), cuda.cupy.ndarray(self.parts, 'f')
+        run = function(*self.function)
+        for i, images in enumerate(self.images):
+            whole = len(self.images) == 1
+            source = _pixels(x if whole else x[images], self.channels, self.x_ready)
+            g = _pixels(gy if whole else gy[images], self.filters, self.gy_ready)
+            out = parts if whole else parts[i * self.each :]
+            run(self.grid, (BLOCK,), (source, g, out, self.windows, len(source), *self.sizes))
+        launch(function('conv_implicit.sum_filter_parts', self.dtype), self.count, parts, gW, len(parts), *self.sum)
+        return gW if self.dtype == self.result else gW.astype(self.result)
+
+
+_filter_plan = functools.lru_cache(4096)(_FilterPlan)
+
+
+def _takes_filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    return _takes(x, gy, x.shape[1] // groups, groups) and (groups == 1 or gy.shape[1] // groups % 4 == 0)
 
 
 @filter_grad.when(gpu, _takes_filter_grad)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    c, m, taps = x.shape[1] // groups, gy.shape[1] // groups, prod(ksize)
-    window = windows(x.shape[2:], tuple(ksize), tuple(stride), tuple(pad), tuple(dilate), gy.shape[2:])
-    channels, filters = _filled(c, x.dtype), _filled(m, x.dtype)
-    width, pixels = taps * channels, prod(gy.shape[2:])
-    gW = cuda.cupy.empty((groups * m, c, *ksize), x.dtype if dtype == x.dtype else np.dtype('f'))
-    slices = _parts(len(x), x, gy)
-    step = 64 // x.itemsize  # pixels
-    plans = [-(-(s.stop - s.start) * pixels // step) for s in slices]
-    plans = [(n, *_split(n, filters, width, groups, x.dtype, _device(x.device.id)[1])) for n in plans]
-    counts = [-(-n // length) for n, _, _, length in plans]
-    parts = cuda.cupy.empty((sum(counts), groups * filters, width), 'f')
-    begin = 0
-    for part, count, (_, bm, bn, length) in zip(slices, counts, plans):
-        (source, _), (g, _) = _pixels(x[part], groups), _pixels(gy[part], groups)
-        units = _unit(filters, x.dtype), _unit(channels, x.dtype)
-        run = function('conv_implicit.implicit_filter_grad', x.dtype, bm, bn, *units, max(len(ksize), 2))
-        grid = (-(-filters // bm) * -(-width // bn), 1, groups * count)
-        sizes = (len(source), groups, channels, filters, length)
-        run(grid, (BLOCK,), (source, g, parts[begin : begin + count], window, *sizes))
-        begin += count
-    run = function('conv_implicit.sum_filter_parts', gW.dtype)
-    launch(run, groups * m * width, parts, gW, len(parts), taps, channels, c, groups * filters * width)
-    return gW.astype(dtype, copy=False)
+    sizes = _tuples(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
+    plan = _filter_plan(x.shape, x.strides, gy.shape, gy.strides, sizes, groups, x.dtype, dtype, x.data.device_id)
+    return plan(x, gy)
