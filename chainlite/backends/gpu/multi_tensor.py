@@ -10,6 +10,8 @@ of one array (kernels/multi_tensor.cuh). What a kernel reads besides, hyperparam
 memory too. So a launch that was recorded in a CUDA graph can be given other numbers before it is replayed.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from chainlite.backends import cuda
@@ -38,7 +40,9 @@ class Numbers:
         While a graph is recorded the copy waits for `upload`; the array is there at once."""
         host = np.array(values, dtype)
         if self.array is None or self._host.shape != host.shape or self._host.dtype != host.dtype:
-            self.array = cuda.cupy.empty(host.shape, host.dtype)
+            # Not of a pool: that of a graph hands out memory which earlier launches of the graph write to.
+            with cuda.cupy.cuda.using_allocator(None) if recording() else nullcontext():
+                self.array = cuda.cupy.empty(host.shape, host.dtype)
         elif not self._waits and self._host.tobytes() == host.tobytes():
             return
         self._host, self._waits = host, True
