@@ -45,6 +45,7 @@ FLOORS = [
             '_adjoint',
             '_trilinear',
             '_fused',
+            '_capturing',
             'memory_layouts',
         ),
         *('utils.sparse', 'graph_optimizations'),  # and these on variables
