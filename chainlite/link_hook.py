@@ -2,6 +2,8 @@
 
 import threading
 
+from chainlite._capturing import tables_of_hooks
+
 
 class _Hooks(threading.local):
     """The hooks that this thread has entered, by name; None while there are none, so that a call of a link is quick."""
@@ -10,6 +12,7 @@ class _Hooks(threading.local):
 
 
 _hooks = _Hooks()
+tables_of_hooks.append(_hooks)
 
 
 def get_link_hooks():

@@ -509,3 +509,85 @@ def test_without_a_reporter_nothing_is_reported():
     assert len(run.graphs) == 1
     run.steps(4)
     assert run.reported[-1]
+
+
+# ---- the update ------------------------------------------------------------------------------------------------------
+
+
+def with_hooks(graph, *hooks, optimizer='MomentumSGD'):
+    run = Run(optimizer=optimizer, graph=graph)
+    for hook in hooks:
+        run.optimizer.add_hook(hook)
+    return run
+
+
+def test_known_hooks_are_part_of_the_graph_and_take_new_coefficients():
+    def run(graph):
+        decay, clipping = chainer.optimizer_hooks.WeightDecay(0.01), chainer.optimizer_hooks.GradientClipping(1.0)
+        run = with_hooks(graph, clipping, decay).steps(6)
+        decay.rate, clipping.threshold = 0.1, 0.5
+        return run.steps(4)
+
+    graphed = run(True)
+    (step,) = graphed.graphs
+    assert step.update is not None
+    assert_same(graphed, run(False))
+
+
+class Halving:
+    """Of a kind that only Python knows."""
+
+    name, call_for_each_param = 'Halving', True
+
+    def __init__(self, timing='pre'):
+        self.timing, self.calls = timing, 0
+
+    def __call__(self, rule, param):
+        self.calls += 1
+        param.grad *= 0.5
+
+
+@pytest.mark.parametrize('timing', ['pre', 'post'])
+def test_hooks_of_users_are_called_behind_the_graph(timing):
+    hook = Halving(timing)
+    graphed = with_hooks(True, hook).steps(7)
+    (step,) = graphed.graphs
+    assert step.update is None
+    assert hook.calls == 7 * 6
+    assert_same(graphed, with_hooks(False, Halving(timing)).steps(7))
+
+
+def test_rules_of_users_are_run_behind_the_graph():
+    class Rule(chainer.optimizers.sgd.SGDRule):
+        def update_core(self, param):
+            param.array -= 0.01 * self.t * param.grad
+
+    def run(graph):
+        run = Run(graph=graph)
+        for param in run.model.params():
+            param.update_rule = Rule(run.optimizer.hyperparam)
+        return run.steps(6)
+
+    graphed = run(True)
+    assert graphed.graphs
+    assert_same(graphed, run(False))
+
+
+def test_parameters_may_be_disabled_and_enabled():
+    graphed, ordinary = Run(optimizer='Adam'), Run(optimizer='Adam', graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        run.model.predictor[0].disable_update()
+        run.steps(4)
+        run.model.predictor[0].enable_update()
+        run.steps(4)
+    assert len(graphed.graphs) == 3  # the counts of updates differ now
+    assert_same(graphed, ordinary)
+
+
+def test_an_updater_with_graphs_may_be_pickled():
+    import pickle
+
+    run = Run().steps(5)
+    again = pickle.loads(pickle.dumps(run.updater._graphed_steps))
+    assert not again._graphs

@@ -4,39 +4,33 @@ A step is captured once for each kind of batch (shapes and dtypes) and configura
 times, and then launched as one piece: what it costs the host no longer depends on the number of layers. What the device
 reads and writes keeps its place:
 
-    batch -> fixed arrays -> [ loss and gradients: the graph ] -> fixed arrays -> copies of what was reported
-                                                                               -> update
+    batch -> fixed arrays -> [ loss, gradients, update: the graph ] -> fixed arrays -> copies of what was reported
 
-The update reads learning rates, step counters and hooks as ever. What Python did while the step was captured is done
-again for each launch: gradients are put in place, attributes that links had set, observations.
+Learning rates, corrections by the number of updates, coefficients of hooks, the loss scale and the counters of random
+numbers are in the device's memory, and brought up to date before each launch. An update that needs Python in each step
+(rules and hooks of users, a dynamic loss scale) is left out of the graph and follows it.
 
-A step that cannot be captured runs as usual, with one warning. Capturing launches nothing, so that a step that turned
-out not to be capturable has done nothing either, once attributes and gradients are put back.
+What Python did while the step was captured is done again for each launch: updates are counted, gradients put in place,
+attributes set, values reported. A step that cannot be captured runs as usual, with one warning. Capturing launches
+nothing, so that a step that turned out not to be capturable has done nothing either, once attributes are put back.
 """
 
 import warnings
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import nullcontext
 from operator import is_
 
-import numpy as np
-
-from chainlite import function_hook, link_hook, reporter
+from chainlite import _batched_update, reporter
+from chainlite._capturing import CannotCapture, Watch, configuration, copy_arrays, kind_of, map_arrays
 from chainlite.backend import GpuDevice, using_device
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.backends.gpu import _graph
-from chainlite.configuration import config, global_config
-from chainlite.link import Link
 from chainlite.optimizer import GradientMethod
-from chainlite.variable import Parameter, Variable
+from chainlite.variable import Variable
 
-_WARM_UP = 2  # steps of a kind that run as usual: they compile kernels, fill caches and initialize parameters
+_WARM_UP = 2  # steps of a kind that run as usual: they compile kernels, fill caches, initialize parameters and states
 _MOST_GRAPHS = 4
 _MOST_KINDS = 32  # of batches that are remembered: if each is different, none is captured
-
-
-class _CannotCapture(Exception):
-    """Says why."""
 
 
 class GraphedSteps:
@@ -44,69 +38,67 @@ class GraphedSteps:
 
     def __init__(self, optimizer):
         self.optimizer = optimizer
+        self._forget()
+        self._given_up = self._has_warned = False
+
+    def __reduce__(self):
+        return GraphedSteps, (self.optimizer,)
+
+    def _forget(self):
         self._graphs = OrderedDict()  # kind of step -> _Step; the one used last at the end
         self._seen = OrderedDict()  # kind of step -> how often it has run as usual
         self._pool = None
-        self._given_up = self._has_warned = False
 
     def update(self, lossfun, *args, **kwds):
         """One step."""
-        if self._given_up or not isinstance(self.optimizer.target.device, GpuDevice):
+        device = self.optimizer.target.device
+        if self._given_up or not isinstance(device, GpuDevice):
             self.optimizer.update(lossfun, *args, **kwds)
             return
-        with using_device(self.optimizer.target.device):
+        with using_device(device):
             step = None
             try:
                 step = self._step(lossfun, args, kwds)
-            except _CannotCapture as reason:
+            except CannotCapture as reason:
                 self._warn(reason)
             if step is None:
                 self.optimizer.update(lossfun, *args, **kwds)
             else:
                 step.run(args, kwds)
-                self.optimizer.update()
 
     def _step(self, lossfun, args, kwds):
         """The step captured for this kind of batch; None if it shall run as usual."""
-        self._check_that_graphs_are_possible(lossfun)
-        kind = lossfun, _kind_of(args), _kind_of(kwds), _configuration(), self.optimizer._loss_scale is None
+        if getattr(type(self.optimizer), 'update', None) is not GradientMethod.update:
+            raise CannotCapture(f'{type(self.optimizer).__name__} has an update method of its own')
+        current = reporter._stack.reporters[-1] if reporter._stack.reporters else None
+        kind = lossfun, kind_of(args), kind_of(kwds), current, configuration(), _state_of(self.optimizer)
         step = self._graphs.get(kind)
         if step is not None and step.is_valid():
+            step.watch.check()
             self._graphs.move_to_end(kind)
             return step
-        self._graphs.pop(kind, None)
+        if self._graphs.pop(kind, None) is not None:  # what is new may have to be prepared, and sent to the GPU
+            self._seen.pop(kind, None)
+        watch = Watch(self.optimizer.target, lossfun)
         seen = self._seen[kind] = self._seen.pop(kind, 0) + 1
         if seen <= _WARM_UP:
             if len(self._seen) > _MOST_KINDS:
                 self._seen.popitem(last=False)
             return None
-        if self._pool is None:
-            self._pool = _graph.new_pool()
+        self._graphs = OrderedDict([(kind, step) for kind, step in self._graphs.items() if step.is_valid()])
         while len(self._graphs) >= _MOST_GRAPHS:
             self._graphs.popitem(last=False)
+        if self._pool is None:
+            self._pool = _graph.new_pool()
         try:
-            step = self._graphs[kind] = _Step(self.optimizer, lossfun, args, kwds, self._pool)
+            step = self._graphs[kind] = _Step(self.optimizer, lossfun, args, kwds, watch, self._pool)
         except Exception as error:
             self._given_up = True
-            self._graphs.clear()
-            self._pool = None
-            reason = error if isinstance(error, _CannotCapture) else f'{type(error).__name__}: {error}'
-            raise _CannotCapture(reason) from error
+            self._forget()
+            raise CannotCapture(
+                error if isinstance(error, CannotCapture) else f'{type(error).__name__}: {error}'
+            ) from error
         return step
-
-    def _check_that_graphs_are_possible(self, lossfun):
-        optimizer = self.optimizer
-        if getattr(type(optimizer), 'update', None) is not GradientMethod.update:
-            raise _CannotCapture(f'{type(optimizer).__name__} has an update method of its own')
-        if config.debug or config.keep_graph_on_report:
-            raise _CannotCapture('config.debug or config.keep_graph_on_report is set')
-        if function_hook._hooks.table or link_hook._hooks.table:
-            raise _CannotCapture('there are function hooks or link hooks, which are called in each step')
-        for link in _links(optimizer.target, lossfun):
-            if link._local_link_hooks:
-                raise _CannotCapture(f'{type(link).__name__} has link hooks, which are called in each step')
-            if hasattr(link, 'reset_state'):
-                raise _CannotCapture(f'{type(link).__name__} keeps a state from one step to the next')
 
     def _warn(self, reason):
         if not self._has_warned:
@@ -121,40 +113,29 @@ class GraphedSteps:
 class _Step:
     """A captured step: its graph, and what Python has to do for each launch of it."""
 
-    def __init__(self, optimizer, lossfun, args, kwds, pool):
-        self.optimizer = optimizer
-        self.roots = optimizer.target, lossfun
-        self.links = _links(*self.roots)
-        self.params = list(dict.fromkeys(optimizer.target.params()))
-        self.arrays = [param.array for param in self.params]
-        before = [dict(vars(link)) for link in self.links]
-        gradients = [(param.grad_var, param._loss_scale) for param in self.params]
-        self.inputs = _map_arrays(lambda x: x.copy(), (args, kwds))
-        # What graphs read is made outside of the capture: memory of its pool has other contents earlier in the graph.
-        self.scale, self.filled_with = optimizer.target.xp.ones(()), 1
-        self.reports = {}
+    def __init__(self, optimizer, lossfun, args, kwds, watch, pool):
+        self.optimizer, self.watch = optimizer, watch
+        # What a graph reads is made before the capture: memory of its pool has other contents earlier in the graph.
+        self.inputs = map_arrays(lambda x: x.copy(), (args, kwds))
+        self.scale = optimizer.target.xp.ones(())
+        self.filled_with = 1
+        self.reports, self.update, self.has_run = {}, None, False
+        counts = [(counted, counted.t) for counted in (optimizer, *_rules(optimizer))]
         try:
-            self.graph, _ = _graph.capture(lambda: self._forward_and_backward(lossfun), pool)
-            self.outputs = list(self._changes(before))
+            self.graph, _ = _graph.capture(lambda: self._capture(lossfun), pool)
+            watch.finish()
         except BaseException:
-            for link, attributes in zip(self.links, before):
-                vars(link).clear()
-                vars(link).update(attributes)
-            for param, (grad_var, scale) in zip(self.params, gradients):
-                param.grad_var, param._loss_scale = grad_var, scale
+            watch.restore()
+            for counted, t in counts:
+                counted.t = t
             raise
-        self.gradients = [param.grad for param in self.params]
-        self.is_scaled = [param._loss_scale is not None for param in self.params]
-        changed = {(id(attributes), name) for attributes, name, _ in self.outputs}
-        self.left_out = {id(link): {n for n in vars(link) if (id(vars(link)), n) in changed} for link in self.links}
-        self.attributes = self._attributes(self.links)
+        self.states = [] if self.update is None else _states(optimizer)
+        self.gradients = [(param, param.grad, param._loss_scale is not None) for param in watch.params]
 
-    def _forward_and_backward(self, lossfun):
+    def _capture(self, lossfun):
         optimizer, scale = self.optimizer, self.optimizer._loss_scale
         args, kwds = self.inputs
-        with ExitStack() as stack:
-            if reporter._stack.reporters:
-                stack.enter_context(reporter.report_scope(self.reports))
+        with reporter.report_scope(self.reports) if reporter._stack.reporters else nullcontext():
             loss = lossfun(*args, **kwds)
         if optimizer._use_cleargrads:
             optimizer.target.cleargrads()
@@ -163,109 +144,77 @@ class _Step:
         if scale is not None:
             loss.grad = self.scale.astype(loss.dtype).reshape(loss.shape)
         loss.backward(loss_scale=scale)
-
-    def _changes(self, before):
-        """(attributes, name, value) of the attributes that the step has set; an error if they are more than results."""
-        for link, old in zip(self.links, before):
-            attributes = vars(link)
-            if old.keys() - attributes:
-                raise _CannotCapture(f'{type(link).__name__} loses attributes in a step: {old.keys() - attributes}')
-            for name, value in attributes.items():
-                last = old.get(name, self)
-                if value is last or (isinstance(value, _NUMBERS) and type(value) is type(last) and value == last):
-                    continue
-                if isinstance(value, (*_NUMBERS, np.ndarray, Parameter, Link)) or name in link._persistent:
-                    raise _CannotCapture(f'{type(link).__name__}.{name} changes in each step')
-                yield attributes, name, value
-        for param, array in zip(self.params, self.arrays):
-            if param.array is not array:
-                raise _CannotCapture('a parameter gets another array in each step')
-
-    def _attributes(self, links):
-        """All attributes of the links but those that the step sets."""
-        values = list(links)
-        for link in links:
-            left_out = self.left_out.get(id(link))
-            if left_out:
-                values += [value for name, value in vars(link).items() if name not in left_out]
-            else:
-                values += vars(link).values()
-        return values
+        del loss
+        if _can_be_recorded(optimizer):
+            optimizer.update()
+            self.update = optimizer._memory.recorded
 
     def is_valid(self):
-        """Whether the model still is what was captured: the same links, parameters, arrays and attributes."""
-        attributes = self._attributes(_links(*self.roots))
-        return (
-            len(attributes) == len(self.attributes)
-            and all(map(is_, attributes, self.attributes))
-            and all([param.array is array for param, array in zip(self.params, self.arrays)])
-        )
+        """Whether model and optimizer still are what was captured."""
+        states = [] if self.update is None else _states(self.optimizer)
+        return self.watch.is_same() and len(states) == len(self.states) and all(map(is_, states, self.states))
 
     def run(self, args, kwds):
-        """Computes loss and gradients of a batch."""
-        _copy_arrays((args, kwds), self.inputs)
-        scale = self.optimizer._loss_scale
+        """One step."""
+        optimizer, scale = self.optimizer, self.optimizer._loss_scale
+        copy_arrays((args, kwds), self.inputs)
         if scale not in (None, self.filled_with):
             self.scale.fill(scale)
             self.filled_with = scale
+        if self.update is not None:
+            optimizer._memory.recorded = self.update
+            optimizer.refresh_scalars(count=self.has_run)  # the capture has counted the first
+        self.has_run = True
         self.graph.launch()
-        for param, gradient, is_scaled in zip(self.params, self.gradients, self.is_scaled):
+        for param, gradient, is_scaled in self.gradients:
             param.grad = gradient
             param._loss_scale = scale if is_scaled else None
-        for attributes, name, value in self.outputs:
-            attributes[name] = value
+        self.watch.set_results()
         if self.reports:
-            observation = reporter.get_current_reporter().observation
-            observation.update({name: _copied(value) for name, value in self.reports.items()})
+            reported = {name: _copied(value) for name, value in self.reports.items()}
+            reporter.get_current_reporter().observation.update(reported)
+        if self.update is None:
+            optimizer.update()
 
 
-_NUMBERS = (bool, int, float, complex, str, np.generic)
+def _rules(optimizer):
+    return [param.update_rule for param in optimizer.target.params() if param.update_rule is not None]
 
 
-def _links(*roots):
-    """All links, each once."""
-    links = [link for root in roots if isinstance(root, Link) for link in root.links()]
-    return list(dict.fromkeys(links))
+def _states(optimizer):
+    """The arrays that an update reads and writes besides parameters and gradients."""
+    states = []
+    for rule in _rules(optimizer):
+        states += (rule._state or {}).values()
+        if rule._fp32_param is not None:
+            states.append(rule._fp32_param.array)
+    return states
 
 
-def _configuration():
-    names = dict.fromkeys([*vars(global_config), *vars(config)])
-    current = reporter._stack.reporters[-1] if reporter._stack.reporters else None
-    return current, *[(name, getattr(config, name)) for name in names]
+def _state_of(optimizer):
+    """What a recorded update depends on besides the numbers that are refreshed."""
+    scale = 'dynamic' if optimizer._loss_scaling_is_dynamic else optimizer._loss_scale
+    hooks = () if optimizer._hooks is None else (*optimizer._hooks.pre.values(), None, *optimizer._hooks.post.values())
+    rules = [
+        (
+            *(rule, rule.t - optimizer.t if rule.enabled else None, rule._use_fp32_update),
+            *(*rule._hooks.pre.values(), None, *rule._hooks.post.values()),
+        )
+        for rule in _rules(optimizer)
+    ]
+    return scale, hooks, optimizer._use_cleargrads, *rules
 
 
-def _kind_of(x):
-    """What the launches depend on: shapes and dtypes of arrays, the values of everything else."""
-    if is_cupy_array(x):
-        return 'array', x.shape, x.dtype.char, x.device.id
-    if isinstance(x, (tuple, list)):
-        return type(x).__name__, *[_kind_of(element) for element in x]
-    if isinstance(x, dict):
-        return 'dict', *[(name, _kind_of(element)) for name, element in x.items()]
-    if x is None or isinstance(x, _NUMBERS):
-        return type(x), x
-    raise _CannotCapture(f'the batch holds a {type(x).__name__}, which is no array on the GPU')
-
-
-def _map_arrays(f, x):
-    if is_cupy_array(x):
-        return f(x)
-    if isinstance(x, (tuple, list)):
-        return type(x)([_map_arrays(f, element) for element in x])
-    if isinstance(x, dict):
-        return {name: _map_arrays(f, element) for name, element in x.items()}
-    return x
-
-
-def _copy_arrays(source, target):
-    if is_cupy_array(source):
-        target[...] = source
-    elif isinstance(source, (tuple, list)):
-        for a, b in zip(source, target):
-            _copy_arrays(a, b)
-    elif isinstance(source, dict):
-        for name, a in source.items():
-            _copy_arrays(a, target[name])
+def _can_be_recorded(optimizer):
+    """Whether an update does nothing but launches of our own."""
+    if optimizer._loss_scaling_is_dynamic or optimizer._hooks.post:
+        return False
+    params = list(optimizer.target.params())
+    called, _ = optimizer._split_hooks(params)
+    if called or len(set(map(id, params))) < len(params):
+        return False
+    batches, alone = _batched_update.gather(_batched_update.gradients(params))
+    return bool(batches) and not alone
 
 
 def _copied(value):
