@@ -21,7 +21,7 @@ extras = {
     'plot': ['matplotlib'],
     'image': ['Pillow'],
     'caffe': ['protobuf>=4'],
-    'onnx': ['onnx', 'onnxruntime'],
+    'onnx': ['onnx'],
     'mpi': ['mpi4py'],
     'demo': ['scikit-learn'],
 }
@@ -37,9 +37,9 @@ extras['stand-in'] = [
 ]
 extras['docs'] = ['pdoc']
 extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
-extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', *extras['lint']]
+extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', 'onnxruntime', *extras['lint']]
 extras['test'] += ['opencv-python-headless>=4.8,<5']  # what Caffe computes; version 5 no longer reads its files
-extras['test'] += [r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'demo') for r in extras[name]]
+extras['test'] += [r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'onnx', 'demo') for r in extras[name]]
 
 setup(
     name='chainlite',

@@ -39,7 +39,7 @@ disable_experimental_feature_warning = False
 _SUBMODULES = {
     *('compat', 'computational_graph', 'dataset', 'datasets', 'device_resident', 'function_hooks', 'gradient_check'),
     *('initializer', 'iterators', 'link_hooks', 'links', 'memory_layouts', 'optimizer', 'optimizer_hooks'),
-    *('optimizers', 'serializer', 'serializers', 'testing', 'training', 'types', 'warnings'),
+    *('onnx_chainer', 'optimizers', 'serializer', 'serializers', 'testing', 'training', 'types', 'warnings'),
 }
 _LAZY = {
     'AbstractSerializer': 'serializer',

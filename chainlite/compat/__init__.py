@@ -121,8 +121,7 @@ def install(*, children: bool = True) -> None:
                 f'{name} is already imported, from {where}: call chainlite.compat.install() before anything '
                 f'imports it, or start the program with `python -m chainlite`.'
             )
-    for own in aliases.values():
-        importlib.import_module(own)
+    importlib.import_module('chainlite')
     finder = _AliasFinder(aliases)
     sys.meta_path.insert(0, finder)
     finder.share_loaded()

@@ -43,7 +43,7 @@ class RetainInputHook(LinkHook):
 
     def __init__(self):
         self.retain_inputs, self.kept_inputs = [], {}
-        self._arguments, self._apply = {}, None
+        self._arguments, self._parameters, self._apply = {}, [], None
 
     def forward_preprocess(self, args):
         for value in _variables([args.args, args.kwargs]):
@@ -55,9 +55,10 @@ class RetainInputHook(LinkHook):
         def apply(function, inputs):
             inputs = [as_variable(x) for x in inputs]
             for x in inputs:
-                if x.creator_node is None and not isinstance(x, Parameter) and id(x.node) not in self._arguments:
-                    if all(x is not y for y in self.retain_inputs):
-                        self.retain_inputs.append(x)
+                if x.creator_node is None and id(x.node) not in self._arguments:
+                    kept = self._parameters if isinstance(x, Parameter) else self.retain_inputs
+                    if all(x is not y for y in kept):
+                        kept.append(x)
             if isinstance(function, Fused):
                 self.kept_inputs[id(function)] = inputs
             return original(function, tuple(inputs))

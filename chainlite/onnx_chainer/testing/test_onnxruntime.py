@@ -33,7 +33,7 @@ def load_test_data(data_dir, input_names, output_names):
 def check_model_expect(test_path, input_names=None, rtol=1e-5, atol=1e-5):
     """Runs `model.onnx` of a folder that export_testcase wrote, and compares the outputs with those in the folder."""
     if not ONNXRUNTIME_AVAILABLE:
-        raise ImportError('ONNX Runtime is needed to test exported models: pip install chainlite[onnx]')
+        raise ImportError('ONNX Runtime is needed to test exported models: pip install onnxruntime')
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     path = os.path.join(test_path, 'model.onnx')

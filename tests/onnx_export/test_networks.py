@@ -1,0 +1,101 @@
+"""The networks of examples/ are exported and give the same outputs in ONNX Runtime."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainlite
+import chainlite.links as L
+
+onnx = pytest.importorskip('onnx', reason='onnx is not installed')
+pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
+from onnx_export.runtime import run  # noqa: E402
+
+from chainlite.onnx_chainer import export  # noqa: E402
+from chainlite.onnx_chainer.onnx_helper import cleanse_param_name  # noqa: E402
+
+EXAMPLES = Path(__file__).parents[2] / 'examples'
+
+
+def example(folder):
+    spec = importlib.util.spec_from_file_location(f'{folder}_nets', EXAMPLES / folder / 'nets.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cifar, dcgan, imagenet = map(example, ('cifar', 'dcgan', 'imagenet'))
+
+
+class ResNet50(chainlite.Chain):
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.net = L.ResNet50Layers(pretrained_model=None)
+
+    def forward(self, x):
+        return self.net(x, layers=['prob'])['prob']
+
+
+NETWORKS = {
+    'LeNet-5': (cifar.LeNet5, (2, 3, 32, 32)),
+    'two classes': (cifar.TwoClassNet, (2, 3, 32, 32)),
+    'VGG16': (imagenet.VGG16, (1, 3, 32, 32)),
+    'ResNet-20': (lambda: cifar.resnet(20), (2, 3, 32, 32)),
+    'plain-20': (lambda: cifar.resnet(20, residual=False), (2, 3, 32, 32)),
+    'ResNet-50': (ResNet50, (1, 3, 64, 64)),
+    'ResNet-152': (imagenet.ResNet152, (1, 3, 64, 64)),
+    'DCGAN, generator': (dcgan.Generator, (2, 100, 1, 1)),
+    'DCGAN, discriminator': (dcgan.Discriminator, (2, 3, 64, 64)),
+}
+
+
+def settle(model, x):
+    """Fills the running averages, and damps the residual branches: before any training, a deep network blows up each
+    rounding so much that no two programs agree."""
+    for link in model.links():
+        if isinstance(link, L.BatchNormalization):
+            link.decay = 0.1
+            if link.name == 'bn3':
+                link.gamma.array *= 0.2
+    with chainlite.no_backprop_mode():
+        for _ in range(2):
+            model(x)
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_networks_give_the_same_outputs(name):
+    make, shape = NETWORKS[name]
+    np.random.seed(0)
+    model, x = make(), np.random.standard_normal(shape).astype('f')
+    settle(model, np.random.standard_normal((4, *shape[1:])).astype('f'))
+    # Large networks in one opset: between opsets differ functions, which are tested one by one.
+    opsets = [9, 13, 21] if model.count_params() < 1e7 else [21]
+    for opset in opsets:
+        exported, _, outputs = export(model, x, opset_version=opset, return_named_inout=True)
+        (y,), (expected,) = run(exported, {'Input_0': x}), [y.array for y in outputs.values()]
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+        names = {t.name for t in exported.graph.initializer}
+        assert {cleanse_param_name(path) for path, _ in model.namedparams()} <= names
+
+
+def test_the_graph_takes_batches_of_any_size():
+    model = cifar.LeNet5()
+    x = np.random.RandomState(0).standard_normal((5, 3, 32, 32)).astype('f')
+    exported = export(model, x[:2], input_shapes=('batch', 3, 32, 32))
+    assert exported.graph.input[0].type.tensor_type.shape.dim[0].dim_param == 'batch'
+    np.testing.assert_allclose(run(exported, {'Input_0': x})[0], model(x).array, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_a_network_on_a_gpu_is_exported():
+    import cupy
+
+    model = cifar.TwoClassNet()
+    model.to_device('@cupy:0')
+    x = np.random.RandomState(0).standard_normal((2, 3, 32, 32)).astype('f')
+    exported = export(model, cupy.asarray(x))
+    expected = model(cupy.asarray(x)).array.get()
+    np.testing.assert_allclose(run(exported, {'Input_0': x})[0], expected, rtol=1e-5, atol=1e-5)
