@@ -168,7 +168,7 @@ class Batch:
                 whole = self._make(rule, param, made).array
                 state = rule._state
             row = [whole, grad, *[state.get(name) for name in names]]
-            if (self.half or names or self.place >= 0) and not self._fits(row, array.shape):
+            if (self.half or names) and not self._fits(row, array.shape):
                 rule._prepare_state(rule.master(param) if self.half else param)  # which sends states after it
                 row[2:] = [state.get(name) for name in names]
                 if not self._fits(row, array.shape):
@@ -192,16 +192,14 @@ class Batch:
         return target
 
     def _fits(self, row, shape):
-        whole = row[0]
+        whole, place = row[0], self.place
         dtype, kind = whole.dtype, type(whole)
         for a in row[2:]:
-            if type(a) is not kind or a.shape != shape or a.dtype != dtype:
+            if type(a) is not kind or a.shape != shape or a.dtype is not dtype and a.dtype != dtype:
                 return False
-        if self.place >= 0:
-            for a in row:
-                if not a._c_contiguous or a.data.device_id != self.place:
-                    return False
-        return whole.shape == shape
+            if place >= 0 and not (a._c_contiguous and a.data.device_id == place):
+                return False
+        return not self.half or whole.shape == shape and (place < 0 or whole._c_contiguous)
 
     def program(self, hooks):
         """(equations, columns that they write, values of their scalars) of hooks and rule."""
@@ -511,7 +509,7 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    key = kind = dtype = None  # of the one before: mostly the next is like it
+    kind = dtype = last = None  # of the one before: mostly the next is like it
     for item in items:
         param, array, grad = item
         rule = param.update_rule
@@ -528,8 +526,8 @@ def gather(items):
                 alone.append(param)
                 continue
         if rule is None:
-            of_rule = ()
-        else:
+            of_rule, last = (), None
+        elif rule.__class__ is not last.__class__ or not rule.has_key_of(last):
             cls = rule.__class__
             if cls not in usable:
                 usable[cls] = isinstance(rule, UpdateRule) and cls.makes_batches()
@@ -537,6 +535,7 @@ def gather(items):
             if of_rule is None:
                 alone.append(param)
                 continue
+            last = rule if of_rule else None
         key = of_rule, place, dtype, grad.dtype, param._loss_scale
         batch = batches.get(key)
         if batch is None:

@@ -208,6 +208,11 @@ class UpdateRule:
         """
         return None
 
+    def has_key_of(self, other):
+        """Whether the batch keys are equal, `other` being of the same class and having one; False where that is not
+        found out quickly."""
+        return False
+
     def update_core(self, param):
         """Updates ``param``; calls ``update_core_cpu`` or ``update_core_gpu`` according to where it is."""
         if isinstance(param.array, numpy.ndarray) or not isinstance(param.device, GpuDevice):

@@ -19,6 +19,7 @@ from chainlite._update_rule import Hyperparameter as Hyperparameter
 from chainlite._update_rule import HyperparameterProxy as HyperparameterProxy
 from chainlite._update_rule import UpdateRule as UpdateRule
 from chainlite.backend import using_device
+from chainlite.backends._cuda_errors import release
 from chainlite.link import Link
 from chainlite.optimizer_hooks.gradient_clipping import GradientClipping as _GradientClipping
 from chainlite.optimizer_hooks.gradient_hard_clipping import GradientHardClipping as _GradientHardClipping
@@ -254,13 +255,7 @@ class GradientMethod(Optimizer):
             lossfun (callable): ``lossfun(*args, **kwds)`` returns the loss. Without it, gradients are as they are.
         """
         if lossfun is not None:
-            loss = lossfun(*args, **kwds)
-            if self._use_cleargrads:
-                self.target.cleargrads()
-            else:
-                self.target.zerograds()
-            loss.backward(loss_scale=self._loss_scale)
-            del loss  # and with it the graph, before memory is needed for the update
+            self._compute_gradients(lossfun, args, kwds)
         params = list(self.target.params())
         gradients = _batched_update.gradients(params)
         self.check_nan_in_grads()
@@ -283,6 +278,19 @@ class GradientMethod(Optimizer):
                 _reallocate_cleared_grads(params)
         self.call_hooks('post')
         self.update_loss_scale()
+
+    def _compute_gradients(self, lossfun, args, kwds):
+        try:
+            loss = lossfun(*args, **kwds)
+            if self._use_cleargrads:
+                self.target.cleargrads()
+            else:
+                self.target.zerograds()
+            loss.backward(loss_scale=self._loss_scale)
+        except Exception as error:
+            loss = None
+            release(error)
+            raise
 
     def _split_hooks(self, params):
         """The 'pre' hooks that are called, and those after them that may join the update of many parameters at once."""

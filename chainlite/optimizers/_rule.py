@@ -94,6 +94,19 @@ class ElementwiseRule(UpdateRule):
             key += (tuple([item for item in hp.__dict__.items() if item[0] != '_parent']),)
         return key + tuple([own[name] for name in self.own_attributes]) if self.own_attributes else key
 
+    def has_key_of(self, other):
+        own, theirs = self.__dict__, other.__dict__
+        if own['t'] != theirs['t'] or not own['enabled'] or len(own) != len(theirs):
+            return False
+        hooks, others = own['_hooks'], theirs['_hooks']
+        hp, other_hp = own['hyperparam'].__dict__, theirs['hyperparam'].__dict__
+        if hooks.pre or hooks.post or others.pre or len(hp) > 1 or len(other_hp) > 1:
+            return False
+        for name in self.own_attributes:
+            if own[name] != theirs[name]:
+                return False
+        return hp['_parent'] is other_hp['_parent'] and own['_use_fp32_update'] == theirs['_use_fp32_update']
+
 
 _CORES = ElementwiseRule.update_core_cpu, ElementwiseRule.update_core_gpu
 _PLAIN = len(vars(UpdateRule()))  # attributes of every rule

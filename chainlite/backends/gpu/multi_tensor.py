@@ -69,26 +69,36 @@ class Table(Numbers):
 
     def __init__(self):
         super().__init__()
-        self._rows = None
+        self._addresses = self._sizes = self._blocks = None
         self.rows = self.chunks = 0
         self.dtypes, self.overlap = (), False
         self.parts = None  # of a sum: kept because a recorded launch writes there
 
     def list(self, rows):
         """Lists arrays, which are contiguous and on the current device; a list of lists."""
-        first = rows[0]
-        listed = [[*[a.data.ptr for a in arrays], arrays[0].size] for arrays in rows]
-        if listed == self._rows:
+        addresses = [a.data.ptr for arrays in rows for a in arrays]
+        sizes = [arrays[0].size for arrays in rows]
+        if addresses == self._addresses and sizes == self._sizes:
             return
-        self._rows, self.rows = listed, len(listed)
-        self.dtypes = tuple([a.dtype for a in first])
-        chunks = [(i << 32) + k for i, row in enumerate(listed) for k in range(-(-row[-1] // CHUNK))]
-        self.chunks = len(chunks)
+        if sizes != self._sizes:
+            counts = [-(-size // CHUNK) for size in sizes]
+            self._blocks = np.array([(i << 32) + k for i, count in enumerate(counts) for k in range(count)], np.uint64)
+        self._addresses, self._sizes = addresses, sizes
+        self.rows, self.chunks = len(rows), len(self._blocks)
+        self.dtypes = tuple([a.dtype for a in rows[0]])
+        starts = np.array(addresses, np.uint64).reshape(len(rows), -1)
+        count = np.array(sizes, np.uint64)[:, None]
+        self.overlap = _overlap(starts, starts + count * np.array([d.itemsize for d in self.dtypes], np.uint64))
         self.array = None  # a launch, or a graph, may still read the one before
-        self.put([*[n for row in listed for n in row], *chunks], np.uint64)
-        sizes = [dtype.itemsize for dtype in self.dtypes]
-        spans = sorted([(at, at + row[-1] * size) for row in listed if row[-1] for at, size in zip(row, sizes)])
-        self.overlap = any([end > start for (_, end), (start, _) in zip(spans, spans[1:])])
+        self.put(np.concatenate([np.concatenate([starts, count], axis=1).ravel(), self._blocks]), np.uint64)
+
+
+def _overlap(starts, ends):
+    """Whether some of the ranges that are not empty have something in common."""
+    some = starts < ends
+    starts, ends = starts[some], ends[some]
+    order = np.argsort(starts)
+    return bool((ends[order][:-1] > starts[order][1:]).any())
 
 
 def compute_dtype(dtypes):
