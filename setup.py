@@ -26,7 +26,9 @@ extras = {
     'demo': ['scikit-learn'],
 }
 # `all` leaves out what needs a device or an MPI library: the wrong one of those does not install.
-extras['all'] = [r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'cudnn12', 'mpi') for r in extras[name]]
+extras['all'] = [
+    r for name in extras if name not in ('cuda12', 'cuda13', 'cudnn', 'cudnn12', 'mpi') for r in extras[name]
+]
 # CuPy runs on the CPU in tests (tests/cuda_on_cpu): CUDA's headers and NVIDIA's compiler need no GPU.
 extras['stand-in'] = [
     f'{requirement}; sys_platform == "linux" and platform_machine == "x86_64"'
@@ -39,7 +41,9 @@ extras['docs'] = ['pdoc']
 extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
 extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', 'onnxruntime', *extras['lint']]
 extras['test'] += ['opencv-python-headless>=4.8,<5']  # what Caffe computes; version 5 no longer reads its files
-extras['test'] += [r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'onnx', 'demo') for r in extras[name]]
+extras['test'] += [
+    r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'onnx', 'demo') for r in extras[name]
+]
 
 setup(
     name='chainlite',
