@@ -14,6 +14,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite.backends import cuda
+from chainlite.backends._cuda_errors import explain
 from chainlite.backends._deferred import solid
 from chainlite.configuration import config, using_config
 from chainlite.function_hook import _hooks
@@ -80,8 +81,12 @@ class Gradients:
                 gys = tuple([self._take(y) for y in nodes])
                 if not indexes or all([g is None for g in gys]):
                     continue
-                with self._device_of(gys):
-                    self._backward(function, indexes, gys)
+                try:
+                    with self._device_of(gys):
+                        self._backward(function, indexes, gys)
+                except Exception as error:
+                    explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
+                    raise
                 for i in indexes:
                     x = function.inputs[i]
                     if x in self.known:

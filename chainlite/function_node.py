@@ -17,6 +17,7 @@ import numpy as np
 from chainlite import backend
 from chainlite._backprop import grad  # noqa: F401  (part of this module's interface)
 from chainlite.backends import cuda
+from chainlite.backends._cuda_errors import explain
 from chainlite.backends._deferred import Deferred, solid
 from chainlite.configuration import config
 from chainlite.function_hook import _hooks
@@ -158,11 +159,15 @@ class FunctionNode:
             hook.forward_preprocess(self, in_data)
         if self._input_indexes_to_retain is not None:  # of an earlier use of this object
             self._input_indexes_to_retain = self._output_indexes_to_retain = None
-        if device is None:
-            arrays = self.forward(in_data)
-        else:
-            with device:
+        try:
+            if device is None:
                 arrays = self.forward(in_data)
+            else:
+                with device:
+                    arrays = self.forward(in_data)
+        except Exception as error:
+            explain(error, f'{self.label}, forward', in_data)
+            raise
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
         for y in arrays:

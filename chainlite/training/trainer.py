@@ -9,6 +9,7 @@ import traceback
 
 import numpy
 
+from chainlite.backends._cuda_errors import add_line, context_is_lost, explain
 from chainlite.backends.gpu.noise import generators
 from chainlite.dataset._random_state import serialize_random_state, set_state
 from chainlite.reporter import Reporter
@@ -151,6 +152,9 @@ class Trainer:
                         if entry.trigger(self):
                             entry.extension(self)
         except Exception as e:
+            if context_is_lost(e):
+                explain(e, f'iteration {self.updater.iteration + 1} of the training')
+                add_line(e, self._where_to_resume(entries))
             self._handle_error(entries, e, show_loop_exception_msg)
             raise
         finally:
@@ -171,6 +175,10 @@ class Trainer:
         # Last, as what was called until here may have drawn numbers.
         for generator, state in self._loaded_random_states:
             set_state(generator, state)
+
+    def _where_to_resume(self, entries):
+        paths = [path for e in entries if hasattr(e.extension, 'latest') and (path := e.extension.latest(self))]
+        return f'The last snapshot is {paths[-1]}.' if paths else f'There is no snapshot in {self.out}.'
 
     def _handle_error(self, entries, error, show):
         if show:

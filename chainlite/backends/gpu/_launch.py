@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from chainlite.backends import cuda
+from chainlite.backends._cuda_errors import explain
 from chainlite.backends._kernel_files import kernel_source
 
 THREADS = 256  # in a block
@@ -54,7 +55,11 @@ def function(name, *types):
     file, name = name.split('.')
     name = expression(name, *types)
     module = cuda.cupy.RawModule(code=source(f'{file}.cu'), options=OPTIONS, name_expressions=(name,))
-    return module.get_function(name)
+    try:
+        return module.get_function(name)
+    except Exception as error:
+        explain(error, f'{name} of {file}.cu, while it was compiled')
+        raise
 
 
 def index_type(*arrays):

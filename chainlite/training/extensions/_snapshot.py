@@ -126,6 +126,13 @@ class _Snapshot(Extension):
         if self._snapshot_on_error:
             self._make_snapshot(trainer)
 
+    def latest(self, trainer):
+        """Path of the last snapshot that was written; None if there is none."""
+        if callable(self.filename):
+            return None
+        files = _find_snapshot_files(self.filename, trainer.out)
+        return os.path.join(trainer.out, files[-1][1]) if files else None
+
     def _make_snapshot(self, trainer):
         entries = snapshot_writers.Entries(npz.serialize(trainer if self._target is None else self._target))
         name = self.filename(trainer) if callable(self.filename) else self.filename.format(trainer)
