@@ -9,6 +9,8 @@ as long as somebody uses it: the user through a Variable, or a function that ask
 `retain_outputs`.
 """
 
+import contextlib
+import re
 import traceback
 import weakref
 
@@ -41,6 +43,7 @@ class FunctionNode:
         rank: length of the longest path from a leaf.
         stack: where the node was made, in debug mode.
         check: one line that says what the inputs must be (see utils.type_check), or None.
+        input_names: what an error calls the inputs if `check` does not say it.
         any_layout: whether `forward` takes arrays that are channels last as they are. Otherwise, and for every subclass
             that has a `forward` of its own and does not say so, what our own functions give is made C-contiguous first.
         gives_new: whether, if `any_layout`, outputs are arrays that nobody else has.
@@ -53,6 +56,7 @@ class FunctionNode:
     rank = 0
     stack = None
     check = None
+    input_names: tuple = ()
     backward_arrays = None
     lazy_grad_sum = False
     any_layout = gives_new = new_gradients = takes_deferred = False
@@ -271,9 +275,34 @@ class FunctionNode:
         """Whether they can be taken together; returns the device that they are on if it is not the current one."""
         arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
         if not backend.is_arrays_compatible(arrays):
-            kinds = ', '.join(str(type(x)) for x in arrays)
-            raise TypeError(f'incompatible array types are mixed in the forward input ({self.label}).\nActual: {kinds}')
+            raise self._mixed('types', arrays)
+        if len({x.device.id for x in arrays if cuda.is_cupy_array(x)}) > 1:
+            raise self._mixed('devices', arrays)
         return cuda.elsewhere(arrays)
+
+    def _mixed(self, what, arrays):
+        """The error that the inputs cannot be taken together."""
+        kinds = ', '.join(str(type(x)) for x in arrays)
+        places = [
+            f'{name} is a {type(x).__module__.split(".")[0]}.{type(x).__name__}'
+            + (f' on device {x.device.id}' if cuda.is_cupy_array(x) else '')
+            for name, x in zip(self._names(arrays), arrays)
+        ]
+        return TypeError(
+            f'incompatible array {what} are mixed in the forward input ({self.label}).\nActual: {kinds}\n'
+            f'{", ".join(places)}; to_device brings arrays and links to one device.'
+        )
+
+    def _names(self, arrays):
+        """What the checks call the inputs."""
+        if self.input_names:
+            return self.input_names
+        types = type_check.get_types(tuple(arrays), 'input', True)
+        if self.check is None:
+            with contextlib.suppress(Exception):  # whether they are right does not matter here
+                self.check_type_forward(types)
+        names = re.findall(r'(\w+)\??:', self.check or '')
+        return names if len(names) == len(arrays) else [t.name for t in types]
 
     def _active_hooks(self):
         return [*(_hooks.table or {}).values(), *(self._local_function_hooks or {}).values()]

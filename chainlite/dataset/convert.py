@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+import weakref
 
 import numpy
 
@@ -175,10 +176,10 @@ class ConcatWithAsyncTransfer:
             items = arrays
         for key, array in items.items():
             if key not in self._conveyors:
-                self._conveyors[key] = Conveyor(self._device, self._stream)
+                self._conveyors[key] = Conveyor(self._device, self._stream, self.compute_stream)
             self._conveyors[key].put(array)
         sent = {key: self._conveyors[key].get(sync=False) for key in items}
-        (self.compute_stream or cuda.Stream.null).wait_event(self._stream.record())
+        (self.compute_stream or cuda.cupy.cuda.get_current_stream()).wait_event(self._stream.record())
         if isinstance(arrays, dict):
             return sent
         return tuple(sent.values()) if isinstance(arrays, tuple) else sent[None]
@@ -190,13 +191,16 @@ class Conveyor:
     Args:
         device: Number of the GPU; None or -1 for the CPU, which passes arrays through.
         stream: CuPy stream of the copies; None copies synchronously.
+        compute_stream: CuPy stream of the computation on the arrays; None is the current one.
     """
 
-    def __init__(self, device=None, stream=None):
+    def __init__(self, device=None, stream=None, compute_stream=None):
         self._device = device
         self._stream = stream
+        self._compute_stream = compute_stream
         self._pending = []
         self._pinned = []  # (event, memory): page-locked memory lives until its copy is done
+        self._sent = []  # [array, its memory, event]: what nobody holds any more lives until the work on it is done
 
     def put(self, array):
         """Starts to send ``array``."""
@@ -210,13 +214,25 @@ class Conveyor:
             return
         self._pinned = [(event, memory) for event, memory in self._pinned if not event.done]
         with cuda.get_device_from_id(self._device):
+            self._release()
             memory = cuda.cupy.cuda.alloc_pinned_memory(max(array.nbytes, 1))
             staged = numpy.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
             staged[...] = array
-            sent = cuda.cupy.empty(array.shape, array.dtype)
+            with self._stream:  # memory that no other stream works with
+                sent = cuda.cupy.empty(array.shape, array.dtype)
             sent.set(staged, self._stream)
             self._pinned.append((self._stream.record(), memory))
+            self._sent.append([weakref.ref(sent), sent.data, None])
         self._pending.append(sent)
+
+    def _release(self):
+        """Gives memory back to the pool, which the next copies write to, once the computation is done with it."""
+        compute_stream = self._compute_stream or cuda.cupy.cuda.get_current_stream()
+        for entry in self._sent:
+            array, _, event = entry
+            if event is None and array() is None:
+                entry[2] = compute_stream.record()
+        self._sent = [entry for entry in self._sent if entry[2] is None or not entry[2].done]
 
     def get(self, sync=True):
         """Returns the array put first; ``sync`` waits until it has arrived."""

@@ -1,8 +1,10 @@
 """Variables, links, optimizers, files and batches on a GPU: where arrays are, and the numbers that NumPy gives."""
 
+import contextlib
 import copy
 import pickle
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ import chainlite.functions as F
 import chainlite.links as L
 from chainlite import Chain, Parameter, Variable, optimizers, serializers
 from chainlite.backends import cuda
-from chainlite.dataset import concat_examples
+from chainlite.dataset import ConcatWithAsyncTransfer, concat_examples
 
 pytestmark = pytest.mark.gpu
 
@@ -156,9 +158,57 @@ def test_batches_are_made_on_the_gpu(padding):
     np.testing.assert_array_equal(x.get(), expected)
 
 
+class Batches:
+    """Batches of pairs and what a computation on them gives."""
+
+    def __init__(self):
+        rng = np.random.RandomState(0)
+        self.examples = [[(rng.rand(50).astype('f'), np.int32(i)) for _ in range(4)] for i in range(6)]
+        self.expected = [np.stack([x for x, _ in batch]) * 2 + i for i, batch in enumerate(self.examples)]
+
+
+@pytest.mark.parametrize('lazy', [False, True])
+@pytest.mark.parametrize('keep', [0, 2])
+def test_batches_that_are_sent_aside_arrive_whole_and_stay_until_they_are_used(lazy, keep):
+    batches, results, kept = Batches(), [], []
+    deferred = cuda_on_cpu.lazy_default_stream() if lazy and cuda_on_cpu.enabled() else contextlib.nullcontext()
+    pool = cuda.cupy.cuda.MemoryPool()
+    with deferred, cuda.cupy.cuda.using_allocator(pool.malloc):
+        converter = ConcatWithAsyncTransfer()
+        for batch in batches.examples:
+            x, t = converter(batch, device=0)
+            results.append(x * 2 + t[:, None])  # in line, behind the copy
+            kept = [*kept, x][-keep:] if keep else []
+            del x, t  # the next copy must not take their memory before the line is there
+        results = [y.get() for y in results]
+    np.testing.assert_allclose(results, batches.expected)
+    sent = [len(conveyor._sent) for conveyor in converter._conveyors.values()]
+    assert max(sent) <= 2 + keep or lazy  # memory is given back
+
+
+def test_batches_can_be_sent_aside_for_another_stream():
+    batches, stream = Batches(), cuda.Stream(non_blocking=True)
+    converter = ConcatWithAsyncTransfer(compute_stream=stream)
+    results = []
+    for batch in batches.examples:
+        x, t = converter(batch, device=0)
+        with stream:
+            results.append(x * 2 + t[:, None])
+        del x, t
+    stream.synchronize()
+    np.testing.assert_allclose([y.get() for y in results], batches.expected)
+
+
 def test_arrays_of_two_kinds_are_named():
-    with pytest.raises(TypeError, match=r'numpy.ndarray.*cupy.ndarray'):
-        F.matmul(Variable(np.ones((2, 2), 'f')), Variable(cuda.cupy.ones((2, 2), 'f')))
+    x, W = np.ones((2, 2), 'f'), cuda.cupy.ones((2, 2), 'f')
+    with pytest.raises(TypeError, match=r'types are mixed .*LinearFunction.*\n.*numpy.ndarray.*cupy.ndarray') as error:
+        F.linear(x, W)
+    assert 'x is a numpy.ndarray, W is a cupy.ndarray on device 0' in str(error.value)
+    with cuda.get_device_from_id(1):
+        x = cuda.cupy.ones((2, 2), 'f')
+    with pytest.raises(TypeError, match='devices are mixed') as error:
+        F.matmul(x, W)
+    assert 'ndarray on device 1' in str(error.value) and 'ndarray on device 0' in str(error.value)
 
 
 def test_function_computes_on_the_device_of_its_inputs():

@@ -79,7 +79,7 @@ class ConvolutionNode(Bilinear):
 class Convolution(ConvolutionNode):
     """y from x, W and perhaps a bias (m)."""
 
-    place = 1
+    place, input_names = 1, ('x', 'W', 'b')
 
     def __init__(self, ndim, stride=1, pad=0, cover_all=False, dilate=1, groups=1):
         super().__init__(ndim, stride, pad, dilate, groups)
@@ -124,7 +124,7 @@ class Deconvolution(ConvolutionNode):
         outs: sizes of the result.
     """
 
-    place = 0
+    place, input_names = 0, ('x', 'W', 'b')
     outs = None
 
     def __init__(self, ndim, stride=1, pad=0, outsize=None, dilate=1, groups=1):

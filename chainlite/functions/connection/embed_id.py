@@ -10,6 +10,8 @@ from chainlite.utils._check import kind_of
 class EmbedIDFunction(FunctionNode):
     """From numbers and a table to the rows."""
 
+    input_names = 'x', 'W'
+
     def __init__(self, ignore_label=None):
         self.ignore_label = ignore_label
 

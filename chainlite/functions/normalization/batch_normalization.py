@@ -47,6 +47,7 @@ class _Normalization(Fused):
     """
 
     any_layout = gives_new = new_gradients = takes_deferred = True
+    input_names = 'x', 'gamma', 'beta', 'mean', 'var'
     _defers = False
 
     def __init__(self, eps, axis):

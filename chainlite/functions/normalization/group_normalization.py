@@ -23,6 +23,7 @@ class GroupNormalization(Fused):
         mean, inv_std: arrays (n * groups); inv_std is 1 / sqrt(var + eps).
     """
 
+    input_names = 'x', 'gamma', 'beta'
     mean = inv_std = None
 
     def __init__(self, groups, eps=1e-5):

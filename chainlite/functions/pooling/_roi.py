@@ -86,6 +86,8 @@ class ROIFunction(FunctionNode):
     A subclass finds in `plan` the map of the images that it is: a node class of the above and its parameters.
     """
 
+    input_names = 'x', 'rois', 'roi_indices'
+
     def __init__(self, outsize, spatial_scale):
         self.outh, self.outw = check_outsize(outsize)
         self.spatial_scale = check_spatial_scale(spatial_scale)
