@@ -44,7 +44,10 @@ DEPTHWISE = [  # T, I, N, V, LAST
     for t, i, n in product(FLOATS, INDEX, DIMS)
     for v in ((1, 'false'), (1, 'true'), (16 // SIZE[t], 'true'))
 ]
-UNITS = [('__half', 4), ('__half', 8), ('__nv_bfloat16', 4), ('__nv_bfloat16', 8), ('float', 4)]  # copied at once
+UNITS = [  # T, PIECES, V of tensor cores
+    *[(t, 1, v) for t in ('__half', '__nv_bfloat16') for v in (4, 8)],
+    *[('float', pieces, 4) for pieces in (1, 2)],
+]
 # The functions of each file, with the values of each of their template arguments, or a list of all combinations.
 KERNELS = {
     'pooling': {
@@ -61,6 +64,8 @@ KERNELS = {
         'normalize': SCALED,
         'gradient_sums': CHANNELS,
         'normalize_grad': SCALED,
+        'batch_statistics': [(*row[:3], r, *row[3:]) for row in SCALED for r in sorted({*row[:3], 'float'})],
+        'normalize_then': CHANNELS,
     },
     'embed_id': {
         'take_rows': [(t, kind, i, v) for (t, i, v), kind in product(PACKS, INTS)],
@@ -83,13 +88,13 @@ KERNELS = {
     'local_response_normalization': {'lrn': PACKS, 'lrn_grad': PACKS},
     'conv_implicit': {
         'implicit_gemm': [
-            (t, o, *tile, v, n)
-            for (t, v), tile, n in product(UNITS, ((128, 128), (128, 64), (64, 64), (128, 32)), (2, 3))
+            (t, o, pieces, *tile, v, n)
+            for (t, pieces, v), tile, n in product(UNITS, ((128, 128), (128, 64), (64, 64), (128, 32)), (2, 3))
             for o in sorted({t, 'float'})
         ],
         'implicit_filter_grad': [
-            (t, *tile, u, v, n)
-            for (t, u), tile, v, n in product(UNITS, product((128, 64), repeat=2), (4, 8), (2, 3))
+            (t, pieces, *tile, u, v, n)
+            for (t, pieces, u), tile, v, n in product(UNITS, product((128, 64), repeat=2), (4, 8), (2, 3))
             if t != 'float' or v == 4 and tile[1] == 64
         ],
         'sum_filter_parts': (('__half', '__nv_bfloat16', 'float'),),

@@ -22,9 +22,12 @@ class Hook(FunctionHook):
     """Sees everything, so that nothing can be left for later."""
 
 
-@pytest.fixture(params=['auto', 'never'], ids=['onednn', 'numpy'])
-def backend(request):
-    with chainlite.using_config('use_ideep', request.param):
+@pytest.fixture(params=['onednn', 'numpy', pytest.param('cupy', marks=pytest.mark.gpu)])
+def backend(request, monkeypatch):
+    """What computes; blocks made in the test are there."""
+    if request.param == 'cupy':
+        monkeypatch.setattr(Block, 'device', '@cupy:0')
+    with chainlite.using_config('use_ideep', 'never' if request.param == 'numpy' else 'auto'):
         yield
 
 
@@ -42,8 +45,16 @@ def computed(monkeypatch):
     return calls
 
 
+def assert_close(actual, expected, tolerance=1e-5):
+    np.testing.assert_allclose(
+        *[chainlite.get_device('@numpy').send(a) for a in (actual, expected)], tolerance, tolerance
+    )
+
+
 class Block:
     """Some images through convolutions, a normalization and what comes next, with all that can be looked at."""
+
+    device = '@numpy'
 
     def __init__(self, dtype='f', train=True, seed=0):
         rng = np.random.default_rng(seed)
@@ -54,6 +65,10 @@ class Block:
         self.mean, self.var = rng.standard_normal(c).astype(dtype), rng.random(c).astype(dtype) + 0.5
         self.gy = rng.standard_normal(SHAPE).astype(dtype)
         self.train = train
+        device = chainlite.get_device(self.device)
+        for v in self.inputs:
+            v.to_device(device)
+        self.mean, self.var, self.gy = map(device.send, (self.mean, self.var, self.gy))
 
     @property
     def inputs(self):
@@ -108,13 +123,13 @@ def test_results_and_gradients_are_those_of_separate_functions(form, train, back
     with Hook():
         expected = FORMS[form](apart)
         expected_gradients = apart.gradients(expected)
-    np.testing.assert_allclose(y.array, expected.array, rtol=1e-5, atol=1e-5)
+    assert_close(y.array, expected.array)
     for gx, other in zip(gradients, expected_gradients, strict=True):
         assert (gx is None) == (other is None)
         if gx is not None:
-            np.testing.assert_allclose(gx, other, rtol=2e-4, atol=2e-4)
-    np.testing.assert_allclose(fused.mean, apart.mean, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(fused.var, apart.var, rtol=1e-5)
+            assert_close(gx, other, 2e-4)
+    assert_close(fused.mean, apart.mean, 1e-5)
+    assert_close(fused.var, apart.var)
 
 
 @pytest.mark.parametrize('train', [True, False], ids=['batch', 'fixed'])
@@ -125,7 +140,7 @@ def test_gradients_are_those_of_differences(form, train):
     narrow = Block(train=train)
     for gx, expected in zip(narrow.gradients(FORMS[form](narrow)), gradients):
         if gx is not None:
-            np.testing.assert_allclose(gx, expected, rtol=1e-3, atol=1e-3)
+            assert_close(gx, expected, 1e-3)
     rng = np.random.default_rng(3)
     for i, gx in enumerate(gradients):
         if gx is None:
@@ -136,7 +151,7 @@ def test_gradients_are_those_of_differences(form, train):
             block = Block('d', train)
             block.inputs[i].array[...] += step * direction
             values.append((FORMS[form](block).array * block.gy).sum())
-        np.testing.assert_allclose((gx * direction).sum(), (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-6)
+        assert_close((gx * direction).sum(), (values[0] - values[1]) / 2e-6, 1e-5)
 
 
 # -- what is computed when --------------------------------------------------------------------------------------------
@@ -192,11 +207,11 @@ def test_looking_at_any_time_shows_what_it_is(looked_at, when, backend):
     for i, step in enumerate(steps):
         step()
         if i >= when and looked_at in named:
-            np.testing.assert_allclose(named[looked_at].array, expected[looked_at], rtol=1e-5, atol=1e-5)
+            assert_close(named[looked_at].array, expected[looked_at])
     for gx, other in zip(block.gradients(named['y']), expected_gradients):
-        np.testing.assert_allclose(gx, other, rtol=2e-4, atol=2e-4)
+        assert_close(gx, other, 2e-4)
     for name, v in named.items():
-        np.testing.assert_allclose(v.array, expected[name], rtol=1e-5, atol=1e-5)
+        assert_close(v.array, expected[name])
         assert v.array.flags.c_contiguous and v.array is v.array
 
 
@@ -248,7 +263,7 @@ def test_what_is_changed_later_does_not_matter(change, contiguous, train, backen
         CHANGES[change](block, x, s)
         results.append([v.array.copy() for v in (y, total, h)])
     for actual, expected in zip(*results):
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+        assert_close(actual, expected)
 
 
 def test_the_arrays_of_a_dead_variable_are_not_changed_either():
@@ -259,7 +274,7 @@ def test_the_arrays_of_a_dead_variable_are_not_changed_either():
     y = F.relu(h)
     del x
     h.creator_node.inputs[0].get_variable().array.fill(7)
-    np.testing.assert_allclose(y.array, expected, rtol=1e-6)
+    assert_close(y.array, expected)
 
 
 @pytest.mark.parametrize('place', ['x', 'y'])
@@ -279,7 +294,7 @@ def test_what_is_written_to_an_array_counts_in_the_backward_pass(place, backend)
         results.append(block.gradients(y))
     for actual, expected in zip(*results):
         if expected is not None:
-            np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-4)
+            assert_close(actual, expected, 2e-4)
 
 
 def test_arrays_of_the_user_are_normalized_at_once(computed):
@@ -300,7 +315,7 @@ def test_an_array_that_the_user_has_seen_is_not_added_later(computed):
     expected = Block()
     with Hook():
         expected = F.relu(expected.norm(expected.conv()) + expected.side())
-    np.testing.assert_allclose(y.array, expected.array, rtol=1e-5, atol=1e-5)
+    assert_close(y.array, expected.array)
 
 
 # -- the graph --------------------------------------------------------------------------------------------------------
@@ -362,8 +377,8 @@ def test_nan_stays_nan(form, where, train, backend):
             results.append(FORMS[form](block).array)
         for hook in hooks:
             hook.__exit__()
-    np.testing.assert_allclose(results[1], results[0], rtol=1e-5, atol=1e-5)
-    assert form == 'relu' and where == 'side' or np.isnan(results[1]).any()
+    assert_close(results[1], results[0])
+    assert form == 'relu' and where == 'side' or bool((results[1] != results[1]).any())
 
 
 def test_retained_gradients_are_those_of_the_intermediate_variables(backend):
@@ -382,7 +397,7 @@ def test_retained_gradients_are_those_of_the_intermediate_variables(backend):
             hook.__exit__()
         results.append([v.grad for v in (y, total, h, s, x)])
     for actual, expected in zip(*results):
-        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-4)
+        assert_close(actual, expected, 2e-4)
 
 
 def test_gradients_of_intermediate_variables_can_be_asked_for():
@@ -398,7 +413,7 @@ def test_gradients_of_intermediate_variables_can_be_asked_for():
         for hook in hooks:
             hook.__exit__()
     for actual, expected in zip(*results):
-        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-4)
+        assert_close(actual, expected, 2e-4)
 
 
 def test_it_can_be_differentiated_twice():
@@ -418,7 +433,7 @@ def test_it_can_be_differentiated_twice():
             hook.__exit__()
     assert len(results[0]) == len(results[1]) == 3
     for actual, expected in zip(*results):
-        np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-8)
+        assert_close(actual, expected, 1e-8)
 
 
 def test_unchaining_cuts_the_graph_and_keeps_the_numbers():
@@ -427,12 +442,12 @@ def test_unchaining_cuts_the_graph_and_keeps_the_numbers():
     h = block.norm(block.conv())
     y = F.relu(h)
     h.unchain()
-    np.testing.assert_allclose(y.array, expected, rtol=1e-5, atol=1e-6)
+    assert_close(y.array, expected, 1e-5)
     assert block.gradients(y)[0] is None
     block = Block()
     y = F.relu(block.norm(block.conv()))
     y.unchain_backward()
-    np.testing.assert_allclose(y.array, expected, rtol=1e-5, atol=1e-6)
+    assert_close(y.array, expected, 1e-5)
 
 
 @pytest.mark.parametrize('copied', [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
@@ -449,7 +464,7 @@ def test_without_a_graph_it_is_the_same(train, computed, backend):
     with chainlite.no_backprop_mode():
         y = F.relu(block.norm(block.conv()) + block.side())
     expected = F.relu(other.norm(other.conv()) + other.side())
-    np.testing.assert_allclose(y.array, expected.array, rtol=1e-5, atol=1e-5)
+    assert_close(y.array, expected.array)
     assert y.creator_node is None and computed == [(True, True)] * 2
 
 

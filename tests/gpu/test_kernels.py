@@ -188,6 +188,65 @@ def test_batch_normalization_agrees(agree, normalized, dtype, mixed):
         assert results[0].dtype == dtype and results[1].dtype == results[2].dtype == mean.dtype
 
 
+def test_normalization_with_what_comes_next_agrees(agree, normalized, dtype, cupy):
+    x, axis, per_channel = normalized
+    wide = np.result_type(dtype, 'f')
+    numbers = per_channel(1, wide), per_channel(2, wide), per_channel(3, wide)
+    rounding, h, gy = 16 * ROUNDING[dtype.char], values(x.shape, dtype, 4), values(x.shape, dtype, 5)
+    for more, rectify in (None, False), (None, True), (h, True):
+        row = x, *numbers, axis, more, rectify, True, True
+        y, _ = agree(batch_normalization.normalize_then, *row, rounding=rounding)
+    gamma, inv_std = per_channel(1, dtype), np.asarray(abs(per_channel(3, wide)) + wide.type(0.5))
+    for fixed, with_masked in (False, False), (True, False), (False, True):
+        row = gy, cupy.asnumpy(y), None, x, gamma, per_channel(2, wide), inv_std, axis, fixed, with_masked
+        agree(batch_normalization.rectified_normalize_grad, *row, rounding=4 * rounding)
+
+
+@pytest.mark.parametrize('shape', [(3, 5, 7), (2, 40, 9, 8), (2, 3, 2, 3, 2)])
+def test_normalization_of_channels_last_arrays_is_the_same_and_stays_so(cupy, shape, dtype):
+    axis, tolerance = (0, *range(2, len(shape))), 16 * ROUNDING[dtype.char]
+    x, gy, h = [cupy.asarray(values(shape, dtype, seed)) for seed in range(3)]
+    gamma, mean, inv_std = [cupy.asarray(abs(values(shape[1:2], dtype, seed)) + dtype.type(1)) for seed in range(3)]
+    wide = [a.astype(np.result_type(dtype, 'f')) for a in (gamma, mean, inv_std)]
+
+    def results(x, gy, h):
+        y, mean, var = batch_normalization.batch_normalize(x, gamma, gamma, axis, 1e-3)
+        yield from (y, mean, var)
+        yield from batch_normalization.moments(x, axis)
+        yield from batch_normalization.batch_statistics(x, gamma, gamma, axis, 1e-3, (None, None), 0.9)
+        yield batch_normalization.normalize(x, gamma, gamma, mean, inv_std, axis)
+        rectified, _ = batch_normalization.normalize_then(x, *wide, axis, h, True, True, True)
+        yield rectified
+        yield from batch_normalization.normalize_grad(gy, x, gamma, mean, inv_std, axis, False)
+        row = gy, rectified, None, x, gamma, mean, inv_std, axis, False, True
+        yield from batch_normalization.rectified_normalize_grad(*row)
+
+    last = [cupy.moveaxis(cupy.ascontiguousarray(cupy.moveaxis(a, 1, -1)), -1, 1) for a in (x, gy, h)]
+    for actual, expected in zip(results(*last), results(x, gy, h), strict=True):
+        assert actual.ndim == 1 or actual.strides == last[0].strides
+        actual, expected = [cupy.asnumpy(a).astype('d') for a in (actual, expected)]
+        np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('mixed', [False, True])
+def test_statistics_of_batches_agree(cupy, normalized, dtype, mixed):
+    x, axis, per_channel = normalized
+    of_gamma = np.dtype('f') if mixed else dtype
+    gamma, beta, *running = [per_channel(seed, of_gamma) for seed in range(4)]
+    (run,) = [run for kind, guard, run in batch_normalization.batch_statistics.implementations if kind is gpu]
+    for _ in range(2):  # the counters are as they were
+        moved = [cupy.asarray(a) for a in running]
+        results = run(cupy.asarray(x), *map(cupy.asarray, (gamma, beta)), axis, 2e-5, moved, 0.9)
+        expected_moved = [a.astype('d') for a in running]
+        arguments = [a.astype('d') for a in (x, gamma, beta)]
+        expected = batch_normalization.batch_statistics.reference(*arguments, axis, 2e-5, expected_moved, 0.9)
+        for actual, wanted in zip((*results, *moved), (*expected, *expected_moved), strict=True):
+            tolerance = 8 * ROUNDING[of_gamma.char if actual.dtype == of_gamma else dtype.char]
+            np.testing.assert_allclose(cupy.asnumpy(actual).astype('d'), wanted, rtol=tolerance, atol=tolerance)
+    results = run(cupy.asarray(x), *map(cupy.asarray, (gamma, beta)), axis, 2e-5, (None, moved[1]), 0.5)
+    assert len(results) == 5
+
+
 def test_moments_do_not_cancel(agree):
     agree(batch_normalization.moments, values((64, 3, 9), 'f') + np.float32(3000), (0, 2), rounding=1e-4)
 
