@@ -26,6 +26,8 @@ from chainlite.function_hook import _hooks
 from chainlite.utils import type_check
 from chainlite.variable import Variable, VariableNode, as_variable
 
+_OUTPUT_TYPES = {np.ndarray, type(None)}  # and what else is found to be an array
+
 
 class FunctionNode:
     """Base class of differentiable functions.
@@ -175,14 +177,12 @@ class FunctionNode:
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
         for y in arrays:
-            if (
-                type(y) is not np.ndarray
-                and y is not None
-                and not isinstance(y, (Deferred, *backend.get_array_types()))
-            ):
-                raise TypeError(
-                    f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
-                )
+            if type(y) not in _OUTPUT_TYPES:
+                if not isinstance(y, (Deferred, *backend.get_array_types())):
+                    raise TypeError(
+                        f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
+                    )
+                _OUTPUT_TYPES.add(type(y))
         for hook in hooks:
             hook.forward_postprocess(self, in_data)
         if config.debug:
@@ -273,6 +273,8 @@ class FunctionNode:
 
     def _check_arrays(self, in_data):
         """Whether they can be taken together; returns the device that they are on if it is not the current one."""
+        if cuda.all_here(in_data):
+            return None
         arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
         if not backend.is_arrays_compatible(arrays):
             raise self._mixed('types', arrays)
@@ -286,14 +288,14 @@ class FunctionNode:
         places = [
             f'{name} is a {type(x).__module__.split(".")[0]}.{type(x).__name__}'
             + (f' on device {x.device.id}' if cuda.is_cupy_array(x) else '')
-            for name, x in zip(self._names(arrays), arrays)
+            for name, x in zip(self._names_of_inputs(arrays), arrays)
         ]
         return TypeError(
             f'incompatible array {what} are mixed in the forward input ({self.label}).\nActual: {kinds}\n'
             f'{", ".join(places)}; to_device brings arrays and links to one device.'
         )
 
-    def _names(self, arrays):
+    def _names_of_inputs(self, arrays):
         """What the checks call the inputs."""
         if self.input_names:
             return self.input_names
