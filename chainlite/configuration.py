@@ -206,7 +206,7 @@ def get_compute_mode():
 
     With 'tf32', matrix products and convolutions of float32 arrays on a GPU of compute capability 8.0 or more round
     their factors to TF32, which has float32's range and 10 bits of significand in place of 23, and run on tensor cores;
-    sums stay float32. With None, and with Chainer's 'cudnn_fast', they compute in float32.
+    sums stay float32. With None, and with Chainer's 'cudnn_fast', they are as exact as float32.
     """
     return config.compute_mode
 

@@ -3,7 +3,9 @@
 //
 // Arrays are channels last: images (n, *dims, channels), `pitch` numbers from one pixel to the next; with groups, those
 // of a group lie side by side. Channels of a group are a multiple of V, the numbers that one copy moves, and pixels
-// begin at multiples of it. Types: T __half, __nv_bfloat16, or float, which is multiplied as TF32; sums are float.
+// begin at multiples of it. Types: T __half, __nv_bfloat16, or float; sums are float. Tensor cores take floats as TF32
+// only, of 11 bits. So a float is rounded (PIECES is 1), or made into the sum of two such numbers, of 22 bits together
+// (PIECES is 2), and their product into three: this leaves out less than a rounding of the sum does.
 //
 // A block of 4 warps, 2 x 2, makes a tile of BM x BN results and passes along the inner dimension in steps of 64 bytes
 // (K numbers), which lie in STAGES places in shared memory: while one is multiplied, the next ones are on their way. Each
@@ -55,17 +57,47 @@ struct Axis {
 // The unit of 16 bytes `unit` of a row of ROW bytes, in a tile.
 __device__ __forceinline__ int swizzled(int row, int unit) { return row * ROW + ((unit ^ (row >> 1 & 3)) << 4); }
 
-// What a tensor core is given.
-template <typename T> __device__ __forceinline__ unsigned operand(unsigned bits) {
-    if constexpr (sizeof(T) == 4) return round_to_tf32(bits);
-    return bits;
+// What tensor cores are given for a number, or two of 16 bits.
+template <typename T, int PIECES> __device__ __forceinline__ void split(unsigned bits, unsigned& first, unsigned& second) {
+    if constexpr (sizeof(T) == 2) {
+        first = bits;
+    } else if constexpr (PIECES == 1) {
+        first = round_to_tf32(bits);
+    } else {
+        first = bits & 0xffffe000u;
+        second = round_to_tf32(__float_as_uint(__uint_as_float(bits) - __uint_as_float(first)));
+    }
 }
+
+// The product of the left and right numbers of a warp, of 32 bytes of the inner dimension: tiles of 16 x 8, I x J of them.
+template <typename T, int PIECES, int I, int J> struct Fragments {
+    unsigned a[PIECES][I][4], b[PIECES][J][2];
+
+    __device__ __forceinline__ void set_left(int i, int which, unsigned bits) {
+        split<T, PIECES>(bits, a[0][i][which], a[PIECES - 1][i][which]);
+    }
+    __device__ __forceinline__ void set_right(int j, int which, unsigned bits) {
+        split<T, PIECES>(bits, b[0][j][which], b[PIECES - 1][j][which]);
+    }
+    __device__ __forceinline__ void add_to(float (&sum)[I][J][4]) const {
+#pragma unroll
+        for (int i = 0; i < I; ++i)
+#pragma unroll
+            for (int j = 0; j < J; ++j) {
+                if constexpr (PIECES == 2) {  // the small ones first
+                    multiply_add<T>(sum[i][j], a[1][i], b[0][j]);
+                    multiply_add<T>(sum[i][j], a[0][i], b[1][j]);
+                }
+                multiply_add<T>(sum[i][j], a[0][i], b[0][j]);
+            }
+    }
+};
 
 // A convolution (or transposed one): y (n, outs, filters) with row r of the product for each of its pixels.
 //
 // W (groups, filters, taps, channels) is the right matrix. Grid: x the tiles, those of one row side by side, as they read
 // the same part of x; z the groups, and for a transposed convolution the phases.
-template <typename T, typename O, int BM, int BN, int V, int N>
+template <typename T, typename O, int PIECES, int BM, int BN, int V, int N>
 __global__ void __launch_bounds__(BLOCK)
     implicit_gemm(const T* __restrict__ x, const T* __restrict__ W, const T* __restrict__ bias, O* __restrict__ y,
                   const Windows w, int transposed, int images, int groups, int channels, int filters, int pitch,
@@ -162,25 +194,22 @@ __global__ void __launch_bounds__(BLOCK)
         const char* right = left + BM * ROW;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            unsigned a[WM / 16][4], b[WN / 8][2];
+            Fragments<T, PIECES, WM / 16, WN / 8> factors;
+            unsigned four[4];
 #pragma unroll
             for (int i = 0; i < WM / 16; ++i) {
-                load_matrices<false>(a[i], left + swizzled(warp_row + i * 16 + lane % 16, half * 2 + lane / 16));
+                load_matrices<false>(four, left + swizzled(warp_row + i * 16 + lane % 16, half * 2 + lane / 16));
 #pragma unroll
-                for (int j = 0; j < 4; ++j) a[i][j] = operand<T>(a[i][j]);
+                for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
             }
 #pragma unroll
             for (int i = 0; i < WN / 16; ++i) {
-                unsigned pair[4];
                 const int column = warp_column + i * 16 + lane / 16 * 8 + lane % 8;
-                load_matrices<false>(pair, right + swizzled(column, half * 2 + lane / 8 % 2));
+                load_matrices<false>(four, right + swizzled(column, half * 2 + lane / 8 % 2));
 #pragma unroll
-                for (int j = 0; j < 4; ++j) b[2 * i + j / 2][j % 2] = operand<T>(pair[j]);
+                for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
             }
-#pragma unroll
-            for (int i = 0; i < WM / 16; ++i)
-#pragma unroll
-                for (int j = 0; j < WN / 8; ++j) multiply_add<T>(sum[i][j], a[i], b[j]);
+            factors.add_to(sum);
         }
     }
     copies.wait<0>();
@@ -239,7 +268,7 @@ __global__ void __launch_bounds__(BLOCK)
 //
 // Pixels are the inner dimension: a row of a tile holds the channels of one pixel, and what the tensor cores see is
 // turned on its way from shared memory, by the instruction for 16 bits, for 32 bits by reading number by number.
-template <typename T, int BM, int BN, int U, int V, int N>
+template <typename T, int PIECES, int BM, int BN, int U, int V, int N>
 __global__ void __launch_bounds__(BLOCK)
     implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
                          int images, int groups, int channels, int filters, int length) {
@@ -335,39 +364,40 @@ __global__ void __launch_bounds__(BLOCK)
         const char* right = left + BM * ROW;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            unsigned a[WM / 16][4], b[WN / 8][2];
+            Fragments<T, PIECES, WM / 16, WN / 8> factors;
             if constexpr (sizeof(T) == 2) {
                 const int row = half * 16 + lane % 8, low = lane / 8 % 2 * 8, high = lane / 16 * 8;
+                unsigned four[4];
 #pragma unroll
-                for (int i = 0; i < WM / 16; ++i)
-                    load_matrices<true>(a[i], left + place(row + high, warp_row + i * 16 + low, BM));
+                for (int i = 0; i < WM / 16; ++i) {
+                    load_matrices<true>(four, left + place(row + high, warp_row + i * 16 + low, BM));
+#pragma unroll
+                    for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
+                }
 #pragma unroll
                 for (int i = 0; i < WN / 16; ++i) {
-                    unsigned pair[4];
-                    load_matrices<true>(pair, right + place(row + low, warp_column + i * 16 + high, BN));
+                    load_matrices<true>(four, right + place(row + low, warp_column + i * 16 + high, BN));
 #pragma unroll
-                    for (int j = 0; j < 4; ++j) b[2 * i + j / 2][j % 2] = pair[j];
+                    for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
                 }
             } else {
                 const int row = half * 8 + lane % 4;
                 auto number = [&](const char* tile, int row, int column, int size) {
-                    return operand<T>(*reinterpret_cast<const unsigned*>(tile + place(row, column, size)));
+                    return *reinterpret_cast<const unsigned*>(tile + place(row, column, size));
                 };
 #pragma unroll
                 for (int i = 0; i < WM / 16; ++i)
 #pragma unroll
                     for (int j = 0; j < 4; ++j)
-                        a[i][j] = number(left, row + j / 2 * 4, warp_row + i * 16 + j % 2 * 8 + lane / 4, BM);
+                        factors.set_left(
+                            i, j, number(left, row + j / 2 * 4, warp_row + i * 16 + j % 2 * 8 + lane / 4, BM));
 #pragma unroll
                 for (int i = 0; i < WN / 8; ++i)
 #pragma unroll
                     for (int j = 0; j < 2; ++j)
-                        b[i][j] = number(right, row + j * 4, warp_column + i * 8 + lane / 4, BN);
+                        factors.set_right(i, j, number(right, row + j * 4, warp_column + i * 8 + lane / 4, BN));
             }
-#pragma unroll
-            for (int i = 0; i < WM / 16; ++i)
-#pragma unroll
-                for (int j = 0; j < WN / 8; ++j) multiply_add<T>(sum[i][j], a[i], b[j]);
+            factors.add_to(sum);
         }
     }
     copies.wait<0>();

@@ -9,6 +9,7 @@ import pytest
 
 from chainlite.backends._layout import is_last, roll, unroll
 from chainlite.backends.cpu import conv
+from chainlite.backends.gpu import conv as columns
 from chainlite.backends.gpu import conv_depthwise, conv_implicit, gpu
 from chainlite.configuration import using_config
 
@@ -162,13 +163,12 @@ def rounded(x):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-@pytest.mark.parametrize('case', CASES.values(), ids=CASES)
-def test_tf32_rounds_the_factors_alone(cupy, case, layout, tf32):
-    for kernel, arguments in calls(case, F, layout):
+@pytest.mark.parametrize('name', IMPLICIT)
+def test_tf32_rounds_the_factors_alone(cupy, name, layout, tf32):
+    for kernel, arguments in calls(CASES[name], F, layout):
         on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
         run = implementation(kernel, *on_gpu)
-        if run.__module__ != conv_implicit.__name__:
-            continue  # by columns and cuBLAS
+        assert run.__module__ == conv_implicit.__name__
         wide = [rounded(a).astype('d') if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in arguments]
         expected = kernel.reference(*wide[:-1], D)
         np.testing.assert_allclose(run(*on_gpu).get(), expected, rtol=1e-5, atol=1e-5 * max(1, abs(expected).max()))
@@ -182,17 +182,37 @@ def test_tf32_keeps_what_is_not_finite(cupy, tf32):
 
 
 @pytest.mark.parametrize('tile', [(128, 128), (128, 64), (64, 64), (128, 32)], ids=str)
-def test_every_tile_agrees_in_tf32(cupy, tile, tf32, monkeypatch):
+def test_every_tile_agrees_in_float32(cupy, tile, monkeypatch):
     monkeypatch.setattr(conv_implicit, '_tile', lambda *args: tile)
     for kernel, arguments in list(calls(CASES['more than a tile'], F, 'last'))[1:4:2]:
-        check(kernel, *map(rounded, arguments), module=conv_implicit, tolerance=1e-5)
+        check(kernel, *arguments, module=conv_implicit)
+        with using_config('compute_mode', 'tf32'):
+            check(kernel, *map(rounded, arguments), module=conv_implicit, tolerance=1e-5)
 
 
-def test_float32_is_not_rounded_unless_asked_for(cupy):
-    for mode in None, 'cudnn_fast':
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', IMPLICIT)
+def test_float32_is_not_rounded_unless_asked_for(cupy, name, layout):
+    with using_config('compute_mode', 'cudnn_fast'):
+        for kernel, arguments in calls(CASES[name], F, layout):
+            check(kernel, *arguments, module=conv_implicit)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('name', ['8 channels', 'stride', 'groups of 8', 'one axis', 'three axes'])
+def test_devices_without_these_instructions_use_columns(cupy, name, layout, monkeypatch):
+    monkeypatch.setattr(conv_implicit, '_device', lambda number: (75, 40))
+    for dtype in E, F:
+        for kernel, arguments in calls(CASES[name], dtype, layout):
+            check(kernel, *arguments, module=columns)
+
+
+def test_float32_uses_tensor_cores_where_they_are_fast(cupy, monkeypatch):
+    *_, (kernel, arguments) = calls(CASES['8 channels'], F)
+    for capability, mode, module in (80, None, conv_implicit), (86, None, columns), (86, 'tf32', conv_implicit):
+        monkeypatch.setattr(conv_implicit, '_device', lambda number, found=capability: (found, 40))
         with using_config('compute_mode', mode):
-            for kernel, arguments in calls(CASES['8 channels'], F, 'last'):
-                check(kernel, *arguments)
+            check(kernel, *arguments, module=module, tolerance=1e-2)
 
 
 def test_parts_of_many_images_agree(cupy, monkeypatch):

@@ -1,4 +1,9 @@
-"""Convolutions on tensor cores, without columns, of 16-bit numbers and of TF32; see kernels/conv_implicit.cu.
+"""Convolutions on tensor cores, without columns; see kernels/conv_implicit.cu.
+
+Of float16, bfloat16 and float32. What float32 loses on its way through tensor cores is less than what sums of float32
+are rounded by, but an infinite number makes NaN, not infinity; with `config.compute_mode = 'tf32'` the factors are
+rounded to TF32. Without that, only devices take float32 whose tensor cores multiply TF32 several times as fast as the
+other units float32: those of capability 8.0, 9.0, 10.0, not the smaller ones of their families.
 
 The kernels read channels last. An array that is C-contiguous is turned first, which reads and writes it once; columns
 would be written and read once for each offset of the filter, so turning is cheaper for every filter of more than one.
@@ -31,23 +36,29 @@ _STRIDES = np.dtype([('image', 'i4'), ('channel', 'i4'), ('pixel', 'i4')])
 
 @functools.cache
 def _device(number):
-    """Whether a device has these instructions, and its number of multiprocessors."""
+    """The compute capability of a device, 80 for 8.0, and its number of multiprocessors."""
     device = cuda.cupy.cuda.Device(number)
-    return int(device.compute_capability) >= 80, device.attributes['MultiProcessorCount']
+    return int(device.compute_capability), device.attributes['MultiProcessorCount']
+
+
+def _pieces(dtype):
+    """How many numbers of a tensor core a number becomes, as in conv_implicit.cu."""
+    return 2 if dtype.char == 'f' and config.compute_mode != 'tf32' else 1
 
 
 def _takes(a, b, channels, groups):
     """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
-    kind = a.dtype.char
+    capability, _ = _device(a.data.device_id)
     return (
-        (kind in 'eE' or kind == 'f' and config.compute_mode == 'tf32')
+        a.dtype.char in 'eEf'
+        and capability >= 80
+        and (_pieces(a.dtype) == 1 or capability % 10 == 0)
         and a.dtype == b.dtype
         and 3 <= a.ndim <= 5
         and a.size > 0
         and 0 < b.size
         and isinstance(b, cuda.cupy.ndarray)
         and (groups == 1 or channels % 4 == 0)
-        and _device(a.data.device_id)[0]
     )
 
 
@@ -78,7 +89,7 @@ def _tuples(*sizes):
     return tuple([tuple(s) for s in sizes])
 
 
-def _parts(n, most):
+def _slices(n, most):
     """Slices of at most so many of n images."""
     step = max(1, most)
     return [slice(i, min(i + step, n)) for i in range(0, n, step)]
@@ -104,7 +115,7 @@ class _Plan:
     `sizes`, those of the convolution that this is, or (transposed) is the transpose of.
     """
 
-    def __init__(self, x_shape, x_strides, filters, sizes, groups, transposed, dtype, result, device):
+    def __init__(self, x_shape, x_strides, filters, sizes, groups, transposed, dtype, pieces, result, device):
         n, c = x_shape[:2]
         dims, _, stride, _, _, outs = sizes
         outs = dims if transposed else outs
@@ -115,18 +126,14 @@ class _Plan:
         self.shape, self.result = (n, groups * filters, *outs), result
         self.dtype = dtype if result == dtype else np.dtype('f')
         phases = [min(s, d) for s, d in zip(stride, dims)] if transposed else [1] * len(outs)
-        self.images = _parts(n, (MOST - 1) // max(self.width * prod(x_shape[2:]), prod(self.shape[1:])))
+        self.images = _slices(n, (MOST - 1) // max(self.width * prod(x_shape[2:]), prod(self.shape[1:])))
         rows = self.images[0].stop * prod([-(-d // p) for d, p in zip(outs, phases)])
         batch = groups * prod(phases)
         bm, bn = _tile(rows, filters, batch, _device(device)[1])
         self.function = (
             'conv_implicit.implicit_gemm',
-            dtype,
-            self.dtype,
-            bm,
-            bn,
-            _unit(channels, dtype),
-            max(len(outs), 2),
+            *(dtype, self.dtype, pieces, bm, bn),
+            *(_unit(channels, dtype), max(len(outs), 2)),
         )
         self.grid = -(-rows // bm) * -(-filters // bn), 1, batch
         m, pixels = self.shape[1], prod(outs)
@@ -165,7 +172,8 @@ def _takes_convolution(x, W, b, stride, pad, dilate, groups, outs, dtype):
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     m, c, *_ = W.shape
     sizes = _tuples(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
-    plan = _plan(x.shape, x.strides, m // groups, sizes, groups, False, x.dtype, dtype, x.data.device_id)
+    types = x.dtype, _pieces(x.dtype), dtype
+    plan = _plan(x.shape, x.strides, m // groups, sizes, groups, False, *types, x.data.device_id)
     channels = plan.width // groups
     return plan(x, _pixels(W, channels, c == channels and orders(W.shape, W.strides, W.itemsize)[1]), b)
 
@@ -184,7 +192,8 @@ def _takes_deconvolution(y, W, b, stride, pad, dilate, groups, dims, dtype):
 def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
     m, c, *ksize = W.shape
     sizes = _tuples(dims, ksize, stride, pad, dilate, y.shape[2:])
-    plan = _plan(y.shape, y.strides, c, sizes, groups, True, y.dtype, dtype, y.data.device_id)
+    types = y.dtype, _pieces(y.dtype), dtype
+    plan = _plan(y.shape, y.strides, c, sizes, groups, True, *types, y.data.device_id)
     (W,) = contiguous(W)
     return plan(y, turned(W, (groups, m // groups, c * prod(ksize)), plan.width // groups), b)
 
@@ -208,7 +217,7 @@ def _split(steps, filters, width, groups, dtype, processors):
 class _FilterPlan:
     """The same for the gradient of filters (groups * m, c, *ksize), from x (n, groups * c, *dims) and gy."""
 
-    def __init__(self, x_shape, x_strides, gy_shape, gy_strides, sizes, groups, dtype, result, device):
+    def __init__(self, x_shape, x_strides, gy_shape, gy_strides, sizes, groups, dtype, pieces, result, device):
         n, ksize = x_shape[0], sizes[1]
         c, m, taps = x_shape[1] // groups, gy_shape[1] // groups, prod(ksize)
         channels, filters = _filled(c, dtype), _filled(m, dtype)
@@ -218,13 +227,13 @@ class _FilterPlan:
         self.channels, self.filters = groups * channels, groups * filters
         self.x_ready = c == channels and orders(x_shape, x_strides, dtype.itemsize)[1]
         self.gy_ready = m == filters and orders(gy_shape, gy_strides, dtype.itemsize)[1]
-        self.images = _parts(n, (MOST - 1) // max(self.channels * prod(x_shape[2:]), self.filters * pixels))
+        self.images = _slices(n, (MOST - 1) // max(self.channels * prod(x_shape[2:]), self.filters * pixels))
         steps = -(-self.images[0].stop * pixels // (ROW // dtype.itemsize))
         bm, bn, length = _split(steps, filters, width, groups, dtype, _device(device)[1])
         self.each = -(-steps // length)  # parts of a slice of images
         self.parts = len(self.images) * self.each, self.filters, width
         units = _unit(filters, dtype), _unit(channels, dtype)
-        self.function = 'conv_implicit.implicit_filter_grad', dtype, bm, bn, *units, max(len(ksize), 2)
+        self.function = 'conv_implicit.implicit_filter_grad', dtype, pieces, bm, bn, *units, max(len(ksize), 2)
         self.grid = -(-filters // bm) * -(-width // bn), 1, groups * self.each
         self.windows, self.sizes = windows(*sizes), (groups, channels, filters, length)
         self.sum = taps, channels, c, self.filters * width
@@ -253,5 +262,5 @@ def _takes_filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
 @filter_grad.when(gpu, _takes_filter_grad)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     sizes = _tuples(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
-    plan = _filter_plan(x.shape, x.strides, gy.shape, gy.strides, sizes, groups, x.dtype, dtype, x.data.device_id)
-    return plan(x, gy)
+    layouts = x.shape, x.strides, gy.shape, gy.strides
+    return _filter_plan(*layouts, sizes, groups, x.dtype, _pieces(x.dtype), dtype, x.data.device_id)(x, gy)
