@@ -266,9 +266,21 @@ def elsewhere(arrays):
     if cupy is not None:
         for array in arrays:
             if isinstance(array, cupy.ndarray):
-                number = array.device.id
+                number = array.data.device_id
                 return cupy.cuda.Device(number) if number != cupy.cuda.runtime.getDevice() else None
     return None
+
+
+def all_here(arrays):
+    """Whether all of them are CuPy arrays on the current device: what is usual, found out quickly."""
+    cupy = sys.modules.get('cupy')
+    if cupy is None:
+        return False
+    kind, here = cupy.ndarray, cupy.cuda.runtime.getDevice()
+    for array in arrays:
+        if type(array) is not kind or array.data.device_id != here:
+            return False
+    return True
 
 
 def get_device(*args):
@@ -507,21 +519,6 @@ def should_use_cudnn_tensor_core(dtype):
     if not _lazy('cudnn_enabled'):
         return False
     return setting == 'always' or setting == 'auto' and numpy.dtype(dtype).itemsize == 2
-
-
-def allows_tf32():
-    """Whether products of float32 on the GPU may round their factors to the ten bits of TF32, which is much faster.
-
-    `config.compute_mode` says so: 'tf32' or 'float32'; with None and any other value CuPy does, by the environment
-    variable CUPY_TF32, and its default is float32.
-    """
-    mode = config.compute_mode
-    return mode == 'tf32' or mode != 'float32' and _cupy_allows_tf32()
-
-
-@functools.cache
-def _cupy_allows_tf32():
-    return os.environ.get('CUPY_TF32', '') not in ('', '0')  # which CuPy reads when it is imported
 
 
 def get_max_workspace_size():

@@ -194,7 +194,7 @@ def run(build, arrays, settings, last):
 
         device, handle = _handle(frontend)
         dtype = arrays[0].dtype
-        tensor_cores = cuda.allows_tf32() if dtype == 'f' else cuda.should_use_cudnn_tensor_core(dtype)
+        tensor_cores = config.compute_mode == 'tf32' if dtype == 'f' else cuda.should_use_cudnn_tensor_core(dtype)
         limits = cuda.get_max_workspace_size(), tensor_cores, config.cudnn_deterministic
         tuned = config.autotune and not config.cudnn_deterministic  # what is fastest changes from run to run
         key = build, settings, last, device, limits, tuned, *[(a.shape, a.dtype.char) for a in arrays]

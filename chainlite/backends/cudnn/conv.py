@@ -9,6 +9,7 @@ from chainlite.backends._layout import as_last, from_last, is_last, unroll
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.cudnn._backend import cudnn
 from chainlite.backends.cudnn._plans import aligned, run
+from chainlite.configuration import config
 
 
 def _takes(a, b, *rest):
@@ -18,7 +19,7 @@ def _takes(a, b, *rest):
 
 def wants_last(x):
     """Whether images are computed channels last."""
-    return x.dtype.itemsize == 2 or is_last(x) or x.dtype == 'f' and cuda.allows_tf32()
+    return x.dtype.itemsize == 2 or is_last(x) or x.dtype == 'f' and config.compute_mode == 'tf32'
 
 
 def _in(layout_last, *arrays):
