@@ -13,7 +13,7 @@ class CUDAProfileHook(FunctionHook):
 
     def __init__(self):
         cuda.check_cuda_available()
-        if not getattr(cuda.cupy.cuda, 'nvtx_enabled', hasattr(cuda.cupy.cuda.nvtx, 'RangePush')):
+        if not cuda.cupy.cuda.nvtx.available:
             raise RuntimeError('nvtx is required for CUDAProfileHook')
 
     def forward_preprocess(self, function, in_data):

@@ -14,6 +14,8 @@ import chainlite.links as L
 from chainlite import Chain, Parameter, Variable, optimizers, serializers
 from chainlite.backends import cuda
 from chainlite.dataset import ConcatWithAsyncTransfer, concat_examples
+from chainlite.iterators import SerialIterator
+from chainlite.training.updaters import ParallelUpdater
 
 pytestmark = pytest.mark.gpu
 
@@ -254,3 +256,78 @@ def test_equations_write_in_place_whatever_the_shape():
         x, g = cuda.cupy.ones(shape, 'f'), cuda.cupy.ones(shape, 'f')
         assert scaled(x, g, rate=np.array(0.5), out=(x,)) is x
         assert (x == 0.5).all()
+
+
+# ---- what cuda offers, and hooks ------------------------------------------------------------------------------------
+
+
+def test_kernels_of_the_user_are_made_once():
+    cupy = cuda.cupy
+    add = cuda.elementwise('T x, T y', 'T z', 'z = x + 2 * y', 'add_twice')
+    assert add(cupy.arange(3.0), cupy.ones(3)).tolist() == [2, 3, 4]
+    assert cuda.elementwise('T x, T y', 'T z', 'z = x + 2 * y', 'add_twice') is add
+    norm = cuda.reduce('T x', 'T y', 'x * x', 'a + b', 'y = sqrt(a)', '0', 'norm')
+    assert norm(cupy.asarray([[3.0, 4], [6, 8]]), axis=1).tolist() == [5, 10]
+    code = 'extern "C" __global__ void count(float* x) { x[threadIdx.x] += threadIdx.x; }'
+    x = cupy.ones(4, 'f')
+    cuda.raw(code, 'count')((1,), (4,), (x,))
+    assert x.tolist() == [1, 2, 3, 4] and cuda.raw(code, 'count') is cuda.raw(code, 'count')
+
+
+def test_memos_are_kept_for_each_device_and_forgotten():
+    calls = []
+
+    @cuda.memoize(for_each_device=True)
+    def device():
+        calls.append(int(cuda.Device()))
+        return calls[-1]
+
+    for _ in range(2):
+        assert device() == 0
+        with cuda.get_device_from_id(1):
+            assert device() == 1
+    assert calls == [0, 1]
+    cuda.clear_memo()
+    assert device() == 0 and calls == [0, 1, 0]
+
+
+def test_the_memory_of_functions_is_counted():
+    from chainlite.function_hooks import CupyMemoryProfileHook
+
+    x = Variable(cuda.cupy.ones((64, 32), 'f'))
+    with cuda.cupy.cuda.using_allocator(cuda.cupy.cuda.MemoryPool().malloc), CupyMemoryProfileHook() as hook:
+        y = F.exp(x)
+        F.sum(y * y).backward()
+    name, used, acquired, depth = hook.call_history[0]
+    assert name == 'Exp' and depth == 0
+    assert used == x.array.nbytes <= acquired == hook.summary()['Exp']['acquired_bytes']
+    assert hook.total_acquired_bytes() >= acquired and hook.total_used_bytes() >= 3 * used
+
+
+def test_functions_are_marked_for_profilers(monkeypatch):
+    from chainlite.function_hooks import CUDAProfileHook
+
+    marks, nvtx = [], cuda.cupy.cuda.nvtx
+    monkeypatch.setattr(nvtx, 'RangePush', marks.append, raising=False)
+    monkeypatch.setattr(nvtx, 'RangePop', lambda: marks.append(None), raising=False)
+    x = Variable(cuda.cupy.ones(3, 'f'))
+    with CUDAProfileHook():
+        F.sum(x).backward()
+    assert marks == ['Sum.forward', None, 'Sum.backward', None]
+
+
+def test_an_updater_of_two_devices_takes_the_steps_of_one():
+    examples = [(x, np.float32(x.sum())) for x in np.random.RandomState(0).rand(8, 3).astype('f')]
+    weights = []
+    for devices in {'main': -1}, {'main': 0, 'second': 1}:
+        link = L.Linear(3, 1, initialW=np.full((1, 3), 0.5, 'f'))
+        model = L.Classifier(link, lossfun=lambda y, t: F.sum((y[:, 0] - t) ** 2), accfun=None)
+        model.compute_accuracy = False
+        optimizer = optimizers.MomentumSGD(0.01).setup(model)
+        updater = ParallelUpdater(SerialIterator(examples, 4, shuffle=False), optimizer, devices=devices)
+        for _ in range(3):
+            updater.update()
+        weights.append(cuda.to_cpu(link.W.array))
+        if 'second' in devices:
+            assert int(link.W.array.device) == 0 and int(link.W.update_rule.state['v'].device) == 0
+    np.testing.assert_allclose(*weights, rtol=1e-5)
