@@ -313,7 +313,7 @@ def test_functions_are_marked_for_profilers(monkeypatch):
     x = Variable(cuda.cupy.ones(3, 'f'))
     with CUDAProfileHook():
         F.sum(x).backward()
-    assert marks == ['Sum.forward', None, 'Sum.backward', None]
+    assert marks == ['Sum.forward', None, 'Sum.backward', 'SumGrad.forward', None, None]
 
 
 def test_an_updater_of_two_devices_takes_the_steps_of_one():
