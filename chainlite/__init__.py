@@ -38,6 +38,7 @@ disable_experimental_feature_warning = False
 
 _SUBMODULES = {
     *('compat', 'computational_graph', 'dataset', 'datasets', 'device_resident', 'function_hooks', 'gradient_check'),
+    'graph_optimizations',
     *('initializer', 'iterators', 'link_hooks', 'links', 'memory_layouts', 'optimizer', 'optimizer_hooks'),
     *('onnx_chainer', 'optimizers', 'serializer', 'serializers', 'testing', 'training', 'types', 'warnings'),
 }
@@ -53,6 +54,8 @@ _LAZY = {
     'get_num_threads': 'backends.onednn._threads',
     'seed': '_random',
     'set_num_threads': 'backends.onednn._threads',
+    'static_code': 'graph_optimizations.static_graph_utilities',
+    'static_graph': 'graph_optimizations.static_graph',
 }
 
 
