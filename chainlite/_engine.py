@@ -98,7 +98,7 @@ class Gradients:
 
     def _device_of(self, gradients):
         """The context in which functions of these gradients compute: where the gradients are."""
-        if 'cupy' not in sys.modules:
+        if 'cupy' not in sys.modules or cuda.all_here(gradients):
             return _HERE
         return cuda.elsewhere([getattr(g, '_any_array', getattr(g, 'like', g)) for g in gradients]) or _HERE
 
