@@ -74,6 +74,14 @@ def test_products_are_captured_of_any_strides(cupy, dtype, a, b):
             np.testing.assert_allclose(z.get(), expected, rtol=2e-3 if dtype == 'e' else 1e-5, atol=1e-3)
 
 
+def test_products_of_two_dtypes_have_the_larger(cupy):
+    a, b = cupy.ones((2, 3), 'e'), cupy.full((3, 4), 1 + 2**-20, 'f')
+    graph, z = captured(cupy, functools.partial(product, a, b))
+    graph.launch()
+    assert z.dtype == 'f'
+    np.testing.assert_allclose(z.get(), 3 * (1 + 2**-20), rtol=1e-7)
+
+
 def test_forward_and_backward_of_a_convolutional_network_are_captured(cupy):
     with chainer.using_device('@cupy:0'):
         model = L.Classifier(

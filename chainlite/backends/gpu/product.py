@@ -2,6 +2,8 @@
 
 from math import prod
 
+import numpy as np
+
 from chainlite.backends import cuda
 from chainlite.backends.cpu.product import product
 from chainlite.backends.gpu import gpu
@@ -12,7 +14,7 @@ from chainlite.backends.gpu._launch import is_float
 def _takes(a, b):
     return (
         is_float(a, b)
-        and a.dtype == b.dtype
+        and (a.dtype == b.dtype or 'E' not in a.dtype.char + b.dtype.char)
         and min(a.ndim, b.ndim) >= 2
         and (a.shape[:-2] == b.shape[:-2] or 2 in (a.ndim, b.ndim))
         and a.shape[-1] == b.shape[-2]
@@ -32,6 +34,9 @@ def _stack(a):
 
 @product.when(gpu, _takes)
 def _(a, b):
+    if a.dtype != b.dtype:
+        dtype = np.result_type(a.dtype, b.dtype)
+        a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     stack = a.shape[:-2] or b.shape[:-2]
     y = cuda.cupy.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
     gemm(_stack(a), _stack(b), y.reshape(prod(stack), *y.shape[-2:]))
