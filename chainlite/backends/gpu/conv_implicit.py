@@ -46,15 +46,22 @@ def _pieces(dtype):
     return 2 if dtype.char == 'f' and config.compute_mode != 'tf32' else 1
 
 
+def has_tensor_cores(x):
+    """Whether convolutions of an array like this one are made here."""
+    capability, _ = _device(x.data.device_id)
+    return (
+        x.dtype.char in 'eEf'
+        and capability >= 80
+        and (_pieces(x.dtype) == 1 or capability % 10 == 0)
+        and 3 <= x.ndim <= 5
+    )
+
+
 def _takes(a, b, channels, groups):
     """Whether the arrays have the right dtype, their device the instructions, and groups whole units."""
-    capability, _ = _device(a.data.device_id)
     return (
-        a.dtype.char in 'eEf'
-        and capability >= 80
-        and (_pieces(a.dtype) == 1 or capability % 10 == 0)
+        has_tensor_cores(a)
         and a.dtype == b.dtype
-        and 3 <= a.ndim <= 5
         and a.size > 0
         and 0 < b.size
         and isinstance(b, cuda.cupy.ndarray)
