@@ -14,6 +14,7 @@ from chainlite.function import no_backprop_mode
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.average import average
 from chainlite.link import Chain
+from chainlite.links.model.vision import _torchvision
 from chainlite.serializers import npz
 from chainlite.utils import imgproc
 from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
@@ -64,14 +65,16 @@ class PretrainedClassifier(Chain):
     """
 
     _feature_layer = 'pool5'
+    _mean = None  # of blue, green and red
+    _whole_windows = False  # whether pooling leaves out incomplete windows
     _removed = {'test': _REMOVED['test']}  # arguments that once were
 
     def _load_pretrained(self, pretrained_model, name, fetch):
         """Loads weights.
 
         Args:
-            pretrained_model: ``'auto'`` for the published ones; the path of an npz file or of a caffemodel; None for
-                none.
+            pretrained_model: ``'auto'`` for the published ones; the path of an npz file, of a caffemodel, or of
+                torchvision's weights (safetensors or pth); None for none.
             name: Name of the published npz in the cache, without its ending.
             fetch: Function that returns the path of the published caffemodel, or raises OSError.
         """
@@ -82,6 +85,8 @@ class PretrainedClassifier(Chain):
             self._load_cached(
                 os.path.splitext(pretrained_model)[0] + '.npz', lambda: self._existing_caffemodel(pretrained_model)
             )
+        elif pretrained_model and str(pretrained_model).endswith(_torchvision.ENDINGS):
+            self._load_torchvision(pretrained_model)
         elif pretrained_model:
             npz.load_npz(pretrained_model, self)
 
@@ -102,8 +107,15 @@ class PretrainedClassifier(Chain):
     def _convert(self, path_caffemodel, path_npz):
         self.convert_caffemodel_to_npz(path_caffemodel, path_npz)
 
-    def _prepare_image(self, image, size):
+    def _load_torchvision(self, path):
         raise NotImplementedError
+
+    def _adapt_to_torchvision(self):
+        self._mean = _torchvision.MEAN_BGR
+        self._whole_windows = True
+
+    def _prepare_image(self, image, size):
+        return prepare_image(image, size, self._mean)
 
     @property
     def functions(self):

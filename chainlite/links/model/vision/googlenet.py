@@ -1,6 +1,5 @@
 from functools import partial
 
-from chainlite.dataset import download
 from chainlite.functions.activation.relu import relu
 from chainlite.functions.activation.softmax import softmax
 from chainlite.functions.noise.dropout import dropout
@@ -11,7 +10,7 @@ from chainlite.initializers import LeCunUniform, Zero
 from chainlite.links.connection.convolution_2d import Convolution2D
 from chainlite.links.connection.inception import Inception
 from chainlite.links.connection.linear import Linear
-from chainlite.links.model.vision import _pretrained
+from chainlite.links.model.vision import _pretrained, _published
 from chainlite.serializers import npz
 from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
 
@@ -22,6 +21,7 @@ _average_7 = partial(average_pooling_2d, ksize=7, stride=1)
 _respond = partial(local_response_normalization, n=5, k=1, alpha=1e-4 / 5)
 _drop = partial(dropout, ratio=0.4)
 
+_MEAN = (104.0, 117.0, 123.0)
 _INCEPTIONS = {  # input channels, then the arguments of Inception
     '3a': (192, 64, 96, 128, 16, 32, 32),
     '3b': (256, 128, 128, 192, 32, 96, 64),
@@ -71,6 +71,7 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
     See: Szegedy et al., Going Deeper with Convolutions, https://arxiv.org/abs/1409.4842
     """
 
+    _mean = _MEAN
     _removed = {'train': _pretrained._REMOVED['train']}
 
     def __init__(self, pretrained_model='auto'):
@@ -87,11 +88,13 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
                 setattr(self, f'loss{i}_conv', Convolution2D(n_in, 128, 1, initialW=init))
                 setattr(self, f'loss{i}_fc1', Linear(2048, 1024, initialW=init))
                 setattr(self, f'loss{i}_fc2', Linear(1024, 1000, initialW=init))
-        url = 'http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel'
-        self._load_pretrained(pretrained_model, 'bvlc_googlenet', lambda: download.cached_download(url))
+        self._load_pretrained(pretrained_model, 'bvlc_googlenet', lambda: _published.fetch('bvlc_googlenet'))
 
-    def _prepare_image(self, image, size):
-        return prepare(image, size)
+    def _load_torchvision(self, path):
+        raise ValueError(
+            f"{path}: torchvision's GoogLeNet has batch normalization after its convolutions, and 3 x 3 filters in "
+            'place of 5 x 5: it is another network, and its weights can not be loaded here'
+        )
 
     @classmethod
     def convert_caffemodel_to_npz(cls, path_caffemodel, path_npz):
@@ -156,4 +159,4 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
 
 def prepare(image, size=(224, 224)):
     """Makes the input of :class:`GoogLeNet` of a PIL image or an array; see :func:`_pretrained.prepare_image`."""
-    return _pretrained.prepare_image(image, size, (104.0, 117.0, 123.0))
+    return _pretrained.prepare_image(image, size, _MEAN)

@@ -10,10 +10,11 @@ from chainlite.initializers import HeNormal, Zero
 from chainlite.link import Chain
 from chainlite.links.connection.convolution_2d import Convolution2D
 from chainlite.links.connection.linear import Linear
-from chainlite.links.model.vision import _pretrained
+from chainlite.links.model.vision import _pretrained, _torchvision
 from chainlite.links.normalization.batch_normalization import BatchNormalization
 from chainlite.serializers import npz
 
+_MEAN = (103.063, 115.903, 123.152)
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
@@ -28,7 +29,8 @@ class ResNetLayers(_pretrained.PretrainedClassifier):
 
     Args:
         pretrained_model: ``'auto'`` for the published weights: the caffemodel must have been put in the cache, is
-            converted once, and the npz is used from then on; the path of an npz file or of a caffemodel; None for
+            converted once, and the npz is used from then on; the path of an npz file, of a caffemodel or of
+            torchvision's weights (see :mod:`_torchvision`), which decide on ``downsample_fb`` themselves; None for
             random weights.
         n_layers: 50, 101 or 152.
         downsample_fb: Whether the 3 x 3 convolution of a block has its stride, as in Facebook's implementation, instead
@@ -36,6 +38,8 @@ class ResNetLayers(_pretrained.PretrainedClassifier):
 
     See: He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385
     """
+
+    _mean = _MEAN
 
     def __init__(self, pretrained_model, n_layers, downsample_fb=False):
         if n_layers not in _BLOCKS:
@@ -73,8 +77,24 @@ class ResNetLayers(_pretrained.PretrainedClassifier):
     def _convert(self, path_caffemodel, path_npz):
         self.convert_caffemodel_to_npz(path_caffemodel, path_npz, self._n_layers)
 
-    def _prepare_image(self, image, size):
-        return prepare(image, size)
+    def _load_torchvision(self, path):
+        weights = {'conv1.weight': self.conv1.W.array, 'fc.weight': self.fc6.W.array, 'fc.bias': self.fc6.b.array}
+        weights |= _torchvision.normalization('bn1', self.bn1)
+        bottlenecks = [
+            (f'layer{stage}.{i}', bottleneck)
+            for stage in (1, 2, 3, 4)
+            for i, bottleneck in enumerate(self[f'res{stage + 1}']._bottlenecks())
+        ]
+        for name, bottleneck in bottlenecks:
+            weights |= bottleneck._torchvision_weights(name)
+        _torchvision.load(path, weights)
+        self._adapt_to_torchvision()
+        self.conv1.b.array[...] = 0
+        for link in self.links():
+            if isinstance(link, BatchNormalization):
+                link.eps = _torchvision.EPS
+        for _, bottleneck in bottlenecks:  # the stride of the 3 x 3 convolution
+            bottleneck.conv2.stride, bottleneck.conv1.stride = bottleneck._stride(), (1, 1)
 
     @classmethod
     def convert_caffemodel_to_npz(cls, path_caffemodel, path_npz, n_layers=50):
@@ -106,11 +126,16 @@ class ResNetLayers(_pretrained.PretrainedClassifier):
                 name = 'abcdef'[i] if letters or i == 0 else f'b{i}'
                 bottleneck._copy_caffemodel(src, f'{stage}{name}')
 
+    def _pool1(self, x):
+        if self._whole_windows:
+            return max_pooling_2d(x, ksize=3, stride=2, pad=1, cover_all=False)
+        return max_pooling_2d(x, ksize=3, stride=2)
+
     @property
     def functions(self):
         return {
             'conv1': [self.conv1, self.bn1, relu],
-            'pool1': [lambda x: max_pooling_2d(x, ksize=3, stride=2)],
+            'pool1': [self._pool1],
             'res2': [self.res2],
             'res3': [self.res3],
             'res4': [self.res4],
@@ -148,7 +173,7 @@ class ResNet152Layers(ResNetLayers):
 
 def prepare(image, size=(224, 224)):
     """Makes the input of :class:`ResNetLayers` of a PIL image or an array; see :func:`_pretrained.prepare_image`."""
-    return _pretrained.prepare_image(image, size, (103.063, 115.903, 123.152))
+    return _pretrained.prepare_image(image, size, _MEAN)
 
 
 class BuildingBlock(Chain):
@@ -191,7 +216,23 @@ class BuildingBlock(Chain):
         return x
 
 
-class BottleneckA(Chain):
+class _Bottleneck(Chain):
+    def _stride(self):
+        (a, b), (c, d) = self.conv1.stride, self.conv2.stride
+        return a * c, b * d
+
+    def _torchvision_weights(self, name):
+        found = {}
+        for i in range(1, 5 if hasattr(self, 'conv4') else 4):
+            conv, bn = (
+                (f'{name}.conv{i}', f'{name}.bn{i}') if i < 4 else (f'{name}.downsample.0', f'{name}.downsample.1')
+            )
+            found[f'{conv}.weight'] = self[f'conv{i}'].W.array
+            found |= _torchvision.normalization(bn, self[f'bn{i}'])
+        return found
+
+
+class BottleneckA(_Bottleneck):
     """Bottleneck of 1 x 1, 3 x 3 and 1 x 1 convolutions beside a 1 x 1 convolution."""
 
     def __init__(self, in_channels, mid_channels, out_channels, stride=2, initialW=None, downsample_fb=False):
@@ -216,7 +257,7 @@ class BottleneckA(Chain):
         _copy_branches(self, src, name, ('2a', '2b', '2c', '1'))
 
 
-class BottleneckB(Chain):
+class BottleneckB(_Bottleneck):
     """Bottleneck of 1 x 1, 3 x 3 and 1 x 1 convolutions beside the identity."""
 
     def __init__(self, in_channels, mid_channels, initialW=None):

@@ -1,0 +1,1 @@
+"""Links, and what several of their tests share."""
