@@ -1,7 +1,8 @@
 """The host's time for a training step of ResNet-50 on a GPU: ``python benchmarks/gpu_host_time.py [--profile]``.
 
-Runs on the stand-in of tests/cuda_on_cpu with its driver off: nothing is computed, what remains is what Python, CuPy and
-the calls into the driver take. Prints milliseconds per step and launches by part.
+Runs on the stand-in of tests/cuda_on_cpu with its driver off: nothing is computed, what remains is what Python, CuPy
+and the calls into the driver take. Prints launches and milliseconds by part: of the clock, and of this process (which
+other programs on the machine disturb less).
 """
 
 import argparse
@@ -28,14 +29,15 @@ from gpu.steps import ResNet50Step  # noqa: E402
 
 
 def timed(step, repeat):
-    """{part: sorted seconds}."""
-    seconds = {part.__name__: [] for part in step.parts}
+    """Milliseconds by the clock and of this process: {part: lists of both}."""
+    found = {part.__name__: ([], []) for part in step.parts}
     for _ in range(repeat):
         for part in step.parts:
-            start = time.perf_counter()
+            start, own = time.perf_counter(), time.process_time()
             part(step)
-            seconds[part.__name__].append(time.perf_counter() - start)
-    return seconds
+            found[part.__name__][0].append((time.perf_counter() - start) * 1e3)
+            found[part.__name__][1].append((time.process_time() - own) * 1e3)
+    return found
 
 
 def main():
@@ -54,22 +56,25 @@ def main():
         for part in step.parts:
             part(step)
             launches[part.__name__] = sum(cuda_on_cpu.take_counts().values())
-        seconds = timed(step, arguments.repeat)
+        found = timed(step, arguments.repeat)
         if arguments.profile:
             profile = cProfile.Profile()
             profile.enable()
             for _ in range(5):
                 step()
             profile.disable()
-    rows = {p: {'launches': n, 'ms': statistics.median(seconds[p]) * 1e3} for p, n in launches.items()}
-    rows['step'] = {
-        'launches': sum(launches.values()),
-        'ms': statistics.median(map(sum, zip(*seconds.values()))) * 1e3,
-    }
-    print(f'{"":10} {"launches":>8} {"ms":>8} {"best ms":>8}')
-    for name, row in rows.items():
-        best = min(seconds[name]) if name in seconds else min(map(sum, zip(*seconds.values())))
-        print(f'{name:10} {row["launches"]:8} {row["ms"]:8.2f} {best * 1e3:8.2f}')
+    found['step'] = tuple([[sum(ms) for ms in zip(*kinds)] for kinds in zip(*found.values())])
+    launches['step'] = sum(launches.values())
+    rows = {}
+    print(f'{"":10} {"launches":>8} {"ms":>8} {"best":>8} {"process":>8}')
+    for name, (clock, own) in found.items():
+        rows[name] = row = {
+            'launches': launches[name],
+            'ms': statistics.median(clock),
+            'best_ms': min(clock),
+            'process_ms': statistics.median(own),
+        }
+        print(f'{name:10} {row["launches"]:8} {row["ms"]:8.2f} {row["best_ms"]:8.2f} {row["process_ms"]:8.2f}')
     if arguments.profile:
         pstats.Stats(profile).sort_stats('tottime').print_stats(40)
     if arguments.json:
