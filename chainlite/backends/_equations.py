@@ -246,8 +246,12 @@ class Equations:
         if isinstance(arrays[0], (np.ndarray, np.generic)):
             return self.run(tuple(map(np.asarray, arrays)), scalars)
         dtypes = tuple(a.dtype for a in arrays)
+        rolled = any([is_last(a) for a in arrays]) and all([a.ndim in (arrays[0].ndim, 0) for a in arrays])
+        if rolled:
+            arrays = [roll(a) for a in arrays]
         ys = self._cuda_kernel(dtypes, (np.result_type(*dtypes),) * len(self.outputs))(*arrays, *map(_plain, scalars))
-        return ys if isinstance(ys, tuple) else (ys,)
+        ys = ys if isinstance(ys, tuple) else (ys,)
+        return tuple(map(unroll, ys)) if rolled else ys
 
     # -- NumPy -------------------------------------------------------------------------------------------------------
     def _compile_fresh(self, alike, dtypes):

@@ -10,13 +10,23 @@ import pytest
 import chainlite
 import chainlite.functions as F
 from chainlite import FunctionHook, FunctionNode, Variable
+from chainlite.backends import cuda
 
 
-def last(*shape, seed=0):
+def last(*shape, seed=0, xp=np):
     """A random array (n, c, *dims) that is channels last."""
     n, c, *sizes = shape
-    x = np.random.default_rng(seed).standard_normal((n, *sizes, c)).astype('f')
+    x = xp.asarray(np.random.default_rng(seed).standard_normal((n, *sizes, c)).astype('f'))
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def assert_close(actual, expected, tolerance=1e-6):
+    to_host = chainlite.get_device('@numpy').send
+    np.testing.assert_allclose(to_host(actual), to_host(expected), rtol=tolerance, atol=tolerance)
+
+
+def assert_equal(actual, expected):
+    assert actual.shape == expected.shape and bool((actual == expected).all())
 
 
 class ChannelsLast(FunctionNode):
@@ -27,8 +37,8 @@ class ChannelsLast(FunctionNode):
     def forward(self, inputs):
         (x,) = inputs
         self.retain_outputs((0,))
-        y = last(*x.shape)
-        np.multiply(x, 2, out=y)
+        y = last(*x.shape, xp=chainlite.backend.get_array_module(x))
+        y[...] = x * 2
         return (y,)
 
     def backward(self, indexes, grad_outputs):
@@ -51,8 +61,8 @@ class Looks(FunctionNode):
 
 
 @pytest.fixture
-def x():
-    return Variable(np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype('f'))
+def x(xp):
+    return Variable(xp.asarray(np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype('f')))
 
 
 def is_hidden(y):
@@ -64,7 +74,7 @@ def test_looking_shows_a_contiguous_array_in_its_place(x):
     assert is_hidden(y) and is_hidden(F.relu(y))
     array = y.array
     assert array.flags.c_contiguous and y.array is array and y.data is array and y.raw_array is array
-    np.testing.assert_array_equal(array, 2 * x.array)
+    assert_equal(array, 2 * x.array)
 
 
 def test_shape_dtype_and_length_can_be_asked_for_without_looking(x):
@@ -77,9 +87,9 @@ def test_what_is_written_to_the_array_counts(x):
     (y,) = ChannelsLast().apply((x,))
     z = F.square(y)
     y.array[...] = 5
-    z.grad = np.ones_like(z.array)
+    z.grad = z.xp.ones_like(z.array)
     z.backward(retain_grad=True)
-    np.testing.assert_array_equal(y.grad, np.full(x.shape, 10, 'f'))
+    assert y.grad.shape == x.shape and (y.grad == 10).all()
     assert (y.creator_node.seen == 5).all()
 
 
@@ -94,7 +104,7 @@ def test_nodes_of_others_are_given_contiguous_arrays(x):
     w.backward()
     assert node.retained is node.given
     assert node.grad.flags.c_contiguous
-    np.testing.assert_allclose(x.grad, 12 * w.array, rtol=1e-6)
+    assert_close(x.grad, 12 * w.array)
 
 
 def test_subclasses_with_a_forward_of_their_own_are_not_ours(x):
@@ -104,9 +114,9 @@ def test_subclasses_with_a_forward_of_their_own_are_not_ours(x):
             return super().forward(inputs)
 
     (y,) = ChannelsLast().apply((x,))
-    W = np.ones((3, 3, 3, 3), 'f')
+    W = x.xp.ones((3, 3, 3, 3), 'f')
     (z,) = MyConvolution().apply((y, W))
-    np.testing.assert_array_equal(z.array, F.convolution_2d(x.array * 2, W).array)
+    assert_equal(z.array, F.convolution_2d(x.array * 2, W).array)
 
 
 def test_hooks_are_shown_contiguous_arrays(x):
@@ -131,10 +141,10 @@ def test_hooks_are_shown_contiguous_arrays(x):
 
 def test_gradients_are_shown_contiguous(x):
     (y,) = ChannelsLast().apply((x,))
-    y.grad = np.ones(y.shape, 'f')
+    y.grad = y.xp.ones(y.shape, 'f')
     y.backward()
     assert x.grad.flags.c_contiguous and x.grad is x.grad
-    (gx,) = chainlite.grad([y], [x], [Variable(np.ones(y.shape, 'f'))], enable_double_backprop=True)
+    (gx,) = chainlite.grad([y], [x], [Variable(y.xp.ones(y.shape, 'f'))], enable_double_backprop=True)
     assert gx.array.flags.c_contiguous
 
 
@@ -142,17 +152,17 @@ def test_copies_share_the_array(x):
     (y,) = ChannelsLast().apply((x,))
     assert copy.copy(y).array is y.array
     (y,) = ChannelsLast().apply((x,))
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(y)).array, 2 * x.array)
+    assert_equal(pickle.loads(pickle.dumps(y)).array, 2 * x.array)
 
 
 def test_an_assigned_array_replaces_the_hidden_one(x):
     (y,) = ChannelsLast().apply((x,))
-    y.array = new = np.zeros(3, 'f')
+    y.array = new = y.xp.zeros(3, 'f')
     assert y.array is new and y.shape == (3,)
 
 
-def test_an_array_of_the_user_stays_as_it_is():
-    array = last(2, 3, 4, 5)
+def test_an_array_of_the_user_stays_as_it_is(xp):
+    array = last(2, 3, 4, 5, xp=xp)
     x = Variable(array)
     F.relu(x)
     assert x.array is array
@@ -161,20 +171,20 @@ def test_an_array_of_the_user_stays_as_it_is():
 
 
 @pytest.mark.parametrize('shape', [(2, 3, 4), (2, 3, 4, 5), (2, 3, 4, 5, 6)])
-def test_functions_give_the_same_for_both_layouts(shape):
+def test_functions_give_the_same_for_both_layouts(shape, xp):
     """Those that take any layout, and those that do not."""
-    array = last(*shape)
-    x, y = Variable(array), Variable(np.ascontiguousarray(array))
+    array = last(*shape, xp=xp)
+    x, y = Variable(array), Variable(xp.ascontiguousarray(array))
     ndim = len(shape) - 2
-    W = last(4, 3, *[2] * ndim, seed=1)
-    gamma = np.ones(3, 'f')
+    W = last(4, 3, *[2] * ndim, seed=1, xp=xp)
+    gamma = xp.ones(3, 'f')
     for function in (
         F.relu,
         F.softmax,
         F.flatten,
-        lambda x: x + np.ascontiguousarray(array),
+        lambda x: x + xp.ascontiguousarray(array),
         lambda x: F.convolution_nd(x, W),
-        lambda x: F.deconvolution_nd(x, last(3, 4, *[2] * ndim)),
+        lambda x: F.deconvolution_nd(x, last(3, 4, *[2] * ndim, xp=xp)),
         lambda x: F.max_pooling_nd(x, 2),
         lambda x: F.average_pooling_nd(x, 2),
         lambda x: F.batch_normalization(x, gamma, gamma),
@@ -184,9 +194,49 @@ def test_functions_give_the_same_for_both_layouts(shape):
         outputs = []
         for v in (x, y):
             z = function(ChannelsLast().apply((v,))[0] if v is x else v * 2)
-            z.grad = np.ones_like(z.array)
+            z.grad = xp.ones_like(z.array)
             v.cleargrad()
             z.backward()
             outputs.append((z.array, v.grad))
-        np.testing.assert_allclose(outputs[0][0], outputs[1][0], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(outputs[0][1], outputs[1][1], rtol=1e-4, atol=1e-4)
+        assert_close(outputs[0][0], outputs[1][0], 1e-5)
+        assert_close(outputs[0][1], outputs[1][1], 1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('dtype', ['e', 'f'])
+@pytest.mark.parametrize('mode', ['tf32', 'float32'])
+def test_images_on_a_gpu_become_channels_last_where_tensor_cores_convolve(dtype, mode):
+    """And stay so to the end, forward and backward."""
+    cupy = cuda.cupy
+    images = Variable(cupy.asarray(np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(dtype)))
+    W, V = [cupy.asarray(np.random.default_rng(1).standard_normal((8, c, 3, 3)).astype(dtype)) for c in (3, 8)]
+    gamma = cupy.ones(8, dtype)
+    steps, gradients = [], []
+
+    class Watch(FunctionNode):
+        any_layout = gives_new = True
+
+        def forward(self, inputs):
+            return inputs
+
+        def backward_arrays(self, indexes, gys):
+            gradients.append(gys[0].strides[1])
+            return gys
+
+    def network(x):
+        yield (h := F.convolution_2d(x, W, pad=1))
+        yield (h := Watch().apply((h,))[0])
+        yield (h := F.relu(F.batch_normalization(h, gamma, gamma)))
+        yield F.relu(F.batch_normalization(F.convolution_2d(h, V, pad=1), gamma, gamma) + h)
+        yield F.max_pooling_2d(h, 2)
+        yield F.average_pooling_2d(h, 3, 2, 1)
+        yield h * 2 - F.sigmoid(h)
+
+    with chainlite.using_config('compute_mode', mode):
+        steps = [(y._any_array.strides[1], y) for y in network(images)]
+        y = steps[3][1]
+        F.sum(y).backward()
+    layout = {dtype == 'e' or mode == 'tf32'}
+    assert {stride == images.dtype.itemsize for stride, _ in steps} == layout
+    assert {stride == images.dtype.itemsize for stride in gradients} == layout
+    assert y.array.flags.c_contiguous and images.grad.flags.c_contiguous

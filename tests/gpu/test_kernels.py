@@ -7,7 +7,18 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from chainlite.backends.cpu import batch_normalization, conv, embed_id, group_normalization, indexing, pooling, softmax
+import chainlite
+from chainlite import functions as F
+from chainlite.backends.cpu import (
+    batch_normalization,
+    conv,
+    embed_id,
+    group_normalization,
+    indexing,
+    pooling,
+    roi,
+    softmax,
+)
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.gpu import conv as gpu_conv
 from chainlite.backends.gpu import gpu
@@ -89,6 +100,32 @@ def test_max_pool_agrees(agree, dtype, window):
     x = values((2, 3, *dims), dtype)
     agree(pooling.max_pool, x, *sizes, outs, True)
     agree(pooling.max_pool, x, *sizes, outs, False)
+
+
+def channels_last(cupy, a):
+    return cupy.moveaxis(cupy.ascontiguousarray(cupy.moveaxis(a, 1, -1)), -1, 1)
+
+
+def test_pooling_of_channels_last_arrays_is_the_same_and_stays_so(cupy, window):
+    dims, *sizes, outs = window
+    x, gy = cupy.asarray(values((2, 3, *dims), 'f')), cupy.asarray(values((2, 3, *outs), 'f', 1))
+    x_last, gy_last = [channels_last(cupy, a) for a in (x, gy)]
+    y, places = pooling.max_pool(x, *sizes, outs, True)
+    y_last, places_last = pooling.max_pool(x_last, *sizes, outs, True)
+    pairs = [
+        (y_last, y),
+        (places_last, places),
+        (pooling.max_pick(x_last, places_last, *sizes), pooling.max_pick(x, places, *sizes)),
+        (pooling.max_spread(gy, places_last, *sizes, dims), pooling.max_spread(gy, places, *sizes, dims)),
+        *[(pooling.average_pool(x_last, *sizes, outs, c), pooling.average_pool(x, *sizes, outs, c)) for c in (0, 1)],
+        *[
+            (pooling.average_spread(gy_last, *sizes, dims, c), pooling.average_spread(gy, *sizes, dims, c))
+            for c in (0, 1)
+        ],
+    ]
+    for actual, expected in pairs:
+        assert cupy.moveaxis(actual, 1, -1).flags.c_contiguous
+        np.testing.assert_array_equal(actual.get(), expected.get())
 
 
 def test_max_pool_takes_the_first_of_equals(agree, window):
@@ -221,7 +258,7 @@ def test_normalization_of_channels_last_arrays_is_the_same_and_stays_so(cupy, sh
         row = gy, rectified, None, x, gamma, mean, inv_std, axis, False, True
         yield from batch_normalization.rectified_normalize_grad(*row)
 
-    last = [cupy.moveaxis(cupy.ascontiguousarray(cupy.moveaxis(a, 1, -1)), -1, 1) for a in (x, gy, h)]
+    last = [channels_last(cupy, a) for a in (x, gy, h)]
     for actual, expected in zip(results(*last), results(x, gy, h), strict=True):
         assert actual.ndim == 1 or actual.strides == last[0].strides
         actual, expected = [cupy.asnumpy(a).astype('d') for a in (actual, expected)]
@@ -555,3 +592,59 @@ def test_add_at_agrees(cupy, dtype, shape, index):
     tolerance = 4 * ROUNDING[dtype.char]
     assert x.dtype == dtype
     np.testing.assert_allclose(x.get().astype('d'), expected, rtol=tolerance, atol=tolerance)
+
+
+# ---- regions of interest --------------------------------------------------------------------------------------------
+
+REGIONS = np.array([[1, 1, 6, 6], [2, 6, 8, 7], [-2, -1, 12, 9], [30, 30, 40, 40], [0.3, 0.2, 0.9, 0.8]])
+IMAGES = np.array([0, 1, 1, 0, 1], np.int32)
+
+
+@pytest.mark.parametrize('ratios', [(0, 0), (2, 3)])
+def test_maxima_of_regions_agree(agree, cupy, dtype, ratios):
+    boxes = REGIONS.copy()
+    boxes[:, 2:] = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
+    x = values((2, 3, 9, 7), dtype)
+    agree(roi.maxima, x, IMAGES, boxes.astype('i'), 3, 2)
+    # Sixteenths, so that float32 interpolates as float64 does and equals are equal.
+    boxes = np.round(boxes * 16).astype(np.result_type(dtype, 'f')) / boxes.dtype.type(16)
+    boxes = boxes.astype(np.result_type(dtype, 'f'))
+    for i, j in (2, 2), (4, 1):
+        agree(roi.align_maxima, x, IMAGES, boxes, ratios, i, j, rounding=4 * ROUNDING['f'])
+
+
+def test_averages_of_regions_agree(agree, dtype):
+    wide = np.result_type(dtype, 'f')
+    first, size = REGIONS[:, 0].astype(wide), np.maximum(REGIONS[:, 2] - REGIONS[:, 0], 1).astype(wide)
+    for ratio in 0, 2:
+        weights = agree(roi.sample_weights, first, size, 3, ratio, 9, rounding=8 * ROUNDING[wide.char])
+    rows, columns = weights.get(), roi.cell_weights(first.astype('i'), size.astype('i'), 2, 7, wide)
+    rounding = 8 * ROUNDING[dtype.char]
+    agree(roi.average, values((2, 4, 9, 7), dtype), IMAGES, rows, columns, rounding=rounding)
+    agree(roi.average_grad, values((5, 4, 3, 2), dtype), (2, 4, 9, 7), IMAGES, rows, columns, rounding=rounding)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_maxima_of_regions_take_the_first_nan_and_infinity(agree, bad):
+    x = values((2, 2, 9, 7), 'f')
+    x[:, :, ::2, 1::3] = bad
+    boxes = np.array([[0, 0, 9, 7], [1, 1, 5, 5], [3, 0, 2, 2], [7, 5, 9, 9], [0, 1, 1, 1]], 'i')
+    agree(roi.maxima, x, IMAGES, boxes, 2, 3)
+
+
+def test_pooling_of_regions_has_one_order(cupy):
+    x = chainlite.Variable(cupy.asarray(values((2, 3, 9, 7), 'f')))
+    rois, images = cupy.asarray(REGIONS.astype('f')), cupy.asarray(IMAGES)
+
+    def run():
+        x.cleargrad()
+        ys = [
+            F.roi_average_align_2d(x, rois, images, 3, 0.9, 2),
+            F.roi_average_pooling_2d(x, rois, images, 3, 0.9),
+            F.roi_max_align_2d(x, rois[:3], images[:3], 3, 0.9, 2),
+            F.roi_max_pooling_2d(x, rois[:3], images[:3], 3, 0.9),
+        ]
+        sum([F.sum(y * y) for y in ys]).backward()
+        return [x.grad, *[y.array for y in ys]]
+
+    assert_equal_in_all_orders(run)

@@ -6,6 +6,7 @@ from chainlite.backends.gpu import (  # noqa: F401
     embed_id,
     group_normalization,
     indexing,
+    layout,
     local_response_normalization,
     noise,
     pooling,

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from chainlite.backends import cuda
+from chainlite.backends._layout import is_last
 from chainlite.backends.cpu.pooling import (
     average_pool,
     average_spread,
@@ -15,7 +16,8 @@ from chainlite.backends.cpu.pooling import (
     window_sum,
 )
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch
+from chainlite.backends.gpu._launch import function, index_type, is_float, launch
+from chainlite.backends.gpu._transpose import dense, empty
 from chainlite.backends.gpu._windows import windows
 
 
@@ -32,22 +34,28 @@ def _windows(dims, ksize, stride, pad, outs):
 
 
 def _run(name, shape, inputs, window, *rest):
-    """A new array of that shape, made by the function `name` from arrays; it has the dtype of the first."""
-    inputs = contiguous(*inputs)
-    out = cuda.cupy.empty(shape, inputs[0].dtype)
+    """A new array of that shape, made by the function `name` from arrays; it has the dtype of the first.
+
+    It is channels last if one of them is.
+    """
+    last = any(map(is_last, inputs))
+    inputs = [dense(a, last) for a in inputs]
+    out = empty(shape, inputs[0].dtype, last)
     run = function(name, *[a.dtype for a in inputs], index_type(out, *inputs), len(shape) - 2)
-    launch(run, out.size, *inputs, out, window, *rest)
+    launch(run, out.size, *inputs, out, window, *rest, shape[1] if last else 1)
     return out
 
 
 @max_pool.when(gpu, _takes)
 def _(x, ksize, stride, pad, outs, with_places):
-    (x,) = contiguous(x)
-    y = cuda.cupy.empty((*x.shape[:2], *outs), x.dtype)
+    last = is_last(x)
+    x = dense(x, last)
+    y = empty((*x.shape[:2], *outs), x.dtype, last)
     kind = np.dtype('B' if prod(ksize) <= 256 else 'i')
-    places = cuda.cupy.empty(y.shape, kind) if with_places else None
+    places = empty(y.shape, kind, last) if with_places else None
     run = function('pooling.max_pool', x.dtype, kind, index_type(x, y), len(ksize))
-    launch(run, y.size, x, y, places, _windows(x.shape[2:], ksize, stride, pad, outs))
+    window = _windows(x.shape[2:], ksize, stride, pad, outs)
+    launch(run, y.size, x, y, places, window, x.shape[1] if last else 1)
     return y, places
 
 

@@ -42,7 +42,8 @@ class ConvolutionNode(Bilinear):
             raise ValueError(f'pad must not be negative, but {self.pad} is supplied.')
 
     def forward(self, inputs):
-        return (self.run(*inputs),)
+        x, *others = inputs
+        return (self.run(x if isinstance(x, np.ndarray) else preferred(x), *others),)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         return super().backward_arrays(target_input_indexes, (preferred(grad_outputs[0]),))
