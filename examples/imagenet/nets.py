@@ -3,6 +3,8 @@
 Both return the scores of 1,000 classes while they are trained, and probabilities otherwise.
 """
 
+import numpy as np
+
 import chainlite as chainer
 import chainlite.functions as F
 import chainlite.links as L
@@ -96,3 +98,15 @@ class ResNet152(chainer.Chain):
             h = block(h)
         h = self.fc(F.average_pooling_2d(h, h.shape[2:]))
         return h if chainer.config.train else F.softmax(h)
+
+
+def count(model, n_pixels=224):
+    """The number of parameters for pictures of that size."""
+    with chainer.no_backprop_mode(), chainer.using_config('train', False):
+        model(np.zeros((1, 3, n_pixels, n_pixels), np.float32))  # gives parameters without a shape theirs
+    return model.count_params()
+
+
+if __name__ == '__main__':
+    for net in VGG16, ResNet152:
+        print(f'{net.__name__}: {count(net()):,} parameters')

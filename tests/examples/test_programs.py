@@ -1,0 +1,148 @@
+"""The programs of examples/, with options so small that they take seconds: they end, print and write what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / 'examples'
+DATA = os.environ.get('CHAINLITE_TEST_DATA')
+
+
+def run(program, *arguments):
+    """What examples/<program> prints."""
+    paths = [str(EXAMPLES.parent), os.environ.get('PYTHONPATH', '')]
+    environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MPLBACKEND': 'Agg'}
+    environ['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    command = [sys.executable, '-W', 'error', str(EXAMPLES / program), *map(str, arguments)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_png(*paths):
+    for path in paths:
+        assert path.read_bytes().startswith(b'\x89PNG'), path
+
+
+def test_lenet5_prints_running_losses_and_an_accuracy_for_each_class(tmp_path):
+    printed = run('cifar/lenet5.py', '--synthetic', 400, '--epoch', 2, '--every', 50, '--out', tmp_path)
+    losses = [float(loss) for loss in re.findall(r'batches, +\d+ s\] loss: ([\d.]+)', printed)]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0] / 5
+    assert len(re.findall(r'accuracy of +\w+: +[\d.]+ % of \d+', printed)) == 10
+    assert float(re.search(r'200 test pictures: ([\d.]+) %', printed)[1]) > 90
+    assert 'made-up pictures' in printed
+    assert_png(tmp_path / 'samples.png', tmp_path / 'loss.png')
+    with np.load(tmp_path / 'lenet5.npz') as weights:
+        assert sum(weights[name].size for name in weights) == 62006
+
+
+def test_plane_or_bird_trains_validates_saves_and_loads(tmp_path):
+    printed = run('cifar/plane_or_bird.py', '--synthetic', 1000, '--epoch', 12, '--lr', 0.1, '--out', tmp_path)
+    assert '18090 parameters: [432, 16, 1152, 8, 16384, 32, 64, 2]' in printed
+    assert re.findall(r'epoch (\d+), training loss', printed) == ['1', '10', '12']
+    assert float(re.search(r'accuracy test: ([\d.]+)', printed)[1]) > 0.9
+    assert 'and loaded: the accuracy is the same' in printed
+    assert_png(tmp_path / 'loss.png')
+
+
+def test_resnet_and_its_plain_twin_print_each_epoch_and_draw_both_losses(tmp_path):
+    options = '--synthetic', 64, '--steps', 7, '--batchsize', 16, '--workers', 2
+    printed = run('cifar/resnet.py', *options, '--out', tmp_path)
+    assert re.findall(r'epoch (\d) \((\d)/7\)', printed) == [('1', '4'), ('2', '8')] * 2  # to the end of the epoch
+    assert printed.count('269722 parameters') == 2
+    assert re.findall(r'test accuracy of (\w+)', printed) == ['resnet', 'cnn']
+    assert_png(tmp_path / 'loss.png')
+
+
+@pytest.mark.skipif(not DATA, reason='no folder with cifar10/ is named by CHAINLITE_TEST_DATA')
+def test_pictures_come_from_a_folder(tmp_path):
+    printed = run('cifar/plane_or_bird.py', '--data', Path(DATA) / 'cifar10', '--epoch', 2, '--out', tmp_path)
+    assert '10000 training and 10000 test pictures' in printed
+    assert '2037 training and 2000 test pictures of planes and birds' in printed
+    assert float(re.search(r'accuracy test: ([\d.]+)', printed)[1]) > 0.6
+
+
+def test_a_folder_without_pictures_is_said_in_one_line(tmp_path):
+    with pytest.raises(AssertionError, match='must hold test_batch and data_batch_1'):
+        run('cifar/plane_or_bird.py', '--data', tmp_path)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    for name in 'data_batch_1', 'test_batch':
+        (tmp_path / name).write_bytes(b'cos\nsystem\n(S"touch unpickled"\ntR.')
+    with pytest.raises(AssertionError, match='test_batch is no batch of CIFAR-10: it refers to os.system'):
+        run('cifar/plane_or_bird.py', '--data', tmp_path)
+
+
+def test_simple_net_learns_and_validates(tmp_path):
+    printed = run('mnist/simple_net.py', '--epoch', 1, '--out', tmp_path)
+    assert '1197 digits to train, 240 to validate, 360 to test' in printed
+    assert float(re.search(r'test accuracy ([\d.]+)', printed)[1]) > 0.7
+    assert (tmp_path / 'simple_net.npz').exists()
+
+
+@pytest.mark.skipif(not DATA, reason='no folder with mnist/ is named by CHAINLITE_TEST_DATA')
+def test_simple_net_reads_mnist_from_a_folder():
+    sys.path.insert(0, str(EXAMPLES / 'mnist'))
+    try:
+        from simple_net import get_mnist
+    finally:
+        sys.path.pop(0)
+    train, test = get_mnist(Path(DATA) / 'mnist')
+    assert (len(train), len(test)) == (60000, 10000)
+    assert train[0][0].shape == (1, 28, 28)
+    assert [int(t) for _, t in train[:5]] == [5, 0, 4, 1, 9]
+
+
+def test_dcgan_learns_and_writes_generated_pictures(tmp_path):
+    options = '--synthetic', 64, '--features', 8, '--epoch', 2, '-b', 16, '--n-z', 20
+    printed = run('dcgan/train_dcgan.py', *options, '--out', tmp_path)
+    assert 'generator/loss' in printed
+    assert_png(*(tmp_path / f'generated_00{epoch}.png' for epoch in (1, 2)), tmp_path / 'loss.png')
+    assert (tmp_path / 'generator.npz').exists()
+
+
+def test_every_number_of_the_chapter_is_what_is_computed():
+    printed = run('convolution/chapter.py')
+    for line in [
+        'figure 5: columns, rows, product: [(250, 289), (20, 250), (20, 289)]',
+        'exercise 2, first: (1, 10, 31, 31)',
+        'transposed, 2 x 2, f 3, s 2, p 1: (1, 1, 3, 3)',
+        'exercise 1: diagonal: equal, 3 x 3',
+    ]:
+        assert line in printed.splitlines()
+
+
+def test_batch_normalization_is_shown_by_histograms(tmp_path):
+    printed = run('convolution/batch_normalization.py', '--out', tmp_path)
+    (mean, deviation), (mean_after, deviation_after) = [
+        map(float, found) for found in re.findall(r'mean (-?[\d.]+), deviation ([\d.]+)', printed)
+    ]
+    assert abs(mean) < 2
+    assert abs(deviation - 100) < 1
+    assert abs(mean_after) < 1e-3
+    assert abs(deviation_after - 1) < 0.01
+    assert_png(tmp_path / 'batch_normalization.png')
+
+
+def test_resnet50_is_used_for_its_features_and_trained_on(tmp_path):
+    options = '--train', 64, '--test', 32, '--size', 32, '--epoch', 1
+    printed = run('fine_tuning/digits.py', *options, '--out', tmp_path / 'weights.npz')
+    assert 'no --weights: ResNet-50 starts from random ones' in printed
+    assert 'features (64, 2048) and (32, 2048)' in printed
+    assert re.search(r'linear classifier on features: test accuracy 0\.\d+', printed)
+    assert re.search(r'fine tuning, epoch 1: loss [\d.]+, test accuracy', printed)
+    assert (tmp_path / 'weights.npz').exists()
+
+
+def test_parameters_of_vgg16_and_resnet152():
+    assert run('imagenet/nets.py').splitlines() == [
+        'VGG16: 138,357,544 parameters',
+        'ResNet152: 60,192,808 parameters',
+    ]
