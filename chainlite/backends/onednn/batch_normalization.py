@@ -171,7 +171,8 @@ def _(x, gamma, beta, mean, inv_std, axis):
 def _is_finite(x):
     """Whether the sum of squares is."""
     x = roll(x).reshape(-1)
-    return np.isfinite(np.dot(x, x))
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.isfinite(np.dot(x, x))
 
 
 @normalize_then.when(

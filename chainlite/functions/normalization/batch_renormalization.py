@@ -6,7 +6,7 @@ Sergey Ioffe: Batch Renormalization: Towards Reducing Minibatch Dependence in Ba
 import warnings
 
 from chainlite import backend
-from chainlite.backends.cpu.batch_normalization import moments, normalize, normalize_grad
+from chainlite.backends.cpu.batch_normalization import moments, move_statistics, normalize, normalize_grad
 from chainlite.functions.normalization.batch_normalization import BatchNormalization, fixed_batch_normalization
 from chainlite.utils import type_check
 
@@ -46,7 +46,8 @@ class BatchRenormalizationFunction(BatchNormalization):
         self.d = xp.clip((self.mean - self.running_mean) / running_std, -self.dmax, self.dmax)
         y = normalize(x, gamma * self.r, beta + gamma * self.d, self.mean, self.inv_std, self.axis)
         if self.update_statistics:
-            self._update(x.size // max(gamma.size, 1))
+            count = x.size // max(gamma.size, 1)
+            move_statistics((self.running_mean, self.running_var), self.mean, self.var, self.decay, count)
         return y, None
 
     def backward_kernel(self, saved, gy, x, gamma, beta):
