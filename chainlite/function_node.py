@@ -276,6 +276,8 @@ class FunctionNode:
         if cuda.all_here(in_data):
             return None
         arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
+        if cuda.all_here(arrays):
+            return None
         if not backend.is_arrays_compatible(arrays):
             raise self._mixed('types', arrays)
         if len({x.device.id for x in arrays if cuda.is_cupy_array(x)}) > 1:
