@@ -262,7 +262,7 @@ class GradientMethod(Optimizer):
         called, joined = self._split_hooks(params)
         for hook in called:
             self.call_hook(hook)
-        if called:  # which may have given other gradients
+        if len(joined) < len(self._hooks.pre):  # hooks have been called, which may have given other gradients
             gradients = _batched_update.gradients(params)
         self.t += 1
         if not self.is_safe_to_update():

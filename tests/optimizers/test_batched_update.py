@@ -555,3 +555,19 @@ def test_look_for_overflows_is_one_launch_for_each_dtype(null_driver):
         optimizer.check_nan_in_grads()
     assert sum([n for name, n in counts.items() if name.startswith('find_not_finite')]) == 2
     assert sum(counts.values()) <= 3, counts
+
+
+def test_overridden_call_hooks_may_replace_gradients(device):
+    class Mine(optimizers.SGD):
+        def call_hooks(self, timing='pre'):
+            super().call_hooks(timing)
+            if timing == 'pre':
+                for param in self.target.params():
+                    param.grad = param.xp.ones_like(param.array)
+
+    optimizer = Mine(lr=1).setup(Model(device=device))
+    optimizer.add_hook(optimizer_hooks.WeightDecay(0.5))
+    optimizer.target.set_grads()
+    before = arrays(optimizer)
+    optimizer.update()
+    np.testing.assert_allclose(arrays(optimizer)['/w3'], before['/w3'] - 1, rtol=1e-6, atol=1e-6)
