@@ -71,9 +71,10 @@ class GraphedSteps:
         if getattr(type(self.optimizer), 'update', None) is not GradientMethod.update:
             raise CannotCapture(f'{type(self.optimizer).__name__} has an update method of its own')
         current = reporter._stack.reporters[-1] if reporter._stack.reporters else None
-        kind = lossfun, kind_of(args), kind_of(kwds), current, configuration(), _state_of(self.optimizer)
+        rules = _rules(self.optimizer)
+        kind = lossfun, kind_of(args), kind_of(kwds), current, configuration(), _state_of(self.optimizer, rules)
         step = self._graphs.get(kind)
-        if step is not None and step.is_valid():
+        if step is not None and step.is_valid(rules):
             step.watch.check()
             self._graphs.move_to_end(kind)
             return step
@@ -85,7 +86,7 @@ class GraphedSteps:
             if len(self._seen) > _MOST_KINDS:
                 self._seen.popitem(last=False)
             return None
-        self._graphs = OrderedDict([(kind, step) for kind, step in self._graphs.items() if step.is_valid()])
+        self._graphs = OrderedDict([(kind, step) for kind, step in self._graphs.items() if step.is_valid(rules)])
         while len(self._graphs) >= _MOST_GRAPHS:
             self._graphs.popitem(last=False)
         if self._pool is None:
@@ -120,7 +121,8 @@ class _Step:
         self.scale = optimizer.target.xp.ones(())
         self.filled_with = 1
         self.reports, self.update, self.has_run = {}, None, False
-        counts = [(counted, counted.t) for counted in (optimizer, *_rules(optimizer))]
+        rules = _rules(optimizer)
+        counts = [(counted, counted.t) for counted in (optimizer, *rules)]
         try:
             self.graph, _ = _graph.capture(lambda: self._capture(lossfun), pool)
             watch.finish()
@@ -129,8 +131,8 @@ class _Step:
             for counted, t in counts:
                 counted.t = t
             raise
-        self.states = [] if self.update is None else _states(optimizer)
-        self.gradients = [(param, param.grad, param._loss_scale is not None) for param in watch.params]
+        self.states = [] if self.update is None else _states(rules)
+        self.gradients = [(param, param.grad_var, param._loss_scale is not None) for param in watch.params]
 
     def _capture(self, lossfun):
         optimizer, scale = self.optimizer, self.optimizer._loss_scale
@@ -149,9 +151,9 @@ class _Step:
             optimizer.update()
             self.update = optimizer._memory.recorded
 
-    def is_valid(self):
-        """Whether model and optimizer still are what was captured."""
-        states = [] if self.update is None else _states(self.optimizer)
+    def is_valid(self, rules):
+        """Whether the model and the states of these rules still are what was captured."""
+        states = [] if self.update is None else _states(rules)
         return self.watch.is_same() and len(states) == len(self.states) and all(map(is_, states, self.states))
 
     def run(self, args, kwds):
@@ -167,7 +169,7 @@ class _Step:
         self.has_run = True
         self.graph.launch()
         for param, gradient, is_scaled in self.gradients:
-            param.grad = gradient
+            param.node.grad_var = gradient  # which param.grad_var would check
             param._loss_scale = scale if is_scaled else None
         self.watch.set_results()
         if self.reports:
@@ -181,28 +183,26 @@ def _rules(optimizer):
     return [param.update_rule for param in optimizer.target.params() if param.update_rule is not None]
 
 
-def _states(optimizer):
+def _states(rules):
     """The arrays that an update reads and writes besides parameters and gradients."""
     states = []
-    for rule in _rules(optimizer):
+    for rule in rules:
         states += (rule._state or {}).values()
         if rule._fp32_param is not None:
             states.append(rule._fp32_param.array)
     return states
 
 
-def _state_of(optimizer):
+def _state_of(optimizer, rules):
     """What a recorded update depends on besides the numbers that are refreshed."""
     scale = 'dynamic' if optimizer._loss_scaling_is_dynamic else optimizer._loss_scale
     hooks = () if optimizer._hooks is None else (*optimizer._hooks.pre.values(), None, *optimizer._hooks.post.values())
-    rules = [
-        (
-            *(rule, rule.t - optimizer.t if rule.enabled else None, rule._use_fp32_update),
-            *(*rule._hooks.pre.values(), None, *rule._hooks.post.values()),
-        )
-        for rule in _rules(optimizer)
-    ]
-    return scale, hooks, optimizer._use_cleargrads, *rules
+    numbers = [optimizer.t - rule.t if rule.enabled else None for rule in rules]
+    numbers += [rule._use_fp32_update for rule in rules]
+    for rule in rules:
+        if rule._hooks.pre or rule._hooks.post:
+            numbers += [*rule._hooks.pre.values(), None, *rule._hooks.post.values()]
+    return scale, hooks, optimizer._use_cleargrads, *rules, *numbers
 
 
 def _can_be_recorded(optimizer):
