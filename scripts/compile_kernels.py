@@ -111,6 +111,13 @@ KERNELS = {
         'random_numbers': (('float', 'double'), (0, 1, 2)),
     },
     'multi_tensor': {'square_sums': (FLOATS,), 'clip_scale': (('double',),), 'find_not_finite': (FLOATS,)},
+    'roi': {
+        'sample_weights': (('float', 'double'), INDEX),
+        'roi_average': [(t, a, i) for (t, a), i in product(ACCUMULATED, INDEX)],
+        'roi_average_grad': [(t, a, i) for (t, a), i in product(ACCUMULATED, INDEX)],
+        'roi_maxima': (FLOATS, INDEX),
+        'roi_align_maxima': [(t, a, i) for (t, a), i in product(ACCUMULATED, INDEX)],
+    },
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),

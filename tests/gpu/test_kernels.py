@@ -598,19 +598,25 @@ def test_add_at_agrees(cupy, dtype, shape, index):
 
 REGIONS = np.array([[1, 1, 6, 6], [2, 6, 8, 7], [-2, -1, 12, 9], [30, 30, 40, 40], [0.3, 0.2, 0.9, 0.8]])
 IMAGES = np.array([0, 1, 1, 0, 1], np.int32)
+INSIDE = [0, 1, 2, 4]
 
 
 @pytest.mark.parametrize('ratios', [(0, 0), (2, 3)])
 def test_maxima_of_regions_agree(agree, cupy, dtype, ratios):
-    boxes = REGIONS.copy()
+    boxes, images = REGIONS.copy(), IMAGES[INSIDE]
     boxes[:, 2:] = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     x = values((2, 3, 9, 7), dtype)
-    agree(roi.maxima, x, IMAGES, boxes.astype('i'), 3, 2)
+    agree(roi.maxima, x, images, boxes[INSIDE].astype('i'), 3, 2)
     # Sixteenths, so that float32 interpolates as float64 does and equals are equal.
-    boxes = np.round(boxes * 16).astype(np.result_type(dtype, 'f')) / boxes.dtype.type(16)
-    boxes = boxes.astype(np.result_type(dtype, 'f'))
-    for i, j in (2, 2), (4, 1):
-        agree(roi.align_maxima, x, IMAGES, boxes, ratios, i, j, rounding=4 * ROUNDING['f'])
+    boxes = (np.round(boxes * 16) / 16).astype(np.result_type(dtype, 'f'))
+    for outs in (2, 2), (4, 1):
+        positions, weights = roi.align_maxima.reference(x, IMAGES, boxes, ratios, *outs)
+        arguments = [cupy.asarray(a) for a in (x, IMAGES, boxes)]
+        of_gpu, on_gpu = [a.get() for a in roi.align_maxima(*arguments, ratios, *outs)]
+        np.testing.assert_allclose(on_gpu, weights, rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(of_gpu[weights != 0], positions[weights != 0])
+    outside = cupy.asarray(boxes[3:4].astype('i'))
+    assert not roi.maxima(cupy.asarray(x), cupy.asarray([0]), outside, 3, 2)[1].any()
 
 
 def test_averages_of_regions_agree(agree, dtype):

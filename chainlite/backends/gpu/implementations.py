@@ -11,5 +11,6 @@ from chainlite.backends.gpu import (  # noqa: F401
     noise,
     pooling,
     product,
+    roi,
     softmax,
 )

@@ -1,28 +1,16 @@
 """Average of samples in the cells of regions of interest."""
 
-import numpy as np
-
+from chainlite.backends.cpu.roi import sample_weights
 from chainlite.functions.pooling._roi import Average, ROIAlignFunction
-
-
-def _averaging(grid, limit):
-    """The matrix (cells, limit) that averages the samples of each cell."""
-    ratio, lower, upper, weight, inside = grid
-    matrix = np.zeros((len(lower), limit), weight.dtype)
-    sample = np.arange(len(lower))
-    matrix[sample, lower] += (1 - weight) * inside
-    matrix[sample, upper] += weight * inside
-    return matrix.reshape(-1, ratio, limit).mean(axis=1)
 
 
 class ROIAverageAlign2D(ROIAlignFunction):
     def plan(self, x, rois, images):
-        h, w = x.shape[2:]
-        grids = list(self._grids(x, rois))
+        boxes = self._boxes(rois).T
+        ratios, outs = self._ratios(), (self.outh, self.outw)
         return Average, (
             images,
-            [_averaging(rows, h) for rows, _ in grids],
-            [_averaging(columns, w) for _, columns in grids],
+            *[sample_weights(boxes[k], boxes[k + 2], outs[k], ratios[k], x.shape[2 + k]) for k in (0, 1)],
         )
 
 

@@ -1,25 +1,16 @@
 """Average over the cells of regions of interest."""
 
-import numpy as np
-
-from chainlite.functions.pooling._roi import Average, ROIFunction, cells
-
-
-def _averaging(first, size, n_cells, limit, dtype):
-    """The matrix (n_cells, limit) that averages over cells."""
-    matrix = np.zeros((n_cells, limit), dtype)
-    for i, cell in enumerate(cells(first, size, n_cells, limit)):
-        matrix[i, cell] = 1 / max(cell.stop - cell.start, 1)
-    return matrix
+from chainlite.backends.cpu.roi import cell_weights
+from chainlite.functions.pooling._roi import Average, ROIFunction
 
 
 class ROIAveragePooling2D(ROIFunction):
     def plan(self, x, rois, images):
-        h, w = x.shape[2:]
-        boxes = list(self._boxes(rois))
-        rows = [_averaging(top, height, self.outh, h, rois.dtype) for top, _, height, _ in boxes]
-        columns = [_averaging(left, width, self.outw, w, rois.dtype) for _, left, _, width in boxes]
-        return Average, (images, rows, columns)
+        boxes, outs = self._boxes(rois).T, (self.outh, self.outw)
+        return Average, (
+            images,
+            *[cell_weights(boxes[k], boxes[k + 2], outs[k], x.shape[2 + k], rois.dtype) for k in (0, 1)],
+        )
 
 
 def roi_average_pooling_2d(x, rois, roi_indices, outsize, spatial_scale):

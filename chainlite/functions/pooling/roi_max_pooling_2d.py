@@ -1,11 +1,12 @@
 """Maximum over the cells of regions of interest."""
 
-from chainlite.functions.pooling._roi import ROIMaxFunction, Take, maxima
+from chainlite.backends.cpu.roi import maxima
+from chainlite.functions.pooling._roi import ROIMaxFunction, Take
 
 
 class ROIMaxPooling2D(ROIMaxFunction):
     def plan(self, x, rois, images):
-        return Take, maxima(x, self._boxes(rois), images, self.outh, self.outw)
+        return Take, maxima(x, images, self._boxes(rois), self.outh, self.outw)
 
 
 def roi_max_pooling_2d(x, rois, roi_indices, outsize, spatial_scale):

@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from chainlite.functions.pooling._roi import ROIFunction, Take, TakeGrad, maxima
+from chainlite.backends.cpu.roi import maxima
+from chainlite.functions.pooling._roi import ROIFunction, Take, TakeGrad
 from chainlite.utils import type_check
 
 
 class ROIPooling2D(ROIFunction):
     """The regions, (r, 5), are (image, x_min, y_min, x_max, y_max), and the last row and column belong to them."""
+
+    input_names = 'x', 'rois'
 
     def __init__(self, outh, outw, spatial_scale):
         super().__init__((outh, outw), spatial_scale)
@@ -22,11 +25,9 @@ class ROIPooling2D(ROIFunction):
         return super().forward((x, rois[:, 1:], rois[:, 0].astype(np.int32)))
 
     def plan(self, x, rois, images):
-        corners = np.round(rois * rois.dtype.type(self.spatial_scale)).astype(int)
-        boxes = [
-            (top, left, max(bottom - top + 1, 1), max(right - left + 1, 1)) for left, top, right, bottom in corners
-        ]
-        return Take, maxima(x, boxes, images, self.outh, self.outw)
+        boxes = (rois * rois.dtype.type(self.spatial_scale)).round().astype(np.int32)[:, [1, 0, 3, 2]]
+        boxes[:, 2:] = (boxes[:, 2:] - boxes[:, :2] + 1).clip(1, None)
+        return Take, maxima(x, images, boxes, self.outh, self.outw)
 
 
 ROIPooling2DGrad = TakeGrad
