@@ -76,6 +76,18 @@ class TwoClassNet(nn.Module):
         return self.fc2(torch.tanh(self.fc1(h.flatten(1))))
 
 
+class SimpleNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(1, 32, 7), batch_norm(32)
+        self.conv2, self.bn2 = nn.Conv2d(32, 64, 7), batch_norm(64)
+        self.fc = nn.Linear(64 * 16 * 16, 10)
+
+    def forward(self, x):
+        h = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+        return self.fc(h.flatten(1))
+
+
 class Block(nn.Module):
     def __init__(self, n_in, n_out, stride, residual):
         super().__init__()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
 
@@ -74,3 +76,27 @@ def test_both_sides_have_the_same_cases():
     )
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif('CHAINLITE_TEST_DATA' not in os.environ, reason='no folder is named by CHAINLITE_TEST_DATA')
+def test_networks_learn_alike_in_chainlite_and_pytorch():
+    pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
+    folder = os.path.join(os.environ['CHAINLITE_TEST_DATA'], 'cifar10')
+    script = str(BENCHMARKS / 'accuracy_networks.py')
+    command = [
+        sys.executable,
+        script,
+        'two_classes',
+        '--data',
+        folder,
+        '--epochs',
+        '2',
+        '--only',
+        '640',
+        '--seeds',
+        '1',
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = map(float, done.stdout.splitlines()[3].split()[1:])
+    assert abs(ours - theirs) < 0.01
