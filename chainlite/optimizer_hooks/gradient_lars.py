@@ -3,7 +3,8 @@
 import numpy
 
 from chainlite.backend import using_device
-from chainlite.backends._equations import equations
+from chainlite.backends._equations import equations, sqrt, where
+from chainlite.backends.cuda import is_cupy_array
 
 
 @equations
@@ -11,12 +12,19 @@ def _decay_and_scale(grad, param, *, rate, weight_decay):
     return rate * (grad + weight_decay * param)
 
 
-def _norm(x):
-    """L2 norm of an array, in float32 at least."""
+@equations
+def _decay_and_adapt(grad, param, p_square, g_square, *, threshold, weight_decay, eps):
+    p_norm, g_norm = sqrt(p_square), sqrt(g_square)
+    rate = where(p_norm > threshold, p_norm / (eps + g_norm + weight_decay * p_norm), 1)
+    return rate * (grad + weight_decay * param)
+
+
+def _square(x):
+    """Sum of the squares of an array, in float32 at least."""
     x = x.ravel()
     if x.dtype.itemsize < 4:
         x = x.astype(numpy.float32)
-    return float(x.dot(x)) ** 0.5
+    return x.dot(x)
 
 
 class GradientLARS:
@@ -45,8 +53,11 @@ class GradientLARS:
         if p is None or g is None:
             return
         with using_device(param.device):
-            p_norm = _norm(p)
-            rate = 1.0
-            if p_norm > self.threshold:
-                rate = p_norm / (self.eps + _norm(g) + self.weight_decay * p_norm)
+            squares = _square(p), _square(g)
+            if is_cupy_array(p):  # nothing waits for the norms
+                scalars = dict(threshold=self.threshold, weight_decay=self.weight_decay, eps=self.eps)
+                _decay_and_adapt(g, p, *squares, **scalars, out=g)
+                return
+            p_norm, g_norm = [float(square) ** 0.5 for square in squares]
+            rate = p_norm / (self.eps + g_norm + self.weight_decay * p_norm) if p_norm > self.threshold else 1.0
             _decay_and_scale(g, p, rate=rate, weight_decay=self.weight_decay, out=g)

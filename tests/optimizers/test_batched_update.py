@@ -571,3 +571,23 @@ def test_overridden_call_hooks_may_replace_gradients(device):
     before = arrays(optimizer)
     optimizer.update()
     np.testing.assert_allclose(arrays(optimizer)['/w3'], before['/w3'] - 1, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('dtype', 'efd')
+@pytest.mark.parametrize('threshold', [1e-2, 5.0])
+def test_lars_on_the_gpu_is_that_of_the_cpu_and_reads_nothing_back(dtype, threshold):
+    found = []
+    for place in '@numpy', '@cupy:0':
+        optimizer = optimizers.SGD(lr=0.1).setup(Model(dtype, place))
+        optimizer.add_hook(optimizer_hooks.GradientLARS(threshold, 0.1))
+        for step in range(2):
+            optimizer.target.set_grads(step)
+            optimizer.update()
+        found.append(optimizer)
+    agree(found[1], found[0], dtype, '@cupy:0')
+    stream = cuda.cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()  # under which reading is an error
+        found[1].update()
+        stream.end_capture()
