@@ -36,6 +36,17 @@ def xp(request):
     return pytest.importorskip(request.param)
 
 
+@pytest.fixture
+def checked_kernels():
+    """Lets the race detector watch the kernels of kernels/*.cu."""
+    from chainlite.backends.gpu import _launch
+
+    with cuda_on_cpu.checks():
+        _launch.function.cache_clear()
+        yield
+    _launch.function.cache_clear()
+
+
 def part_of(nodeid):
     """'tests/functions/test_relu.py::test_x' -> 'functions'; 'tests/test_floors.py::test_x' -> 'floors'."""
     path = Path(nodeid.split('::')[0])

@@ -135,19 +135,12 @@ def test_order_of_threads_does_not_matter(sample, order):
     assert_close(actual, compute(sample, arrays), TOLERANCE['f'] * sample.tolerance)
 
 
-@pytest.fixture
-def checked_kernels():
-    """Lets the race detector watch the kernels of kernels/*.cu."""
-    from chainlite.backends.gpu import _launch
-
-    with cuda_on_cpu.checks():
-        _launch.function.cache_clear()
-        yield
-    _launch.function.cache_clear()
-
-
 @on_stand_in
-@of((f, s) for f, s in SAMPLES if f in ('connection', 'loss', 'normalization', 'pooling') or 'softmax' in s.name)
+@of(
+    (f, s)
+    for f, s in SAMPLES
+    if f in ('connection', 'loss', 'noise', 'normalization', 'pooling') or 'softmax' in s.name
+)
 @pytest.mark.parametrize('dtype', ['e', 'f'])
 def test_kernels_have_no_races(checked_kernels, sample, dtype):
     compute(sample, sample.arrays(dtype), on_gpu)

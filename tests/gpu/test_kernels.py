@@ -654,3 +654,20 @@ def test_pooling_of_regions_has_one_order(cupy):
         return [x.grad, *[y.array for y in ys]]
 
     assert_equal_in_all_orders(run)
+
+
+# ---- races ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not cuda_on_cpu.enabled(), reason='the race detector is the stand-in')
+@pytest.mark.parametrize('shape, groups', [((70, 8), 1), ((1, 4100), 1), ((2, 4, 9, 65), 2)])
+def test_normalization_of_long_rows_and_many_has_no_races(cupy, checked_kernels, shape, groups):
+    x, gamma = cupy.asarray(values(shape, 'f')), cupy.asarray(values(shape[1:2], 'f'))
+    y, mean, inv_std = group_normalization.group_normalize(x, gamma, gamma, groups, 1e-5)
+    group_normalization.group_normalize_grad(y, x, gamma, mean, inv_std, groups)
+
+
+@pytest.mark.skipif(not cuda_on_cpu.enabled(), reason='the race detector is the stand-in')
+def test_sums_of_many_rows_have_no_races(cupy, checked_kernels):
+    x, gy = cupy.asarray(np.random.RandomState(0).randint(0, 3, 200)), cupy.asarray(values((200, 6), 'f'))
+    embed_id.add_rows(gy, x, (3, 6), gy.dtype, None)
