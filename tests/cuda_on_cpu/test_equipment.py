@@ -419,6 +419,15 @@ def test_errors_stick_where_that_is_wanted(cupy):
     cupy.cuda.runtime.deviceSynchronize()
 
 
+def test_products_of_a_stack_count_as_one_call(cupy):
+    from chainlite.backends.gpu._gemm import gemm
+
+    a, out = cupy.zeros((5, 3, 3), 'f'), cupy.empty((5, 3, 3), 'f')
+    with cuda_on_cpu.null_driver() as counts:
+        gemm(a, a, out)
+    assert counts == {'cublas': 1}
+
+
 def test_null_driver_counts_and_skips(cupy):
     x, y = cupy.ones((4, 4), 'f'), cupy.ones((4, 4), 'f')
     z = x @ y
