@@ -20,6 +20,7 @@ def _permutate_back(y, in_shape, indices, axis):
 
 
 Permutate, PermutateGrad = adjoint_pair('Permutate', _permutate, 'PermutateGrad', _permutate_back, __name__)
+Permutate.inv = False  # for those who read Chainer's attributes: inverted are the indices
 
 
 def permutate(x, indices, axis=0, inv=False):
