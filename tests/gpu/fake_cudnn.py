@@ -253,11 +253,15 @@ class FakeCudnn(types.ModuleType):
 
     def __init__(self):
         super().__init__('cudnn')
+        self.__version__ = 'of the tests'
         self.graphs, self.runs, self.handles, self.error = [], [], {}, None
         self.plans = lambda: [Plan('only')]
 
     def backend_version(self):
         return 92800
+
+    def backend_version_string(self):
+        return '9.28.0'
 
     def create_handle(self):
         handle = 0x1000 + len(self.handles)

@@ -248,6 +248,13 @@ def test_without_memory_for_its_scratch_our_kernels_take_over(cupy, cudnn, monke
     assert len(cudnn.runs) == 2
 
 
+def test_the_runtime_info_tells_its_versions(cupy, cudnn, capsys):
+    chainer.print_runtime_info()
+    text = capsys.readouterr().out
+    assert 'cuDNN: 9.28.0\n' in text and 'cuDNN frontend: of the tests\n' in text
+    assert 'CuPy: 14.' in text and 'GPU 0: ' in text and 'CUDA driver: 1' in text
+
+
 def test_work_goes_to_the_current_stream(cupy, cudnn):
     convolve(cupy)
     with cupy.cuda.Stream():  # the fake compares it with the handle's

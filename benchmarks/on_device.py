@@ -1,0 +1,123 @@
+"""Measures on the GPU of this machine, and checks there what runs on the stand-in elsewhere: see on_device.sh.
+
+    python benchmarks/on_device.py [--out FOLDER] [--seconds 570] [--tiny] [SECTION ...]
+
+Each section is a process with a time limit of its own, so that none keeps the others from running, whatever happens to
+the device. It prints a JSON object per line; what it printed before it failed or ran out of time counts. The file is
+written after each section. `--tiny` goes through everything with the smallest sizes, also on the stand-in.
+"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).parent
+# name: command, seconds at most, seconds without which it is not worth to begin
+PYTEST = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--tb=line']
+SECTIONS = {
+    'versions': (['on_device_sections.py', 'versions'], 60, 1),
+    'bandwidth': (['on_device_sections.py', 'bandwidth'], 80, 20),
+    'products': (['on_device_sections.py', 'products'], 70, 20),
+    'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 70, 30),
+    'resnet50': (['on_device_networks.py', 'resnet50'], 160, 40),
+    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 160, 20),
+    'sanitizer': (['compute-sanitizer'], 60, 20),
+    'vgg16': (['on_device_networks.py', 'vgg16'], 50, 25),
+    'compiled': (['on_device_networks.py', 'resnet50', '--compiled'], 90, 60),
+}
+
+
+def command(name, tiny):
+    """The words of a section's command."""
+    words, *_ = SECTIONS[name]
+    if words[0] == 'compute-sanitizer':
+        tests = ['tests/gpu/test_kernels.py', '-k', 'max_pool_agrees and float32' if tiny else 'float32', '-x']
+        return [words[0], '--error-exitcode', '9', sys.executable, *PYTEST, *tests]
+    if words[0] == '-m':
+        if tiny:
+            words = [*PYTEST, 'tests/gpu/test_kernels.py', '-k', 'max_pool_agrees']
+        elif importlib.util.find_spec('xdist'):
+            words = [*words, '-n', '8']
+        return [sys.executable, *words]
+    return [sys.executable, str(HERE / words[0]), *words[1:], *(['--tiny'] if tiny else [])]
+
+
+def run(name, tiny, seconds):
+    """Runs a section: what it found, how long it took, and how it ended."""
+    began = time.perf_counter()
+    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+    environment['CHAINLITE_DEADLINE'] = str(time.time() + seconds - 3)  # a section that knows it ends in time by itself
+    result = {}
+    try:
+        done = subprocess.run(
+            command(name, tiny), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds
+        )
+        output, errors, result['status'] = done.stdout, done.stderr, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, errors = [_text(part) for part in (error.stdout, error.stderr)]
+        result['status'] = 'out of time'
+    except FileNotFoundError as error:
+        output, errors, result['status'] = '', '', f'not there: {error.filename}'
+    result['seconds'] = round(time.perf_counter() - began, 1)
+    result['rows'] = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
+    rest = [line for line in output.splitlines() if not line.startswith('{')]
+    if name in ('tests', 'sanitizer'):
+        result['summary'] = [line for line in rest if re.search(r'\d+ (passed|failed)|ERROR SUMMARY', line)][-2:]
+        result['failed'] = [line for line in rest if line.startswith(('FAILED', 'ERROR '))][:50]
+    if result['status'] != 0:
+        result['output'], result['errors'] = '\n'.join(rest)[-2000:], errors[-3000:]
+    return result
+
+
+def _text(part):
+    return part.decode(errors='replace') if isinstance(part, bytes) else part or ''
+
+
+def commit():
+    done = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sections', nargs='*', metavar='SECTION', help=', '.join(SECTIONS))
+    parser.add_argument('--out', type=Path, default=HERE / 'results')
+    parser.add_argument('--seconds', type=float, default=570, help='for everything')
+    parser.add_argument('--tiny', action='store_true')
+    arguments = parser.parse_args()
+    for name in arguments.sections:
+        if name not in SECTIONS:
+            parser.error(f'there is no section {name!r}')
+    end = time.perf_counter() + arguments.seconds
+    now = datetime.datetime.now(datetime.timezone.utc)
+    report = {'date': now.isoformat(timespec='seconds'), 'commit': commit(), 'tiny': arguments.tiny, 'sections': {}}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = None
+    for name in dict.fromkeys(['versions', *(arguments.sections or SECTIONS)]):
+        _, limit, least = SECTIONS[name]
+        left = end - time.perf_counter()
+        if left < least:
+            report['sections'][name] = {'status': f'left out: {left:.0f} seconds were left'}
+        else:
+            report['sections'][name] = run(name, arguments.tiny, min(limit, left))
+        found = report['sections'][name]
+        print(f'{name}: {found["status"]}, {found.get("seconds", 0)} s, {len(found.get("rows", []))} rows', flush=True)
+        if path is None:
+            rows = found.get('rows') or [{}]
+            device = re.sub(r'[^A-Za-z0-9]+', '-', rows[0].get('device', 'unknown')).strip('-')
+            path = arguments.out / f'{device}-{now:%Y-%m-%d-%H%M}.json'
+        path.write_text(json.dumps(report, indent=1) + '\n')
+    print(path)
+    return 0 if all(found['status'] == 0 for found in report['sections'].values()) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
