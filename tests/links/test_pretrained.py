@@ -161,6 +161,43 @@ def test_a_converted_googlenet_computes_what_opencv_computes(tmp_path):
         np.testing.assert_allclose(y.array, e, atol=1e-4 * abs(e).max())
 
 
+def test_a_converted_googlenet_computes_what_pytorch_computes(tmp_path):
+    torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
+    path = published_networks.googlenet().save(tmp_path / 'bvlc_googlenet.caffemodel')
+    weights = {
+        layer.name: [torch.from_numpy(p.array) for p in (layer.W, layer.b)] for layer in CaffeFunction(path).children()
+    }
+    f = torch.nn.functional
+
+    def convolve(x, name, stride=1, pad=0):
+        return torch.relu(f.conv2d(x, *weights[name], stride, pad))
+
+    def halve(x):
+        return f.max_pool2d(x, 3, 2, ceil_mode=True)
+
+    def inception(x, i):
+        return torch.cat(
+            [
+                convolve(x, f'{i}/1x1'),
+                convolve(convolve(x, f'{i}/3x3_reduce'), f'{i}/3x3', 1, 1),
+                convolve(convolve(x, f'{i}/5x5_reduce'), f'{i}/5x5', 1, 2),
+                convolve(f.max_pool2d(x, 3, 1, 1), f'{i}/pool_proj'),
+            ],
+            1,
+        )
+
+    x = image(224)
+    with torch.no_grad():
+        h = f.local_response_norm(halve(convolve(torch.from_numpy(x), 'conv1/7x7_s2', 2, 3)), 5, k=1)
+        h = halve(f.local_response_norm(convolve(convolve(h, 'conv2/3x3_reduce'), 'conv2/3x3', 1, 1), 5, k=1))
+        for name in published_networks.INCEPTIONS:
+            h = inception(h, f'inception_{name}')
+            h = halve(h) if name in ('3b', '4e') else h
+        expected = f.linear(h.mean((2, 3)), *weights['loss3/classifier']).numpy()
+    y = L.GoogLeNet(path)(x, ['loss3_fc'])['loss3_fc'].array
+    np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
+
+
 @pytest.mark.parametrize('make, counts', [(L.VGG16Layers, (2, 2, 3, 3, 3)), (L.VGG19Layers, (2, 2, 4, 4, 4))])
 def test_a_converted_vgg_computes_what_opencv_computes(make, counts, small, tmp_path, xp):
     net = published_networks.vgg(counts, *SMALL)

@@ -127,14 +127,14 @@ def array_of(blob, shape, what):
         what: What they are, for error messages.
 
     Returns:
-        Array, float32.
+        Array, float32, which may not be writable.
     """
     pieces, dtype = (blob.double_data, '<f8') if blob.double_data else (blob.data or [_unpacked(blob)], '<f4')
     content = pieces[0] if len(pieces) == 1 else b''.join(pieces)
     n_values, rest = divmod(len(content), int(dtype[-1]))
     if rest or n_values != math.prod(shape) or min(shape, default=1) < 0:
         raise CaffeModelError(f'{what} should be an array of shape {tuple(shape)}, but there are {n_values} values')
-    return numpy.frombuffer(content, dtype).reshape(shape).astype(numpy.float32)
+    return numpy.frombuffer(content, dtype).reshape(shape).astype(numpy.float32, copy=False)
 
 
 def _unpacked(blob):

@@ -135,9 +135,9 @@ class _Embedding(Link):
     def __init__(self, W, b):
         super().__init__()
         with self.init_scope():
-            self.W = Parameter(W)
+            self.W = Parameter(W.copy())
             if b is not None:
-                self.b = Parameter(b)
+                self.b = Parameter(b.copy())
 
     def forward(self, x):
         y = F.embed_id(x.array.astype(numpy.int32), self.W)
@@ -302,7 +302,7 @@ class _Normalization(Link):
         self._axes = (1, 2, 3) if across_spatial else (1,)
         self._eps = eps
         with self.init_scope():
-            self.W = Parameter(W)
+            self.W = Parameter(W.copy())
 
     def forward(self, x):
         norm = F.sqrt(F.sum(x * x, axis=self._axes, keepdims=True) + self._eps)
