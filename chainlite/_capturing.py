@@ -6,6 +6,8 @@ parameters, arrays and attributes must be the same objects. What the piece sets 
 next run starts from.
 """
 
+from collections.abc import Hashable
+from functools import partial
 from operator import is_
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.configuration import config, global_config
 from chainlite.function_hook import _hooks
+from chainlite.variable import Variable
 
 NUMBERS = (bool, int, float, complex, str, np.generic)
 tables_of_hooks: list[Any] = [_hooks]  # with the hooks of a thread in `table`: of functions, and of links
@@ -24,15 +27,32 @@ class CannotCapture(RuntimeError):
 
 
 def all_links(*roots):
-    """The links under these roots, each once. Roots that are no links have none."""
-    links = [link for root in roots if hasattr(root, 'namedlinks') for link in root.links()]
+    """The links under these roots, each once. A function has those that it is a method of, or holds as a closure."""
+    links = [link for root in roots for top in _tops(root) for link in top.links()]
     return list(dict.fromkeys(links))
+
+
+def _tops(root):
+    if hasattr(root, 'namedlinks'):
+        return [root]
+    cells = getattr(root, '__closure__', None) or ()
+    held = [getattr(root, '__self__', None), *[cell.cell_contents for cell in cells if not _is_empty(cell)]]
+    held += [*getattr(root, 'args', ()), getattr(root, 'func', None)] if isinstance(root, partial) else []
+    return [x for x in held if hasattr(x, 'namedlinks')]
+
+
+def _is_empty(cell):
+    try:
+        return cell.cell_contents is cell
+    except ValueError:
+        return True
 
 
 def configuration():
     """All settings of this thread."""
     names = dict.fromkeys([*vars(global_config), *vars(config)])
-    return tuple([(name, getattr(config, name)) for name in names])
+    settings = [(name, getattr(config, name)) for name in names]
+    return tuple([(name, value if isinstance(value, Hashable) else id(value)) for name, value in settings])
 
 
 def kind_of(x):
@@ -69,6 +89,15 @@ def copy_arrays(source, target):
     elif isinstance(source, dict):
         for name, a in source.items():
             copy_arrays(a, target[name])
+
+
+def settle(x):
+    """Has the arrays of Variables in a structure computed, C-contiguous, where they are not yet."""
+    if isinstance(x, Variable):
+        x.array  # noqa: B018
+    elif isinstance(x, (tuple, list, dict)):
+        for element in x.values() if isinstance(x, dict) else x:
+            settle(element)
 
 
 class Watch:
@@ -108,9 +137,20 @@ class Watch:
         for param, (gradient, loss_scale) in zip(self.params, self._gradients):
             param.grad_var, param._loss_scale = gradient, loss_scale
 
-    def finish(self):
-        """To be called after the capture. Raises CannotCapture if it has changed more than results."""
+    def settle(self):
+        """To be called at the end of what is captured: computes arrays that wait for somebody to look at them."""
+        for link, old in zip(self.links, self._before):
+            for name, value in vars(link).items():
+                if value is not old.get(name, self):
+                    settle(value)
+        for param in self.params:
+            settle(param.grad_var)
+
+    def finish(self, may_set=True):
+        """To be called after the capture. Raises CannotCapture if it has changed more than results, or may not even."""
         self.results = list(self._changes())
+        if self.results and not may_set:
+            raise CannotCapture(f'it sets the attributes {sorted([name for _, name, _ in self.results])}')
         changed = {(id(attributes), name) for attributes, name, _ in self.results}
         self._left_out = {id(link): {n for n in vars(link) if (id(vars(link)), n) in changed} for link in self.links}
         del self._before, self._gradients

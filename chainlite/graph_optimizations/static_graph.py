@@ -18,7 +18,7 @@ import weakref
 
 from chainlite import backend
 from chainlite._backprop import grad
-from chainlite._capturing import CannotCapture, Watch, configuration, kind_of
+from chainlite._capturing import CannotCapture, Watch, configuration, kind_of, settle
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.backends.gpu import _graph
 from chainlite.configuration import config, using_config
@@ -162,13 +162,11 @@ class Schedule:
         self.inputs = [Variable(x.array.copy(), requires_grad=x.requires_grad) for x in in_vars]
         try:
             with using_config('schedule_func', self):
-                self.graph, self.results = _graph.capture(lambda: self.again(self.inputs), _graph.new_pool())
-            watch.finish()
-            if watch.results:
-                raise CannotCapture(f'it sets the attributes {sorted([name for _, name, _ in watch.results])}')
+                self.graph, self.results = _graph.capture(self._forward, _graph.new_pool())
             self.outputs = list(_leaves(self.results))
             if not self.outputs or not all([isinstance(y, Variable) for y in self.outputs]):
                 raise CannotCapture('it returns something else than Variables')
+            watch.finish(may_set=False)
         except BaseException:
             watch.restore()
             raise
@@ -177,6 +175,11 @@ class Schedule:
         self._backwards = {}  # kind of backward pass -> Backward, or None after the first that ran as usual
         self._pool = _graph.new_pool()  # not that of the forward pass, which would write over gradients
         self._holders = _holders(self.arrays)
+
+    def _forward(self):
+        results = self.again(self.inputs)
+        settle(results)
+        return results
 
     def is_free(self):
         """Whether nobody holds outputs, or the graph behind them."""

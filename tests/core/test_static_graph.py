@@ -342,6 +342,24 @@ def test_reading_a_value_is_warned_of_once(gpu, read):
 
 
 @pytest.mark.gpu
+def test_chains_that_set_attributes_run_as_usual(gpu):
+    class Setting(Net):
+        @static_graph
+        def static(self, x):
+            self.hidden = self.first(x)
+            return self.last(self.hidden)
+
+    net = make(gpu, Setting)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for i in range(6):
+            x = data(gpu, seed=i)
+            net.static(x)
+            assert_same([net.hidden.array], [net.first(x).array])
+    assert len(caught) == 1 and "'hidden'" in str(caught[0].message)
+
+
+@pytest.mark.gpu
 def test_links_with_a_state_run_as_usual(gpu):
     class Recurrent(chainer.Chain):
         def __init__(self):

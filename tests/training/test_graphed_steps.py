@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 
@@ -55,7 +56,8 @@ class Residual(chainer.Chain):
 
     def forward(self, x):
         h = F.relu(self.norm1(self.first(images(x))))
-        h = F.relu(self.norm2(self.second(h)) + h)
+        self.normalized = self.norm2(self.second(h))
+        h = F.relu(self.normalized + h)
         return self.last(F.dropout(F.average(h, (2, 3)), 0.3))
 
 
@@ -118,6 +120,8 @@ class Run:
             self.optimizer.epoch,
             self.optimizer._loss_scale,
         )
+        if isinstance(self.model.predictor, Residual):
+            values['normalized'] = chainer.cuda.to_cpu(self.model.predictor.normalized.array)
         for i, observation in enumerate(self.reported):
             values |= {f'{i}/{name}': chainer.cuda.to_cpu(v.array) for name, v in observation.items()}
         return values
@@ -213,6 +217,47 @@ def test_observations_are_copies_that_later_steps_leave_alone():
     losses = [float(observation['main/loss'].array) for observation in run.reported]
     assert len(set(losses)) == 8
     assert all(set(observation) == {'main/loss', 'main/accuracy'} for observation in run.reported)
+
+
+def test_a_step_does_not_wait_for_the_device():
+    if not cuda_on_cpu.enabled():
+        pytest.skip('only the stand-in can let work wait for good')
+    run = Run(Residual, 'Adam').steps(5)
+    with cuda_on_cpu.lazy_default_stream():
+        run.steps(3)
+        assert not chainer.cuda.cupy.cuda.Stream.null.done
+
+
+def with_teacher(graph, backprop):
+    """The loss compares with another model, which changes once."""
+    run = Run(graph=graph)
+    other = L.Linear(64, 4)
+    other.to_device('@cupy:0')
+
+    def loss(x, t):
+        with chainer.using_config('enable_backprop', backprop):
+            y = other(x)
+        return F.mean_squared_error(run.model.predictor(x), y)
+
+    run.updater.loss_func = loss
+    run.steps(5)
+    other.W.array = other.W.array * 2
+    run.steps(4)
+    return run, other
+
+
+def test_other_models_in_the_loss_function_are_watched():
+    graphed, _ = with_teacher(True, False)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, with_teacher(False, False)[0])
+
+
+def test_gradients_of_other_models_add_up_as_ever():
+    with one_warning('add up'):
+        graphed, other = with_teacher(True, True)
+    ordinary, expected = with_teacher(False, True)
+    assert_same(graphed, ordinary)
+    np.testing.assert_array_equal(other.W.grad.get(), expected.W.grad.get())
 
 
 class Batches(chainer.dataset.Iterator):

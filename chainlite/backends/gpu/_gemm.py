@@ -19,8 +19,6 @@ _CUDA_TYPES = {'e': 2, 'E': 14, 'f': 0, 'd': 1}  # cudaDataType, by the characte
 _CONSTANTS = [np.array([0, 1], 'f'), np.array([0, 1], 'd')]
 _FLOATS, _DOUBLES = [(c.ctypes.data, c.ctypes.data + c.itemsize) for c in _CONSTANTS]  # what alpha and beta point to
 
-_WORKSPACE = 32 << 20  # bytes that cuBLAS may use in a CUDA graph: what it takes by itself on large devices
-
 
 @functools.cache
 def _cublas():
@@ -47,7 +45,8 @@ def _library():
 
 @functools.cache
 def _workspace(device):
-    return cuda.cupy.cuda.Memory(_WORKSPACE)
+    """Memory for cuBLAS in CUDA graphs: as much as it takes by itself, so that it chooses the same algorithms."""
+    return cuda.cupy.cuda.Memory(32 << 20 if int(cuda.cupy.cuda.Device(device).compute_capability) >= 90 else 4 << 20)
 
 
 def _gemm_in_graph(handle, *arguments):
@@ -57,7 +56,7 @@ def _gemm_in_graph(handle, *arguments):
     workspace = _workspace(stream.device_id)  # given to it, as it would have to allocate its own
     for status in (
         library.cublasSetStream_v2(handle, stream.ptr),  # CuPy sets it again before each call of its own
-        library.cublasSetWorkspace_v2(handle, workspace.ptr, _WORKSPACE),
+        library.cublasSetWorkspace_v2(handle, workspace.ptr, workspace.size),
         library.cublasGemmStridedBatchedEx(handle, *arguments),
     ):
         if status:

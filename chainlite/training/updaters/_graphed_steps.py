@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from operator import is_
 
 from chainlite import _batched_update, reporter
-from chainlite._capturing import CannotCapture, Watch, configuration, copy_arrays, kind_of, map_arrays
+from chainlite._capturing import CannotCapture, Watch, configuration, copy_arrays, kind_of, map_arrays, settle
 from chainlite.backend import GpuDevice, using_device
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.backends.gpu import _graph
@@ -122,9 +122,13 @@ class _Step:
         self.filled_with = 1
         self.reports, self.update, self.has_run = {}, None, False
         rules = _rules(optimizer)
+        own = {id(param) for param in optimizer.target.params()}
+        foreign = [(param, param.grad_var) for param in watch.params if id(param) not in own]
         counts = [(counted, counted.t) for counted in (optimizer, *rules)]
         try:
             self.graph, _ = _graph.capture(lambda: self._capture(lossfun), pool)
+            if any([param.grad_var is not gradient for param, gradient in foreign]):
+                raise CannotCapture('gradients of links that are not the target of the optimizer add up over steps')
             watch.finish()
         except BaseException:
             watch.restore()
@@ -150,6 +154,8 @@ class _Step:
         if _can_be_recorded(optimizer):
             optimizer.update()
             self.update = optimizer._memory.recorded
+        settle(self.reports)
+        self.watch.settle()
 
     def is_valid(self, rules):
         """Whether the model and the states of these rules still are what was captured."""
