@@ -281,7 +281,7 @@ def test_statistics_of_batches_agree(cupy, normalized, dtype, mixed):
             tolerance = 8 * ROUNDING[of_gamma.char if actual.dtype == of_gamma else dtype.char]
             np.testing.assert_allclose(cupy.asnumpy(actual).astype('d'), wanted, rtol=tolerance, atol=tolerance)
     results = run(cupy.asarray(x), *map(cupy.asarray, (gamma, beta)), axis, 2e-5, (None, moved[1]), 0.5)
-    assert len(results) == 5
+    assert len(results) == 6
 
 
 def test_moments_do_not_cancel(agree):
@@ -363,6 +363,14 @@ def test_group_normalization_is_equal_in_reruns(cupy, shape, groups):
         return y, mean, inv_std, *group_normalization.group_normalize_grad(y, x, gamma, mean, inv_std, groups)
 
     assert_equal_in_all_orders(run)
+
+
+def test_group_normalization_takes_scales_at_any_address(cupy):
+    x, scales = cupy.asarray(values((3, 16), 'e')), cupy.asarray(values((2, 17), 'f'))
+    whole = group_normalization.group_normalize(x, *scales[:, 1:].copy(), 1, 1e-5)
+    assert scales[0, 1:].data.ptr % 16
+    parts = group_normalization.group_normalize(x, scales[0, 1:], scales[1, 1:], 1, 1e-5)
+    assert [a.tobytes() for a in whole] == [a.tobytes() for a in parts]
 
 
 def test_group_normalization_takes_any_strides(agree):

@@ -129,6 +129,12 @@ def alike(dtype, *arrays):
     return contiguous(*[a if a.dtype == dtype else a.astype(dtype) for a in arrays])
 
 
+def aligned(*arrays):
+    """The arrays, or copies, at addresses where packs of any dtype can lie: contiguous arrays that are read in packs of
+    another one's length."""
+    return [a if a.data.ptr % 64 == 0 else a.copy() for a in arrays]
+
+
 def number_of_parts(blocks, count, workers):
     """Into how many parts sums of `count` elements are split if there are so many blocks of them, with so many threads
     for each sum: enough to fill the device, few enough to be merged quickly."""

@@ -10,6 +10,7 @@ from chainlite.backends.cpu.group_normalization import group_normalize, group_no
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._launch import (
     THREADS,
+    aligned,
     alike,
     function,
     index_type,
@@ -29,7 +30,7 @@ def _types(x, *scales):
     """The dtypes of arrays, scales and computation; the scales in theirs."""
     dtype = np.result_type(np.float32, x.dtype, *[a.dtype for a in scales])
     kind = x.dtype if all([a.dtype == x.dtype for a in scales]) else dtype
-    return (x.dtype, kind, dtype), alike(kind, *scales)
+    return (x.dtype, kind, dtype), aligned(*alike(kind, *scales))
 
 
 def _sizes(x, groups):
