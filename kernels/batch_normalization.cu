@@ -67,7 +67,7 @@ template <typename R, typename A> __device__ __forceinline__ void move(R& value,
     store(value, static_cast<A>(load(value)) * static_cast<A>(decay) + static_cast<A>(1 - decay) * target);
 }
 
-// numbers (5, channels): mean, var, 1 / std, gamma / std, beta. running_mean and running_var (channels, or null) move
+// numbers (6, channels): mean, var, 1 / std; mean again, gamma / std, beta. running_mean and running_var (channels, or null) move
 // towards the mean and the variance times `unbias`. parts as above; `arrived` (gridDim.x) counts the blocks that have
 // written theirs and is zero before and after.
 template <typename T, typename G, typename A, typename R, typename I, int W, int V>
@@ -97,8 +97,9 @@ batch_statistics(const Pack<T, V>* __restrict__ x, Moments<A>* parts, unsigned* 
     numbers[channel] = all.mean;
     numbers[channels + channel] = var;
     numbers[2 * channels + channel] = inv_std;
-    numbers[3 * channels + channel] = static_cast<A>(load(gamma[channel])) * inv_std;
-    numbers[4 * channels + channel] = static_cast<A>(load(beta[channel]));
+    numbers[3 * channels + channel] = all.mean;
+    numbers[4 * channels + channel] = static_cast<A>(load(gamma[channel])) * inv_std;
+    numbers[5 * channels + channel] = static_cast<A>(load(beta[channel]));
     if (running_mean) move(running_mean[channel], decay, all.mean);
     if (running_var) move(running_var[channel], decay, var * static_cast<A>(unbias));
 }

@@ -101,7 +101,7 @@ def rectified_normalize_grad(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, 
 
 @Kernel
 def batch_statistics(x, gamma, beta, axis, eps, running, decay):
-    """(mean, var, inv_std, scale, offset): of x, and what normalizes it: scale is gamma * inv_std and offset is beta.
+    """(mean, var, inv_std) of x, and (mean, scale, offset) that normalize it: gamma * inv_std and beta.
 
     All are new arrays in the dtype to compute in.
 
@@ -113,7 +113,7 @@ def batch_statistics(x, gamma, beta, axis, eps, running, decay):
     mean, var = mean.astype(dtype, copy=False), var.astype(dtype, copy=False)
     inv_std = (var + var.dtype.type(eps)) ** -0.5
     move_statistics(running, mean, var, decay, x.size // max(gamma.size, 1))
-    return mean, var, inv_std, gamma * inv_std, beta.astype(dtype)
+    return mean, var, inv_std, mean.copy(), gamma * inv_std, beta.astype(dtype)
 
 
 def move_statistics(running, mean, var, decay, count):

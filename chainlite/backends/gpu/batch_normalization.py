@@ -166,7 +166,7 @@ def _(x, gamma, beta, axis, eps, running, decay):
     run = _Run(axis, (x,), (gamma, beta))
     gamma, beta = run.scales(gamma, beta)
     count = run.layout.count
-    numbers, parts = run.per_channel(5), run.per_channel(run.parts, 3) if run.parts > 1 else None
+    numbers, parts = run.per_channel(6), run.per_channel(run.parts, 3) if run.parts > 1 else None
     kind = next((a.dtype for a in running if a is not None), run.dtype)
     moving = *running, float(decay), count / max(count - 1, 1)
     arguments = parts, _counter(run.grid[0]) if run.parts > 1 else None, gamma, beta, float(eps), numbers, *moving

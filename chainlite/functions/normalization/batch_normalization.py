@@ -11,6 +11,7 @@ import numpy as np
 
 from chainlite._fused import Fused
 from chainlite.backends._deferred import Normalized, Rectified
+from chainlite.backends._layout import preferred
 from chainlite.backends.cpu.batch_normalization import (
     batch_normalize,
     batch_statistics,
@@ -62,6 +63,14 @@ class _Normalization(Fused):
         if self._defers:
             x._lend()
         return super()._private_data(xs)
+
+    def _own(self, x):
+        """x, or the copy of it that a kernel wants anyway, and whether nobody else can change that."""
+        defers, self._defers = self._defers, False
+        if defers or config.debug or not isinstance(x, np.ndarray) or x.dtype != np.float32 or not x.size:
+            return x, defers
+        copy = preferred(x) if self.axis == (0, *range(2, x.ndim)) else x
+        return copy, copy is not x
 
     def _gradients(self, gy, *numbers):
         """What `normalize_grad` gives."""
@@ -131,11 +140,11 @@ class BatchNormalization(_Normalization):
         if x.size == gamma.size:
             warnings.warn(_ONE_SAMPLE, stacklevel=4)
         running = self.running_mean, self.running_var
-        defers, self._defers = self._defers, False
+        x, defers = self._own(x)
         if defers:
             row = gamma, beta, self.axis, self.eps, running, self.decay
             self.mean, self.var, self.inv_std, *numbers = batch_statistics(x, *row)
-            return Normalized(x, self.mean.copy(), *numbers, self.axis, True, config.enable_backprop), None
+            return Normalized(x, *numbers, self.axis, True, config.enable_backprop), None
         y, self.mean, self.var = batch_normalize(x, gamma, beta, self.axis, self.eps)
         self.inv_std = (self.var + self.var.dtype.type(self.eps)) ** -0.5
         move_statistics(running, self.mean, self.var, self.decay, x.size // max(gamma.size, 1))
@@ -169,7 +178,7 @@ class FixedBatchNormalization(_Normalization):
         wide = 'f' if var.dtype.itemsize == 2 else var.dtype
         self.inv_var = 1 / (var.astype(wide, copy=False) + var.dtype.type(self.eps))
         self.inv_std = self.inv_var**0.5
-        defers, self._defers = self._defers, False
+        x, defers = self._own(x)
         if defers:
             dtype = np.result_type('f', x.dtype, *[a.dtype for a in (gamma, beta, mean, self.inv_std)])
             scale = (gamma * self.inv_std).astype(dtype, copy=False)
