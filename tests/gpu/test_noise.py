@@ -76,6 +76,12 @@ def test_dropout_is_the_product_with_its_mask(cupy, shape, dtype):
     np.testing.assert_array_equal(x.grad.get().astype('d'), mask.get().astype('d'))
 
 
+def test_a_mask_that_is_set_is_used(cupy):
+    node = F.noise.dropout.Dropout(0.5)
+    node.mask = cupy.asarray([0, 2, 2], 'f')
+    assert node.apply((cupy.ones(3, 'f'),))[0].array.tolist() == [0, 2, 2]
+
+
 def test_dropout_of_nan_and_infinity_is_what_the_mask_makes_of_them(cupy):
     x = cupy.asarray([np.nan, np.inf, -np.inf, 1, 2] * 9, 'f')
     y, mask = F.dropout(x, 0.5, return_mask=True)

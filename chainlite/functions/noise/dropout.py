@@ -30,6 +30,10 @@ class Dropout(FunctionNode):
             self._mask = noise.dropout_again(xp.ones(shape, dtype), self._draw, self.dropout_ratio)
         return self._mask
 
+    @mask.setter
+    def mask(self, mask):
+        self._mask = mask
+
     def forward(self, inputs):
         (x,) = inputs
         if self._mask is not None and self._mask.shape != x.shape:
