@@ -28,9 +28,9 @@ def _of(*functions):
 
 
 def make_blob(array):
-    """A BlobProto of an array."""
+    """A BlobProto of an array (a lean one)."""
     array = numpy.asarray(cuda.to_cpu(array), '<f4')
-    proto = caffe_pb.BlobProto(data=array.ravel())
+    proto = caffe_pb.make_messages(lean=True)['BlobProto'](data=[array.tobytes()])
     proto.shape.dim.extend(array.shape)
     return proto
 
@@ -39,7 +39,7 @@ class Converter:
     """Adds the layers of functions to a network, one function after the other.
 
     Args:
-        net: NetParameter.
+        net: NetParameter (a lean one: see :func:`caffe_pb2.make_messages`).
         names: Dictionary from VariableNodes to names of blobs; what is not in it (nor computed from it) is constant.
     """
 

@@ -39,10 +39,11 @@ def export(model, args, directory=None, export_params=True, graph_name='Graph'):
     for name, x in inputs.items():
         text.layer.add(name=name, type='Input', top=[name]).input_param.shape.add(dim=x.shape)
     for layer in net.layer:
-        described = text.layer.add()
+        described = type(layer)()
         described.CopyFrom(layer)
         described.ClearField('blobs')
         described.ClearField('phase')
+        text.layer.add().MergeFromString(described.SerializeToString())
     with replacing(path + '.prototxt') as temporary, open(temporary, 'w', encoding='utf-8') as f:
         f.write(text_format.MessageToString(text))
     if export_params:
@@ -64,7 +65,7 @@ def make_network(model, args, graph_name):
         ys = ys.values()
     elif isinstance(ys, Variable):
         ys = (ys,)
-    net = caffe_pb.NetParameter(name=graph_name)
+    net = caffe_pb.make_messages(lean=True)['NetParameter'](name=graph_name)  # parameters stay bytes, which is quick
     wanted = _ancestors(ys)
     converter = _caffe_layers.Converter(net, {x.node: name for name, x in inputs.items()})
     for function, in_data in calls.made:
