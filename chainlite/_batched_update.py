@@ -167,7 +167,7 @@ class Batch:
             if state is None or self.half:
                 whole = self._make(rule, param, made).array
                 state = rule._state
-            row = [whole, grad, *[state.get(name) for name in names]]
+            row = [whole, grad, *map(state.get, names)]
             if (self.half or names) and not self._fits(row, array.shape):
                 rule._prepare_state(rule.master(param) if self.half else param)  # which sends states after it
                 row[2:] = [state.get(name) for name in names]
@@ -509,7 +509,7 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    kind = dtype = last = None  # of the one before: mostly the next is like it
+    kind = dtype = batch = last = last_kinds = None  # of the one before: mostly the next is like it
     for item in items:
         param, array, grad = item
         rule = param.update_rule
@@ -525,20 +525,25 @@ def gather(items):
             if not (array._c_contiguous and grad._c_contiguous):
                 alone.append(param)
                 continue
+        kinds = place, dtype, grad.dtype, param._loss_scale
+        if batch is not None and kinds == last_kinds and rule.__class__ is last.__class__ and rule.has_key_of(last):
+            batch.items.append(item)
+            continue
         if rule is None:
-            of_rule, last = (), None
-        elif rule.__class__ is not last.__class__ or not rule.has_key_of(last):
+            key = ()
+        else:
             cls = rule.__class__
             if cls not in usable:
                 usable[cls] = isinstance(rule, UpdateRule) and cls.makes_batches()
-            of_rule = rule.batch_key() if usable[cls] else None
-            if of_rule is None:
+            key = rule.batch_key() if usable[cls] else None
+            if key is None:
                 alone.append(param)
                 continue
-            last = rule if of_rule else None
-        key = of_rule, place, dtype, grad.dtype, param._loss_scale
-        batch = batches.get(key)
+        batch = batches.get((key, *kinds))
         if batch is None:
-            batch = batches[key] = Batch(rule if of_rule else None, place, param._loss_scale)
+            batch = batches[(key, *kinds)] = Batch(rule if key else None, place, param._loss_scale)
         batch.items.append(item)
+        last, last_kinds = rule, kinds
+        if not key:
+            batch = None  # whoever comes next is looked at in full
     return list(batches.values()), alone
