@@ -24,7 +24,7 @@ numerical_note = enum.Enum('numerical_note', 'TENSOR_CORE DOWN_CONVERT_INPUTS NO
 DTYPES = {'HALF': np.float16, 'BFLOAT16': ml_dtypes.bfloat16, 'FLOAT': np.float32, 'DOUBLE': np.float64}
 
 
-class NotSupported(RuntimeError):
+class NotSupported(Exception):
     """What the frontend calls cudnnGraphNotSupportedError."""
 
 

@@ -168,6 +168,22 @@ def test_settings_choose_the_plan(cupy, cudnn, settings, expected):
     assert len(cudnn.graphs) == 1
 
 
+def test_plans_that_fail_are_passed_over_when_they_are_timed(cupy, cudnn, monkeypatch):
+    from gpu.fake_cudnn import Graph
+
+    def run(graph, plan, *arguments):
+        if plan.name == 'broken':
+            raise RuntimeError('CUDNN_STATUS_EXECUTION_FAILED')
+        original(graph, plan, *arguments)
+
+    original = Graph._run
+    monkeypatch.setattr(Graph, '_run', run)
+    cudnn.plans = plans(('broken',), ('good',))
+    with chainer.using_config('autotune', True):
+        convolve(cupy)
+    assert set(cudnn.runs) == {'good'}
+
+
 def test_tensor_cores_can_be_switched_off_for_sixteen_bits(cupy, cudnn):
     cudnn.plans = plans(('tensor', ('TENSOR_CORE',)), ('plain',))
     convolve(cupy, dtype='e')

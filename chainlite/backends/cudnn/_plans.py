@@ -123,15 +123,14 @@ class _Plan:
         self.workspace = self.graph.get_workspace_size()
 
     def choose_fastest(self, arrays, handle, unsupported):
-        """Times plans on the arrays, and takes the fastest."""
-        timings, built = [], 0
+        """Times plans on the arrays, and takes the fastest; those that fail are passed over."""
+        timings = []
         for index in range(self.graph.get_execution_plan_count()):
-            with contextlib.suppress(unsupported):
+            with contextlib.suppress(unsupported, RuntimeError, MemoryError):
                 self.graph.build_plan_at_index(index)
                 self.index, self.workspace = index, self.graph.get_workspace_size_plan_at_index(index)
                 timings.append((self._time(arrays, handle), index, self.workspace))
-                built += 1
-            if built == _CANDIDATES:
+            if len(timings) == _CANDIDATES:
                 break
         if not timings:
             raise unsupported('no plan could be built')
