@@ -87,13 +87,14 @@ class Gradients:
                 except Exception as error:
                     explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
                     raise
+                inputs = function.inputs
                 for i in indexes:
-                    x = function.inputs[i]
+                    x = inputs[i]
                     if x in self.known:
-                        if x.creator_node is None:
+                        if x._creator_node is None:
                             leaves[x] = None
-                        else:
-                            self.push(x.creator_node)
+                        elif x._creator_node not in self._seen:
+                            self.push(x._creator_node)
         return leaves
 
     def _device_of(self, gradients):
@@ -136,18 +137,38 @@ class Gradients:
             gxs = self._arrays(function, gxs)
         for hook in hooks:
             hook.backward_postprocess(function, in_data, out_grad)
-        self._check(function, indexes, gxs)
+        if function._accumulates:
+            self._check(function, indexes, gxs)
+            self._replace(function, indexes, gxs)
+            return
+        inputs, known = function.inputs, self.known
+        if config.debug:
+            self._check(function, indexes, gxs)
+        for i, gx in zip(indexes, gxs):
+            x = inputs[i]
+            if gx is None:
+                continue
+            if gx.dtype is not x.dtype or gx.shape != x.shape:
+                self._check(function, indexes, gxs)
+            if x not in known:
+                if x._creator_node is None:
+                    self._load(x)
+                elif not are_new:
+                    known[x] = gx
+                    continue
+            self.add(x, gx, are_new)
+
+    def _replace(self, function, indexes, gxs):
+        """Takes the gradients of a function that has added those known so far."""
         first = set()
         for i, gx in zip(indexes, gxs):
             x = function.inputs[i]
-            if function._accumulates and x not in first:
+            if x not in first:
                 first.add(x)
-                self.known.pop(x, None)  # already in gx
+                self.known.pop(x, None)
                 self.owned.discard(x)
             if gx is not None:
-                if not function._accumulates:
-                    self._load(x)
-                self.add(x, gx, are_new)
+                self.add(x, gx)
 
     def _wrapped(self, gradients):
         if self.differentiable:
