@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from caffe.networks import inputs_text, network, run_opencv, save
 
 import chainlite
+from caffe.networks import inputs_text, network, run_opencv, save
 from chainlite.backends import cuda
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.protobuf3 import caffe_pb2
@@ -52,6 +52,11 @@ SAMPLES = {
     'deconvolution_in_groups': (
         'type: "Deconvolution" convolution_param { num_output: 6 kernel_size: 4 stride: 2 group: 6 bias_term: false }',
         [normal(6, 1, 4, 4)],
+    ),
+    'deconvolution_depthwise': (
+        'type: "Deconvolution" convolution_param { num_output: 12 kernel_size: 4 stride: 2 pad: 1 group: 12 }',
+        [normal(12, 1, 4, 4), normal(12)],
+        (2, 12, 5, 6),
     ),
     'inner_product': (
         'type: "InnerProduct" inner_product_param { num_output: 5 }',
@@ -220,6 +225,25 @@ def test_factors_are_learned_or_another_blob(tmp_path):
     np.testing.assert_allclose(run(layer('type: "Bias"'), {'x': x}, tmp_path, [b])[0], x + b, rtol=1e-5)
     text = 'layer { name: "l" type: "Bias" bottom: "x" bottom: "w" top: "y" }'
     np.testing.assert_allclose(run(text, bottoms, tmp_path)[0], x + w, rtol=1e-5)
+
+
+def test_a_matrix_may_be_stored_transposed(tmp_path):
+    W, x = normal(4, 3), normal(2, 4)
+    text = layer('type: "InnerProduct" inner_product_param { bias_term: false transpose: true num_output: 3 }')
+    np.testing.assert_allclose(run(text, {'x': x}, tmp_path, [W])[0], x @ W, rtol=1e-5)
+
+
+@pytest.mark.parametrize('bottoms, param', [(1, 'height: 5 width: 9'), (2, ''), (1, 'shrink_factor: 2 zoom_factor: 3')])
+def test_images_are_interpolated_between_their_corners(bottoms, param, tmp_path):
+    """To a size, to that of another blob, by factors; after borders are cut off."""
+    slope = np.add.outer(np.arange(7.0), 10 * np.arange(9.0)).astype('f')[None, None]
+    links = ' '.join('bottom: "x"' if i == 0 else 'bottom: "like"' for i in range(bottoms))
+    net = parse_layer(f'name: "l" {links} top: "y" type: "Interp" interp_param {{ {param} pad_beg: -1 pad_end: -2 }}')
+    function = CaffeFunction(save(net, tmp_path / 'net.caffemodel'))
+    (y,) = function({'x': slope, 'like': np.zeros((1, 1, 5, 9), 'f')}, ['y'])
+    shape = (4, 7) if 'zoom' in param else (5, 9)  # 4 x 6, every other one: 2 x 3, then 3 steps for each
+    expected = np.add.outer(np.linspace(1, 4, shape[0]), 10 * np.linspace(1, 6, shape[1]))
+    np.testing.assert_allclose(y.array[0, 0], expected, rtol=1e-5)
 
 
 def test_rows_are_embedded(tmp_path):
