@@ -20,4 +20,10 @@ if [ ${#wheels[@]} -gt 0 ]; then
     done
     export PYTHONPATH="$target${PYTHONPATH:+:$PYTHONPATH}"
 fi
+# cuDNN's frontend looks for the library in LD_LIBRARY_PATH first: PyTorch's, where it came as a wheel.
+cudnn=$("$PYTHON" -c 'from importlib.util import find_spec; print([*find_spec("nvidia.cudnn").submodule_search_locations][0])' \
+    2>/dev/null || true)
+if [ -n "$cudnn" ] && [ -d "$cudnn/lib" ]; then
+    export LD_LIBRARY_PATH="$cudnn/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+fi
 exec "$PYTHON" benchmarks/on_device.py --out "${OUT:-benchmarks/results}" "$@"

@@ -68,6 +68,16 @@ def test_out_of_memory_in_backward_names_the_function(cupy, pool):
         y.backward()
 
 
+def test_blocks_that_the_pool_keeps_are_given_back_before_memory_runs_out(cupy, pool):
+    pool.set_limit(size=9 << 19)  # 4.5 MiB
+    x = cupy.zeros(1 << 18, 'f')  # 1
+    kept = cupy.empty(2 << 20, 'b')
+    del kept
+    assert pool.free_bytes() >= 2 << 20
+    assert F.concat((x, x, x), axis=0).array.nbytes == 3 << 20
+    assert pool.free_bytes() < 2 << 20
+
+
 @pytest.mark.parametrize('where', ['forward', 'update'])
 def test_after_out_of_memory_nothing_is_changed_and_a_smaller_batch_works(cupy, pool, where):
     net, optimizer = trained_network()
