@@ -138,7 +138,7 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
 
 
 # -- with what comes before and after ---------------------------------------------------------------------------------
-_counters = {}  # by device and stream: zeros, which the kernels leave as zeros
+_counters: dict = {}  # by device and stream: zeros, which the kernels leave as zeros
 
 
 def _counter(size):

@@ -1,7 +1,7 @@
 """From one layout to the other, and where the second one pays; see _layout.
 
-Channels last is for the convolutions on tensor cores (16-bit numbers, and float32 where TF32 is allowed): they read that
-and would turn whatever else comes. Columns and cuBLAS, which serve the rest, want C-contiguous arrays.
+Channels last is for the convolutions on tensor cores: they read that and would turn whatever else comes. Columns and
+cuBLAS, which serve the rest, want C-contiguous arrays.
 """
 
 from math import prod
@@ -9,8 +9,7 @@ from math import prod
 from chainlite.backends._layout import as_last, from_last, is_last, preferred, roll, to_last, unroll
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._transpose import channels_last, turned
-from chainlite.backends.gpu.conv_implicit import _device
-from chainlite.configuration import config
+from chainlite.backends.gpu.conv_implicit import has_tensor_cores
 
 
 @to_last.when(gpu, lambda x: x.size > 0)
@@ -24,16 +23,6 @@ def _(x):
     return turned(roll(x), (n, prod(dims), c)).reshape(x.shape)
 
 
-def _goes_to_tensor_cores(x):
-    kind = x.dtype.char
-    return (
-        (kind in 'eE' or kind == 'f' and config.compute_mode == 'tf32')
-        and 3 <= x.ndim <= 5
-        and x.size > 0
-        and _device(x.data.device_id)[0]
-    )
-
-
-@preferred.when(gpu, _goes_to_tensor_cores)
+@preferred.when(gpu, lambda x: x.size > 0 and has_tensor_cores(x))
 def _(x):
     return as_last(x)
