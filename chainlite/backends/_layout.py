@@ -5,6 +5,8 @@ strides differ. The fast kernels compute in the second, and their results have i
 as they are; whoever else looks at one is shown a C-contiguous array, see `Variable.array`.
 """
 
+import functools
+
 import numpy as np
 
 from chainlite.backends._kernel import Kernel
@@ -25,12 +27,25 @@ def unroll(x):
 
 def is_last(x):
     """Whether an array is channels last and not C-contiguous as well."""
-    return not x.flags.c_contiguous and x.ndim > 2 and roll(x).flags.c_contiguous
+    return x.ndim > 2 and not x.flags.c_contiguous and _lies_last(x.shape, x.strides, x.itemsize)
+
+
+@functools.lru_cache(4096)
+def _lies_last(shape, strides, size):
+    """Whether `roll` of an array with these strides is C-contiguous; remembered, as views of CuPy take their time."""
+    if 0 in shape:
+        return True
+    for axis in (1, *reversed(range(2, len(shape))), 0):
+        if shape[axis] != 1 and strides[axis] != size:
+            return False
+        size *= shape[axis]
+    return True
 
 
 def as_last(x):
     """The array channels last: itself, or a copy."""
-    return x if roll(x).flags.c_contiguous else to_last(x)
+    lies = _lies_last(x.shape, x.strides, x.itemsize) if x.ndim > 2 else x.flags.c_contiguous
+    return x if lies else to_last(x)
 
 
 @Kernel
