@@ -18,6 +18,7 @@
 constexpr int STAGES = 3;
 constexpr int BLOCK = 128;   // threads
 constexpr int ROW = 64;      // bytes of a row of a tile
+template <int TILE> constexpr int RESIDENT = TILE > 128 * 64 ? 2 : TILE > 64 * 64 ? 3 : 4;  // blocks per multiprocessor
 
 // Where an array's numbers lie: those of an image, of a channel, of a pixel apart.
 struct Strides { int image, channel, pixel; };
@@ -38,9 +39,14 @@ __device__ __forceinline__ int greatest_divisor(int a, int b) {
 struct Axis {
     int size, count, stride, start, hop, taps, filter, period, first, step;
 
-    __device__ __forceinline__ Axis(const Windows& w, int i, bool transposed, int phase) {
+    __device__ __forceinline__ Axis(const Windows& w, int i, bool transposed, int phase, bool used = true) {
         const int s = w.stride[i], d = w.dilate[i];
         first = phase;
+        if (!used) {
+            size = count = stride = taps = period = step = 1;
+            start = hop = filter = first = 0;
+            return;
+        }
         if (!transposed) {
             size = w.dims[i], count = w.outs[i], stride = s, start = -w.pad[i], hop = d, taps = w.ksize[i];
             filter = 0, period = step = 1;
@@ -98,7 +104,7 @@ template <typename T, int PIECES, int I, int J> struct Fragments {
 // W (groups, filters, taps, channels) is the right matrix. Grid: x the tiles, those of one row side by side, as they read
 // the same part of x; z the groups, and for a transposed convolution the phases.
 template <typename T, typename O, int PIECES, int BM, int BN, int V, int N>
-__global__ void __launch_bounds__(BLOCK)
+__global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN>)
     implicit_gemm(const T* __restrict__ x, const T* __restrict__ W, const T* __restrict__ bias, O* __restrict__ y,
                   const Windows w, int transposed, int images, int groups, int channels, int filters, int pitch,
                   const Strides strides) {
@@ -110,12 +116,12 @@ __global__ void __launch_bounds__(BLOCK)
     const int thread = threadIdx.x, group = blockIdx.z % groups;
     int phase = blockIdx.z / groups, phases[3] = {0, 0, 0};
     if (transposed)
-        for (int i = 2; i >= 0; --i) {
+        for (int i = 2; i >= 3 - N; --i) {
             const int n = min(w.stride[i], w.dims[i]);
             phases[i] = phase % n;
             phase /= n;
         }
-    const Axis a0(w, 0, transposed, phases[0]), a1(w, 1, transposed, phases[1]), a2(w, 2, transposed, phases[2]);
+    const Axis a0(w, 0, transposed, phases[0], N == 3), a1(w, 1, transposed, phases[1]), a2(w, 2, transposed, phases[2]);
     const int counts[3] = {a0.count, a1.count, a2.count};
     const int rows = images * a0.count * a1.count * a2.count;
     const int tiles_across = (filters + BN - 1) / BN;
@@ -128,10 +134,10 @@ __global__ void __launch_bounds__(BLOCK)
 #pragma unroll
     for (int i = 0; i < BM / PASS; ++i) {
         const int row = row0 + line + i * PASS;
-        const Position<N, int> q(row, counts);
+        const Position<N, unsigned> q(row, counts);
         at0[i] = q.at[0] * a0.stride + a0.start, at1[i] = q.at[1] * a1.stride + a1.start;
         at2[i] = q.at[2] * a2.stride + a2.start;
-        begin[i] = (((q.image * a0.size + at0[i]) * a1.size + at1[i]) * a2.size + at2[i]) * pitch + group * channels;
+        begin[i] = (((static_cast<int>(q.image) * a0.size + at0[i]) * a1.size + at1[i]) * a2.size + at2[i]) * pitch + group * channels;
         if (row >= rows) at2[i] = -(1 << 30);  // beyond every image
     }
     const T* filter = W + static_cast<long long>(group) * filters * (w.ksize[0] * w.ksize[1] * w.ksize[2]) * channels;
@@ -218,11 +224,11 @@ __global__ void __launch_bounds__(BLOCK)
     // Where the rows of the tile are in y; -1 for those that are not.
     int* places = reinterpret_cast<int*>(shared);
     for (int i = thread; i < BM; i += BLOCK) {
-        const Position<N, int> q(row0 + i, counts);
+        const Position<N, unsigned> q(row0 + i, counts);
         const int* sizes = transposed ? w.dims : w.outs;
         const int pixel = ((a0.first + q.at[0] * a0.step) * sizes[1] + a1.first + q.at[1] * a1.step) * sizes[2] +
                           a2.first + q.at[2] * a2.step;
-        places[i] = row0 + i < rows ? q.image * strides.image + pixel * strides.pixel : -1;
+        places[i] = row0 + i < rows ? static_cast<int>(q.image) * strides.image + pixel * strides.pixel : -1;
     }
     __syncthreads();
     const int channel0 = group * filters + column0;
@@ -269,7 +275,7 @@ __global__ void __launch_bounds__(BLOCK)
 // Pixels are the inner dimension: a row of a tile holds the channels of one pixel, and what the tensor cores see is
 // turned on its way from shared memory, by the instruction for 16 bits, for 32 bits by reading number by number.
 template <typename T, int PIECES, int BM, int BN, int U, int V, int N>
-__global__ void __launch_bounds__(BLOCK)
+__global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN> : 2)
     implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
                          int images, int groups, int channels, int filters, int length) {
     constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2, STAGE = (BM + BN) * ROW;
@@ -303,11 +309,11 @@ __global__ void __launch_bounds__(BLOCK)
     const int away[3] = {tap / (w.ksize[1] * w.ksize[2]) * w.dilate[0] - w.pad[0],
                          tap / w.ksize[2] % w.ksize[1] * w.dilate[1] - w.pad[1],
                          tap % w.ksize[2] * w.dilate[2] - w.pad[2]};
-    const Position<N, int> stride(K, w.outs);  // K pixels further
+    const Position<N, unsigned> stride(K, w.outs);  // K pixels further
     int image[K / RIGHT_PASS], at[K / RIGHT_PASS][3];
 #pragma unroll
     for (int i = 0; i < K / RIGHT_PASS; ++i) {
-        const Position<N, int> out(first + right_line + i * RIGHT_PASS, w.outs);
+        const Position<N, unsigned> out(first + right_line + i * RIGHT_PASS, w.outs);
         image[i] = out.image;
         for (int axis = 0; axis < 3; ++axis) at[i][axis] = out.at[axis];
     }

@@ -37,10 +37,12 @@ def xp(request):
 
 
 @pytest.fixture
-def checked_kernels():
+def checked_kernels(monkeypatch):
     """Lets the race detector watch the kernels of kernels/*.cu."""
     from chainlite.backends.gpu import _launch
 
+    # CuPy keeps modules by their source and options: with an option more it asks for others.
+    monkeypatch.setattr(_launch, 'OPTIONS', (*_launch.OPTIONS, '-DCHECKED'))
     with cuda_on_cpu.checks():
         _launch.function.cache_clear()
         yield

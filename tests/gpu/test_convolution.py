@@ -1,7 +1,5 @@
 """Convolutions on the GPU: layouts, sizes that are no multiples of tiles, strides, dilation, groups."""
 
-import contextlib
-
 import cuda_on_cpu
 import ml_dtypes
 import numpy as np
@@ -117,7 +115,7 @@ def test_float16_agrees_with_float64(cupy, case, layout):
 
 @pytest.mark.parametrize('dtype', [B, F, D], ids=str)
 @pytest.mark.parametrize('layout', LAYOUTS)
-@pytest.mark.parametrize('name', ['8 channels', 'stride', 'three channels', 'groups of 8', 'pointwise', 'one axis'])
+@pytest.mark.parametrize('name', ['8 channels', 'groups of 8', 'pointwise', 'one axis'])
 def test_other_dtypes_agree_with_float64(cupy, dtype, name, layout):
     for kernel, arguments in calls((CASES | DEPTHWISE)[name], dtype, layout):
         check(kernel, *arguments)
@@ -134,11 +132,17 @@ def test_tensor_cores_are_used(cupy, name, layout):
 
 
 @pytest.mark.parametrize('tile', [(128, 128), (128, 64), (64, 64), (128, 32)], ids=str)
-@pytest.mark.parametrize('result', [E, F], ids=str)
-def test_every_tile_agrees(cupy, tile, result, monkeypatch):
+def test_every_tile_agrees(cupy, tile, monkeypatch):
     monkeypatch.setattr(conv_implicit, '_tile', lambda *args: tile)
     for layout in LAYOUTS:
-        for kernel, arguments in calls(CASES['more than a tile'], E, layout, result):
+        for kernel, arguments in list(calls(CASES['more than a tile'], E, layout))[1:4:2]:
+            check(kernel, *arguments)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_results_of_another_dtype_agree(cupy, layout):
+    for result in F, D:
+        for kernel, arguments in list(calls(CASES['8 channels'], E, layout, result))[::2]:
             check(kernel, *arguments)
 
 
@@ -146,9 +150,8 @@ def test_every_tile_agrees(cupy, tile, result, monkeypatch):
 @pytest.mark.parametrize('length', [1, 2, 100])
 def test_every_tile_and_split_of_filter_gradients_agrees(cupy, tile, length, monkeypatch):
     monkeypatch.setattr(conv_implicit, '_split', lambda *args: (*tile, length))
-    for result in E, F:
-        *_, (kernel, arguments) = calls(CASES['more than a tile'], E, 'last', result)
-        check(kernel, *arguments)
+    *_, (kernel, arguments) = calls(CASES['more than a tile'], E, 'last')
+    check(kernel, *arguments)
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ def rounded(x):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-@pytest.mark.parametrize('name', IMPLICIT)
+@pytest.mark.parametrize('name', ['stride', 'odd channels'])
 def test_tf32_rounds_the_factors_alone(cupy, name, layout, tf32):
     for kernel, arguments in calls(CASES[name], F, layout):
         on_gpu = [put(a) if isinstance(a, np.ndarray) else a for a in arguments]
@@ -191,7 +194,7 @@ def test_every_tile_agrees_in_float32(cupy, tile, monkeypatch):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-@pytest.mark.parametrize('name', IMPLICIT)
+@pytest.mark.parametrize('name', ['8 channels', 'stride and dilation', 'odd channels', 'groups of 4'])
 def test_float32_is_not_rounded_unless_asked_for(cupy, name, layout):
     with using_config('compute_mode', 'cudnn_fast'):
         for kernel, arguments in calls(CASES[name], F, layout):
@@ -199,12 +202,11 @@ def test_float32_is_not_rounded_unless_asked_for(cupy, name, layout):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-@pytest.mark.parametrize('name', ['8 channels', 'stride', 'groups of 8', 'one axis', 'three axes'])
+@pytest.mark.parametrize('name', ['stride', 'groups of 8', 'three axes'])
 def test_devices_without_these_instructions_use_columns(cupy, name, layout, monkeypatch):
     monkeypatch.setattr(conv_implicit, '_device', lambda number: (75, 40))
-    for dtype in E, F:
-        for kernel, arguments in calls(CASES[name], dtype, layout):
-            check(kernel, *arguments, module=columns)
+    for kernel, arguments in calls(CASES[name], E, layout):
+        check(kernel, *arguments, module=columns)
 
 
 def test_float32_uses_tensor_cores_where_they_are_fast(cupy, monkeypatch):
@@ -246,11 +248,17 @@ def test_any_strides_and_addresses_agree(cupy):
             np.testing.assert_allclose(actual, kernel.reference(*wide), rtol=2e-3, atol=5e-2)
 
 
-@pytest.mark.parametrize('dtype', [E, B, F, D], ids=str)
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('case', DEPTHWISE.values(), ids=DEPTHWISE)
-def test_depthwise_convolutions_agree_with_float64(cupy, case, dtype, layout):
-    for kernel, arguments in calls(case, dtype, layout):
+def test_depthwise_convolutions_agree_with_float64(cupy, case, layout):
+    for kernel, arguments in calls(case, E, layout):
+        check(kernel, *arguments, module=conv_depthwise)
+
+
+@pytest.mark.parametrize('dtype', [B, F, D], ids=str)
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_depthwise_convolutions_of_other_dtypes_agree(cupy, dtype, layout):
+    for kernel, arguments in calls(DEPTHWISE['depthwise with a stride'], dtype, layout):
         check(kernel, *arguments, module=conv_depthwise)
 
 
@@ -289,17 +297,7 @@ def test_every_order_of_threads_gives_the_same_bits(cupy, name, layout):
         assert len(set(results)) == 1
 
 
-@pytest.fixture
-def checked_kernels():
-    """Lets the race detector watch the kernels, where it is."""
-    from chainlite.backends.gpu import _launch
-
-    with cuda_on_cpu.checks() if cuda_on_cpu.enabled() else contextlib.nullcontext():
-        _launch.function.cache_clear()
-        yield
-    _launch.function.cache_clear()
-
-
+@pytest.mark.skipif(not cuda_on_cpu.enabled(), reason='the race detector is part of the stand-in')
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('name', ['8 channels', *REPRESENTATIVE])
 def test_convolutions_have_no_races(cupy, checked_kernels, name, layout):
