@@ -8,11 +8,13 @@ written after each section. `--tiny` goes through everything with the smallest s
 """
 
 import argparse
+import contextlib
 import datetime
 import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,18 +22,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
+TO_END = 6  # seconds that an interrupted section has to print what it found
 # name: command, seconds at most, seconds without which it is not worth to begin
 PYTEST = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--tb=line']
 SECTIONS = {
     'versions': (['on_device_sections.py', 'versions'], 60, 1),
-    'bandwidth': (['on_device_sections.py', 'bandwidth'], 80, 20),
-    'products': (['on_device_sections.py', 'products'], 70, 20),
-    'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 70, 30),
-    'resnet50': (['on_device_networks.py', 'resnet50'], 160, 40),
-    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 160, 20),
-    'sanitizer': (['compute-sanitizer'], 60, 20),
-    'vgg16': (['on_device_networks.py', 'vgg16'], 50, 25),
-    'compiled': (['on_device_networks.py', 'resnet50', '--compiled'], 90, 60),
+    'bandwidth': (['on_device_sections.py', 'bandwidth'], 50, 20),
+    'products': (['on_device_sections.py', 'products'], 60, 20),
+    'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 60, 30),
+    'resnet50': (['on_device_networks.py', 'resnet50'], 140, 40),
+    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 110, 20),
+    'sanitizer': (['compute-sanitizer'], 40, 20),
+    'vgg16': (['on_device_networks.py', 'vgg16'], 40, 25),
+    'compiled': (['on_device_networks.py', 'resnet50', '--compiled'], 70, 45),
 }
 
 
@@ -54,16 +57,12 @@ def run(name, tiny, seconds):
     """Runs a section: what it found, how long it took, and how it ended."""
     began = time.perf_counter()
     environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
-    environment['CHAINLITE_DEADLINE'] = str(time.time() + seconds - 3)  # a section that knows it ends in time by itself
+    environment['CHAINLITE_DEADLINE'] = str(
+        time.time() + seconds - TO_END - 2
+    )  # a section that knows it ends in time by itself
     result = {}
     try:
-        done = subprocess.run(
-            command(name, tiny), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds
-        )
-        output, errors, result['status'] = done.stdout, done.stderr, done.returncode
-    except subprocess.TimeoutExpired as error:
-        output, errors = [_text(part) for part in (error.stdout, error.stderr)]
-        result['status'] = 'out of time'
+        output, errors, result['status'] = _output(command(name, tiny), environment, seconds)
     except FileNotFoundError as error:
         output, errors, result['status'] = '', '', f'not there: {error.filename}'
     result['seconds'] = round(time.perf_counter() - began, 1)
@@ -77,8 +76,20 @@ def run(name, tiny, seconds):
     return result
 
 
-def _text(part):
-    return part.decode(errors='replace') if isinstance(part, bytes) else part or ''
+def _output(words, environment, seconds):
+    """What a program prints, and its status. Near the end of its time it is interrupted, at the end it is killed."""
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors='replace')
+    with subprocess.Popen(words, cwd=ROOT, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            return *process.communicate(timeout=max(seconds - TO_END, 1)), process.returncode
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        try:
+            return *process.communicate(timeout=TO_END), 'out of time'
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what it started
+        return *process.communicate(), 'out of time'
 
 
 def commit():

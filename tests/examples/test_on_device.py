@@ -58,6 +58,12 @@ def test_a_section_that_hangs_is_ended(monkeypatch):
     assert found['status'] == 'out of time' and found['rows'] == [{'kernel': 'copy'}] and found['seconds'] < 20
 
 
+def test_a_section_that_does_not_listen_is_killed(monkeypatch):
+    code = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print("{}", flush=True); time.sleep(60)'
+    found = run(monkeypatch, code, seconds=3)
+    assert found['status'] == 'out of time' and found['rows'] == [{}] and found['seconds'] < 30
+
+
 def test_the_summary_of_the_tests_is_kept(monkeypatch):
     code = 'print("FAILED tests/x.py::test_y\\n1 failed, 2 passed in 3s"); raise SystemExit(1)'
     found = run(monkeypatch, code, name='tests')
