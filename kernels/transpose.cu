@@ -25,3 +25,16 @@ __global__ void turn(const T* __restrict__ x, T* __restrict__ y, I rows, I colum
         if (row < columns && column < pitch) y[(stack * columns + row) * pitch + column] = tile[threadIdx.x][i];
     }
 }
+
+// The same where rows are few, at most PITCH: a thread for each column, count of them in all stacks, which reads along
+// rows beside its neighbours and writes its PITCH elements, up to 16 bytes, at once.
+template <typename T, typename I, int PITCH>
+__global__ void interleave(const T* __restrict__ x, T* __restrict__ y, I rows, I columns, I count) {
+    GRID_STRIDE_LOOP(I, i, count) {
+        const T* from = x + i / columns * rows * columns + i % columns;
+        Pack<T, PITCH> all;
+#pragma unroll
+        for (int row = 0; row < PITCH; ++row) all.at[row] = row < rows ? from[row * columns] : T(0);
+        reinterpret_cast<Pack<T, PITCH>*>(y)[i] = all;
+    }
+}

@@ -32,7 +32,9 @@ ACCUMULATED = [pair for pair in FLOAT_PAIRS if pair[1] == 'float' or pair[0] == 
 SIZE = {'__half': 2, '__nv_bfloat16': 2, 'float': 4, 'double': 8}
 # Batch normalization: T, A, I, W, V; and T, G, A, I, W, V with G one of T and A.
 CHANNELS = [
-    (t, a, i, w, v) for (t, a), i in product(FLOAT_PAIRS, INDEX) for w, v in ((1, 1), (1, 16 // SIZE[t]), (32, 1))
+    (t, a, i, w, v)
+    for (t, a), i in product(FLOAT_PAIRS, INDEX)
+    for w, v in ((1, 1), (1, 16 // SIZE[t]), (32, 1), (8, 16 // SIZE[t]))
 ]
 SCALED = [(t, g, a, *rest) for t, a, *rest in CHANNELS for g in sorted({t, a})]
 # Rows: T, G, A, V, K.
@@ -109,7 +111,20 @@ KERNELS = {
         'depthwise_transposed': DEPTHWISE,
         'depthwise_filter_grad': (FLOATS, INDEX, DIMS, ('false', 'true')),
     },
-    'transpose': {'turn': (('unsigned short', 'unsigned', 'unsigned long long'), INDEX)},
+    'transpose': {
+        'turn': (('unsigned char', 'unsigned short', 'unsigned', 'unsigned long long'), INDEX),
+        'interleave': [
+            (t, i, *p)
+            for t, *p in (
+                ('unsigned char', 4),
+                ('unsigned char', 8),
+                ('unsigned short', 4),
+                ('unsigned short', 8),
+                ('unsigned', 4),
+            )
+            for i in INDEX
+        ],
+    },
     'noise': {
         'begin_draw': [()],
         'dropout': [(t, v) for t in FLOATS for v in (1, max(4, 16 // SIZE[t]))],

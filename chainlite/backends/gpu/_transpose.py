@@ -5,7 +5,7 @@ from math import prod
 
 from chainlite.backends import cuda
 from chainlite.backends._layout import is_last, roll, unroll
-from chainlite.backends.gpu._launch import function, index_type
+from chainlite.backends.gpu._launch import function, index_type, launch
 
 _TILE = 32  # rows and columns
 _UNSIGNED = {1: 'unsigned char', 2: 'unsigned short', 4: 'unsigned', 8: 'unsigned long long'}  # by the size of a dtype
@@ -45,6 +45,10 @@ def turned(x, shape, pitch=None):
     stack, rows, columns = shape
     pitch = pitch or rows
     y = cuda.cupy.ndarray((stack, columns, pitch), x.dtype)
+    if pitch in (4, 8) and pitch * x.itemsize <= 16:
+        run = function('transpose.interleave', _UNSIGNED[x.itemsize], index_type(x, y), pitch)
+        launch(run, stack * columns, x, y, rows, columns)
+        return y
     tiles = stack * -(-columns // _TILE) * -(-pitch // _TILE)
     if tiles:
         run = function('transpose.turn', _UNSIGNED[x.itemsize], index_type(x, y))
