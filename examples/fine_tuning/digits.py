@@ -70,6 +70,7 @@ def parse(arguments=None):
     parser.add_argument('--size', type=int, default=64, help='pixels that digits are enlarged to (default: 64)')
     parser.add_argument('--epoch', '-e', type=int, default=3, help='of fine tuning (default: 3)')
     parser.add_argument('--batchsize', '-b', type=int, default=32)
+    parser.add_argument('--alpha', type=float, default=1e-3, help="Adam's step size; less for trained weights (0.001)")
     parser.add_argument('--device', '-d', default='-1', help='-1 (NumPy, the default), 0, @cupy:0, @intel64')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', '-o', default='digits_resnet50.npz', help='file for the weights')
@@ -112,7 +113,7 @@ def main(arguments=None):
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             return chainer.backends.cuda.to_cpu(model(prepared(pictures)).array.argmax(1))
 
-    optimizer = chainer.optimizers.MomentumSGD(0.01).setup(model)
+    optimizer = chainer.optimizers.Adam(args.alpha).setup(model)
     for epoch in range(args.epoch):
         loss = train(
             model,
