@@ -37,6 +37,7 @@ ARCHITECTURES = $(if $(filter all,$(ARCH)),sm_75 sm_80 sm_90 sm_100,$(ARCH:%=sm_
 
 kernels: $(VENV)/.test-gpu
 	$(BIN)/python scripts/compile_kernels.py $(ARCHITECTURES)
+	$(BIN)/python scripts/compile_updates.py $(ARCHITECTURES)
 	$(if $(wildcard /dev/nvidiactl),,CHAINLITE_CUDA_ON_CPU=1 $(BIN)/python scripts/compile_equations.py $(ARCHITECTURES))
 
 check: $(VENV)/.test
