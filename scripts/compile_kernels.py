@@ -138,6 +138,13 @@ KERNELS = {
         'roi_maxima': (FLOATS, INDEX),
         'roi_align_maxima': [(t, a, i) for (t, a), i in product(ACCUMULATED, INDEX)],
     },
+    'sort': {
+        'make_pairs': [('int',)],
+        'sort_tiles': [()],
+        'merge_tiles': [()],
+        'merge_far': [()],
+        'places': [('long long',)],
+    },
     'softmax': {
         'softmax': (FLOATS, INDEX, ('false', 'true')),
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),

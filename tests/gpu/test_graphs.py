@@ -3,6 +3,7 @@
 import functools
 import gc
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ import chainlite.functions as F
 import chainlite.links as L
 from chainlite.backends.cpu.product import product
 from chainlite.backends.gpu import _graph
+from chainlite.backends.gpu._sort import argsort, bitonic_argsort
 
 pytestmark = pytest.mark.gpu
 
@@ -72,6 +74,28 @@ def test_products_are_captured_of_any_strides(cupy, dtype, a, b):
             graph.launch()
             assert z.dtype == dtype
             np.testing.assert_allclose(z.get(), expected, rtol=2e-3 if dtype == 'e' else 1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize('n', [0, 1, 2, 7, 2047, 2048, 2049, 20000])
+def test_order_of_numbers_is_captured_and_stable(cupy, n):
+    keys = np.random.RandomState(n).randint(-5, 50, n).astype('i')
+    x = cupy.asarray(keys)
+    np.testing.assert_array_equal(argsort(x).get(), keys.argsort(kind='stable'))
+    bitonic_argsort(x)
+    graph, order = captured(cupy, functools.partial(bitonic_argsort, x))
+    graph.launch()
+    np.testing.assert_array_equal(order.get(), keys.argsort(kind='stable'))
+
+
+def test_order_of_numbers_is_the_same_with_threads_in_any_order(cupy):
+    if not cuda_on_cpu.enabled():
+        pytest.skip('the order of threads is set on the stand-in')
+    x = cupy.asarray(np.random.RandomState(0).randint(0, 9, 5000).astype('i'))
+    with cuda_on_cpu.checks():
+        bitonic_argsort(x)
+    for order in cuda_on_cpu.ORDERS:
+        with cuda_on_cpu.thread_order(order):
+            np.testing.assert_array_equal(bitonic_argsort(x).get(), x.get().argsort(kind='stable'))
 
 
 def test_products_of_two_dtypes_have_the_larger(cupy):

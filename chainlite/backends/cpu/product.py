@@ -19,3 +19,9 @@ def product(a, b):
     if a.ndim == b.ndim == 2:
         return a.dot(b)
     return backend.get_array_module(a).matmul(a, b)
+
+
+@Kernel
+def product_into(a, b, out):
+    """out[...] = a @ b of two matrices; all are of one dtype, and out is C-contiguous."""
+    backend.get_array_module(a).dot(a, b, out=out)

@@ -6,6 +6,7 @@ from chainlite.backends import cuda
 from chainlite.backends.cpu.embed_id import add_rows, take_rows
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._launch import alike, contiguous, function, index_type, is_float, launch, pack_size
+from chainlite.backends.gpu._sort import argsort
 
 _CHUNK = 32  # as in the CUDA source
 
@@ -42,7 +43,7 @@ def _(gy, x, shape, dtype, ignored):
     pack = pack_size(d, gy)
     keys = cuda.cupy.empty(n, 'i')
     launch(function('embed_id.number_keys', x.dtype), n, x, keys, *which)
-    order = keys.argsort()  # CuPy's is stable
+    order = argsort(keys)
     types = dtype, index_type(gy), pack
     parts = cuda.cupy.empty((chunks, d), np.result_type(dtype, 'f'))
     rows = gy, keys, order, parts

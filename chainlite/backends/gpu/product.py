@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from chainlite.backends import cuda
-from chainlite.backends.cpu.product import product
+from chainlite.backends.cpu.product import product, product_into
 from chainlite.backends.gpu import gpu
 from chainlite.backends.gpu._gemm import gemm
 from chainlite.backends.gpu._launch import is_float
@@ -16,7 +16,6 @@ def _takes(a, b):
         is_float(a, b)
         and (a.dtype == b.dtype or 'E' not in a.dtype.char + b.dtype.char)
         and min(a.ndim, b.ndim) >= 2
-        and (a.shape[:-2] == b.shape[:-2] or 2 in (a.ndim, b.ndim))
         and a.shape[-1] == b.shape[-2]
     )
 
@@ -37,7 +36,15 @@ def _(a, b):
     if a.dtype != b.dtype:
         dtype = np.result_type(a.dtype, b.dtype)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+    if min(a.ndim, b.ndim) > 2 and a.shape[:-2] != b.shape[:-2]:
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = [cuda.cupy.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b)]
     stack = a.shape[:-2] or b.shape[:-2]
     y = cuda.cupy.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
     gemm(_stack(a), _stack(b), y.reshape(prod(stack), *y.shape[-2:]))
     return y
+
+
+@product_into.when(gpu, lambda a, b, out: is_float(a, b, out) and a.dtype == b.dtype == out.dtype)
+def _(a, b, out):
+    gemm(_stack(a), _stack(b), out[None])

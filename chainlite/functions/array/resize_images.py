@@ -6,6 +6,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._adjoint import adjoint_pair
+from chainlite.backends.cpu.product import product
 from chainlite.variable import as_variable
 
 _MODES = ('bilinear', 'nearest')
@@ -59,7 +60,7 @@ def _resize_back(y, in_shape, out_size, mode, align_corners):
     dtype = y.dtype
     y = y.astype(np.promote_types(dtype, np.float32), copy=False)
     rows, columns = _matrix(v, vw, in_shape[2], y.dtype), _matrix(u, uw, in_shape[3], y.dtype)
-    return (rows.T @ (y @ columns)).astype(dtype, copy=False)
+    return product(rows.T, product(y, columns)).astype(dtype, copy=False)
 
 
 def _tables(x, in_shape, out_size, mode, align_corners):

@@ -1,6 +1,7 @@
 """Bilinear maps of two vectors."""
 
 from chainlite._fused import Fused
+from chainlite.backends.cpu.product import product
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.matmul import matmul
 from chainlite.utils import type_check
@@ -47,27 +48,29 @@ class BilinearFunction(Fused):
     def forward_kernel(self, e1, e2, W, *linear):
         e1, e2 = _matrix(e1), _matrix(e2)
         outer = e1[:, :, None] * e2[:, None]
-        y = _matrix(outer) @ W.reshape(-1, W.shape[2])
+        y = product(_matrix(outer), W.reshape(-1, W.shape[2]))
         if linear:
             V1, V2, b = linear
-            y += e1 @ V1
-            y += e2 @ V2
+            y += product(e1, V1)
+            y += product(e2, V2)
             y += b
-        return y, None
+        return y.astype(e1.dtype, copy=False), None
 
     def backward_kernel(self, saved, gy, e1, e2, W, *linear):
         shape1, shape2 = e1.shape, e2.shape
         e1, e2 = _matrix(e1), _matrix(e2)
         outer = e1[:, :, None] * e2[:, None]
-        gouter = (gy @ W.reshape(-1, W.shape[2]).T).reshape(outer.shape)
+        gouter = product(gy, W.reshape(-1, W.shape[2]).T).reshape(outer.shape)
         ge1, ge2 = (gouter * e2[:, None]).sum(2), (gouter * e1[:, :, None]).sum(1)
-        gW = (_matrix(outer).T @ gy).reshape(W.shape)
-        if not linear:
-            return ge1.reshape(shape1), ge2.reshape(shape2), gW
-        V1, V2, _ = linear
-        ge1 += gy @ V1.T
-        ge2 += gy @ V2.T
-        return ge1.reshape(shape1), ge2.reshape(shape2), gW, e1.T @ gy, e2.T @ gy, gy.sum(0)
+        gW = product(_matrix(outer).T, gy).reshape(W.shape)
+        gxs = ge1, ge2, gW
+        if linear:
+            V1, V2, _ = linear
+            ge1 += product(gy, V1.T)
+            ge2 += product(gy, V2.T)
+            gxs = ge1, ge2, gW, product(e1.T, gy), product(e2.T, gy), gy.sum(0)
+        ge1, ge2, *rest = [g.astype(gy.dtype, copy=False) for g in gxs]
+        return ge1.reshape(shape1), ge2.reshape(shape2), *rest
 
     def formula(self, e1, e2, W, *linear):
         n, (i, j, k) = len(e1), W.shape

@@ -1,7 +1,5 @@
 """DeCov penalty."""
 
-import numpy as np
-
 from chainlite import backend
 from chainlite.functions.math.average import average
 from chainlite.functions.math.matmul import matmul
@@ -27,5 +25,5 @@ def decov(h, reduce='half_squared_sum'):
     _check('DeCov', (h.array,))
     h = h - average(h, 0, keepdims=True)
     c = matmul(h, h, transa=True) * (1.0 / len(h))
-    c = c * backend.get_array_module(h.array).asarray(1 - np.eye(h.shape[1]), h.dtype)
+    c = c * (1 - backend.get_array_module(h.array).eye(h.shape[1], dtype=h.dtype))
     return c if reduce == 'no' else 0.5 * sum(c**2)

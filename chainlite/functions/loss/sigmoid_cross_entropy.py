@@ -1,5 +1,7 @@
 """Cross entropy of sigmoid and labels."""
 
+import numpy as np
+
 from chainlite import backend
 from chainlite._fused import Fused
 from chainlite.functions.activation.softplus import softplus
@@ -25,7 +27,12 @@ class SigmoidCrossEntropy(Fused):
         loss = counts * (xp.maximum(wide, 0) - wide * t + xp.log1p(xp.exp(-abs(wide))))
         if self.reduce == 'no':
             return loss.astype(x.dtype, copy=False), (counts, None)
-        scale = 1.0 / max(int(counts.sum()) if self.normalize else len(x), 1)
+        if not self.normalize:
+            scale = 1.0 / max(len(x), 1)
+        elif xp is np:
+            scale = 1.0 / max(int(counts.sum()), 1)
+        else:  # an array, as looking at it would wait for the device
+            scale = 1 / xp.maximum(counts.sum(), 1).astype(wide.dtype)
         return xp.asarray(loss.sum() * scale, x.dtype), (counts, scale)
 
     def backward_kernel(self, saved, gloss, x, t):
@@ -40,7 +47,9 @@ class SigmoidCrossEntropy(Fused):
     def formula(self, x, t):
         counts, scale = self.saved
         loss = (softplus(x) - x * Variable(t.array.astype(x.dtype), requires_grad=False)) * counts.astype(x.dtype)
-        return loss if scale is None else sum(loss) * scale
+        if scale is None:
+            return loss
+        return sum(loss) * (scale if isinstance(scale, float) else scale.astype(x.dtype))
 
 
 def sigmoid_cross_entropy(x, t, normalize=True, reduce='mean'):

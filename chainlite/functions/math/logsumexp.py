@@ -15,7 +15,8 @@ def logsumexp(x, axis=None):
     """
     x = as_variable(x)
     check_axes('LogSumExp', axis, x.ndim)
-    top = backend.get_array_module(x.array).asarray(x.array.max(axis=axis, keepdims=True))
-    top[~(abs(top) < float('inf'))] = 0  # an infinite maximum would give NaN
+    xp = backend.get_array_module(x.array)
+    top = xp.asarray(x.array.max(axis=axis, keepdims=True))
+    xp.copyto(top, xp.zeros_like(top), where=~(abs(top) < float('inf')))  # an infinite maximum would give NaN
     y = log(sum(exp(x - Variable(top, requires_grad=False)), axis))
     return y + Variable(top.reshape(y.shape), requires_grad=False)

@@ -4,6 +4,7 @@ import numpy as np
 
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.noise import uniform
+from chainlite.backends.cpu.product import product
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.connection.linear import linear
 from chainlite.utils import type_check
@@ -51,7 +52,7 @@ class SimplifiedDropconnect(Bilinear):
 
     def run(self, x, W):
         W = W * self.weights
-        y = x.dot(W.T) if W.ndim == 2 else (W @ x[:, :, None])[:, :, 0]
+        y = product(x, W.T) if W.ndim == 2 else product(W, x[:, :, None])[:, :, 0]
         return y.astype(self.dtype or x.dtype, copy=False)
 
 
@@ -62,7 +63,7 @@ class _GradX(Bilinear):
 
     def run(self, W, y):
         W = W * self.weights
-        x = y.dot(W) if W.ndim == 2 else (y[:, None] @ W)[:, 0]
+        x = product(y, W) if W.ndim == 2 else product(y[:, None], W)[:, 0]
         return x.astype(self.dtype, copy=False)
 
 
@@ -73,7 +74,7 @@ class _GradW(Bilinear):
 
     def run(self, x, y):
         if self.weights.ndim == 2:
-            W = y.T.dot(x) * self.weights
+            W = product(y.T, x) * self.weights
         else:
             W = (y[:, :, None] * x[:, None] * self.weights).sum(0)
         return W.astype(self.dtype, copy=False)

@@ -4,6 +4,7 @@ from itertools import accumulate
 
 from chainlite import backend
 from chainlite._fused import Fused
+from chainlite.backends.cpu.product import product, product_into
 from chainlite.functions.array.concat import concat
 from chainlite.functions.connection.linear import linear
 from chainlite.functions.rnn._cell import gradient
@@ -83,7 +84,7 @@ class Recurrence(Fused):
         for step, size in self._steps():
             for s, kept in zip(states, before):
                 kept[step] = s[:size]
-            xp.dot(before[0][step], W.T, out=gates[step])
+            product_into(before[0][step], W.T, gates[step])
             gates[step] += b if self.apart else x[step]
             arguments = self._arguments(x[step], gates[step], [s[step] for s in before])
             equations.run_into(arguments, (), tuple([y[step] for y in outputs.values()]))
@@ -112,13 +113,13 @@ class Recurrence(Fused):
             back, arguments = gradient(equations, arguments, {y: v[step] for y, v in outputs.items()}, gnew)
             gread = [xp.empty_like(gnew[0]) for _ in self.reads]
             back.run_into(arguments, (), tuple(self._arguments_into(gx[step], ggates[step], gread)))
-            gnew[0][...] = xp.dot(ggates[step], W)
+            gnew[0][...] = product(ggates[step], W)
             for i, g in zip(self.reads, gread):
                 if i:
                     gnew[i][...] = g
                 else:
                     gnew[i] += g
-        gxs = [gx, ggates.T.dot(before[0]), *([ggates.sum(0)] if self.apart else []), *gstates]
+        gxs = [gx, product(ggates.T, before[0]), *([ggates.sum(0)] if self.apart else []), *gstates]
         return [g.astype(dtype, copy=False) for g in gxs]
 
     def _arguments_into(self, gx, ggates, gread):
