@@ -122,6 +122,13 @@ def test_gradient_of_a_random_function_on_cupy_belongs_to_its_values(sample):
     assert sum((g * d).sum() for g, d in zip(gxs, directions)) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@of((f, s) for f, s in SAMPLES if is_random(s))
+@pytest.mark.parametrize('dtype', ['e', ml_dtypes.bfloat16, 'f'], ids=['float16', 'bfloat16', 'float32'])
+def test_random_function_on_cupy_keeps_the_dtype(sample, dtype):
+    found = compute(sample, sample.arrays(dtype), on_gpu, order=2)
+    assert {a.dtype for a in found if a is not None} == {np.dtype(dtype)}
+
+
 on_stand_in = pytest.mark.skipif(not cuda_on_cpu.enabled(), reason='a GPU has its own order of threads')
 
 

@@ -28,7 +28,7 @@ class Zoneout(FunctionNode):
         if self.flag_x is None:
             self.flag_x = xp.asarray(uniform(x, x.shape) >= self.zoneout_ratio)
             self.flag_h = xp.asarray(~self.flag_x)
-        return (xp.where(self.flag_x, x, h),)
+        return (xp.where(self.flag_x, x, h).astype(x.dtype, copy=False),)  # CuPy makes float32 of bfloat16
 
     def backward(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs
