@@ -8,16 +8,16 @@
 // (PIECES is 2), and their product into three: this leaves out less than a rounding of the sum does.
 //
 // A block of 4 warps, 2 x 2, makes a tile of BM x BN results and passes along the inner dimension in steps of 64 bytes
-// (K numbers), which lie in STAGES places in shared memory: while one is multiplied, the next ones are on their way. Each
+// (K numbers), which lie in stages in shared memory: while one is multiplied, the next ones are on their way. Each
 // row has 4 units of 16 bytes, exchanged within 128 bytes such that the 8 rows that a matrix instruction reads lie in
 // different banks. 128 threads for 128 x 128 tiles: a warp's 64 x 64 results are the most that registers hold, and the
 // larger they are, the fewer bytes of shared memory for each multiplication.
 #include "tensor_cores.cuh"
 #include "windows.cuh"
 
-constexpr int STAGES = 3;
 constexpr int BLOCK = 128;   // threads
 constexpr int ROW = 64;      // bytes of a row of a tile
+template <int TILE> constexpr int STAGES = TILE > 128 * 64 ? 3 : 4;  // what 48 kB of shared memory hold
 template <int TILE> constexpr int RESIDENT = TILE > 128 * 64 ? 2 : TILE > 64 * 64 ? 3 : 4;  // blocks per multiprocessor
 
 // Where an array's numbers lie: those of an image, of a channel, of a pixel apart.
@@ -110,8 +110,8 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN>)
                   const Strides strides) {
     constexpr int K = ROW / sizeof(T), UNITS = K / V, PASS = BLOCK / UNITS;  // rows that all threads copy at once
     constexpr int WM = BM / 2, WN = BN / 2;
-    constexpr int STAGE = (BM + BN) * ROW;
-    __shared__ __align__(128) char shared[STAGES * STAGE];
+    constexpr int STAGE = (BM + BN) * ROW, AHEAD = STAGES<BM * BN> - 1;
+    __shared__ __align__(128) char shared[(AHEAD + 1) * STAGE];
 
     const int thread = threadIdx.x, group = blockIdx.z % groups;
     int phase = blockIdx.z / groups, phases[3] = {0, 0, 0};
@@ -187,16 +187,16 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN>)
     const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
     float sum[WM / 16][WN / 8][4] = {};
     const int inner = a0.taps * a1.taps * a2.taps * channels, steps = (inner + K - 1) / K;
-    for (int stage = 0; stage < STAGES - 1; ++stage) {
+    for (int stage = 0; stage < AHEAD; ++stage) {
         fetch(stage);
         copies.close();
     }
     for (int step = 0; step < steps; ++step) {
-        copies.wait<STAGES - 2>();
+        copies.wait<AHEAD - 1>();
         __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
-        fetch((step + STAGES - 1) % STAGES);
+        fetch((step + AHEAD) % (AHEAD + 1));
         copies.close();
-        const char* left = shared + step % STAGES * STAGE;
+        const char* left = shared + step % (AHEAD + 1) * STAGE;
         const char* right = left + BM * ROW;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
@@ -278,10 +278,11 @@ template <typename T, int PIECES, int BM, int BN, int U, int V, int N>
 __global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN> : 2)
     implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
                          int images, int groups, int channels, int filters, int length) {
-    constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2, STAGE = (BM + BN) * ROW;
+    constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2;
+    constexpr int STAGE = (BM + BN) * ROW, AHEAD = STAGES<BM * BN> - 1;
     constexpr int LEFT = BM / U, RIGHT = BN / V;                        // what a row is copied by
     constexpr int LEFT_PASS = BLOCK / LEFT, RIGHT_PASS = BLOCK / RIGHT;  // rows that all threads copy at once
-    __shared__ __align__(128) char shared[STAGES * STAGE];
+    __shared__ __align__(128) char shared[(AHEAD + 1) * STAGE];
 
     const int thread = threadIdx.x, group = blockIdx.z % groups, part = blockIdx.z / groups;
     const int width = w.ksize[0] * w.ksize[1] * w.ksize[2] * channels;
@@ -357,16 +358,16 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN> : 2)
     const int warp = thread / 32, lane = thread % 32;
     const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
     float sum[WM / 16][WN / 8][4] = {};
-    for (int stage = 0; stage < STAGES - 1; ++stage) {
+    for (int stage = 0; stage < AHEAD; ++stage) {
         fetch(stage);
         copies.close();
     }
     for (int step = 0; step < steps; ++step) {
-        copies.wait<STAGES - 2>();
+        copies.wait<AHEAD - 1>();
         __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
-        fetch((step + STAGES - 1) % STAGES);
+        fetch((step + AHEAD) % (AHEAD + 1));
         copies.close();
-        const char* left = shared + step % STAGES * STAGE;
+        const char* left = shared + step % (AHEAD + 1) * STAGE;
         const char* right = left + BM * ROW;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
