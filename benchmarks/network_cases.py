@@ -11,6 +11,7 @@ from inputs import arrays, batches, initial_value
 
 # The layers of a network by name, in order; each takes what the one before gave.
 #   conv, deconv: filters, size, stride, pad     pool: window, stride     bottleneck: width, filters, stride
+#   inception: filters of the 1 x 1, of those before the 3 x 3, the 3 x 3, before the 5 x 5, the 5 x 5, after pooling
 #   basic: filters, stride, and whether the shortcut across a change of size is a convolution
 LENET = [
     ('conv', 20, 5, 1, 0),
@@ -36,6 +37,16 @@ RESNET50 = [
     ),
     *[('average', 7), ('fc', 1000)],
 ]
+GOOGLENET = [
+    *[('conv', 64, 7, 2, 3), ('relu',), ('pool', 3, 2), ('lrn',)],
+    *[('conv', 64, 1, 1, 0), ('relu',), ('conv', 192, 3, 1, 1), ('relu',), ('lrn',), ('pool', 3, 2)],
+    *[('inception', 64, 96, 128, 16, 32, 32), ('inception', 128, 128, 192, 32, 96, 64), ('pool', 3, 2)],
+    *[('inception', 192, 96, 208, 16, 48, 64), ('inception', 160, 112, 224, 24, 64, 64)],
+    *[('inception', 128, 128, 256, 24, 64, 64), ('inception', 112, 144, 288, 32, 64, 64)],
+    *[('inception', 256, 160, 320, 32, 128, 128), ('pool', 3, 2)],
+    *[('inception', 256, 160, 320, 32, 128, 128), ('inception', 384, 192, 384, 48, 128, 128)],
+    *[('average', 7), ('fc', 1000)],
+]
 # The generator; it takes a vector as an image of one pixel.
 DCGAN = [
     *itertools.chain.from_iterable(
@@ -59,14 +70,15 @@ NETWORKS = {
     'resnet20_projections': (_resnet20(True), (3, 32, 32), 10),
     'vgg16': (VGG16, (3, 224, 224), 1000),
     'resnet50': (RESNET50, (3, 224, 224), 1000),
+    'googlenet': (GOOGLENET, (3, 224, 224), 1000),
     'dcgan': (DCGAN, (100, 1, 1), (3, 64, 64)),
 }
 # name and batch size
 STEPS = [
     *[('mlp', 100), ('lenet', 64), ('resnet20', 128), ('resnet20_projections', 128)],
-    *[('vgg16', 8), ('resnet50', 16), ('dcgan', 64)],
+    *[('vgg16', 8), ('resnet50', 16), ('googlenet', 16), ('dcgan', 64)],
 ]
-PREDICTIONS = list(itertools.product(['lenet', 'resnet20', 'vgg16', 'resnet50', 'dcgan'], [1, 16]))
+PREDICTIONS = list(itertools.product(['lenet', 'resnet20', 'vgg16', 'resnet50', 'googlenet', 'dcgan'], [1, 16]))
 PARAMETERS = 50, (500, 1000)  # number and shape: 25 million in all
 
 
@@ -156,6 +168,8 @@ def chainer_network(chainer, layers, shape):
         'deconv_bn': lambda x, *row: ConvBN(L.Deconvolution2D, x.shape[1], *row),
         'bottleneck': lambda x, *row: Bottleneck(x.shape[1], *row),
         'basic': lambda x, *row: Basic(x.shape[1], *row),
+        'inception': lambda x, *row: L.Inception(x.shape[1], *row),
+        'lrn': lambda x: F.local_response_normalization,
         'fc': lambda x, m: L.Linear(x.size, m),
         'relu': lambda x: F.relu,
         'tanh': lambda x: F.tanh,
@@ -289,6 +303,18 @@ def torch_network(torch, layers, shape):
                 x = F.pad(F.max_pool2d(x, 2), (0, 0, 0, 0, 0, self.more))
             return F.relu(h + x)
 
+    class Inception(nn.Module):
+        def __init__(self, c, m1, reduced3, m3, reduced5, m5, pooled):
+            super().__init__()
+            self.conv1 = nn.Conv2d(c, m1, 1)
+            self.proj3, self.conv3 = nn.Conv2d(c, reduced3, 1), nn.Conv2d(reduced3, m3, 3, padding=1)
+            self.proj5, self.conv5 = nn.Conv2d(c, reduced5, 1), nn.Conv2d(reduced5, m5, 5, padding=2)
+            self.projp = nn.Conv2d(c, pooled, 1)
+
+        def forward(self, x):
+            y3, y5 = self.conv3(F.relu(self.proj3(x))), self.conv5(F.relu(self.proj5(x)))
+            return F.relu(torch.cat([self.conv1(x), y3, y5, self.projp(F.max_pool2d(x, 3, 1, 1))], 1))
+
     make = {
         'conv': lambda x, *row: nn.Conv2d(x.shape[1], *row),
         'deconv': lambda x, *row: nn.ConvTranspose2d(x.shape[1], *row),
@@ -296,6 +322,8 @@ def torch_network(torch, layers, shape):
         'deconv_bn': lambda x, *row: ConvBN(nn.ConvTranspose2d, x.shape[1], *row),
         'bottleneck': lambda x, *row: Bottleneck(x.shape[1], *row),
         'basic': lambda x, *row: Basic(x.shape[1], *row),
+        'inception': lambda x, *row: Inception(x.shape[1], *row),
+        'lrn': lambda x: lambda x: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0),
         'fc': lambda x, m: nn.Linear(x.numel(), m),
         'relu': lambda x: F.relu,
         'tanh': lambda x: torch.tanh,
