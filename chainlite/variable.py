@@ -755,8 +755,8 @@ class Parameter(Variable):
 
     def cleargrad(self):
         """Drops the gradient, also the one that an uninitialized parameter would get."""
-        if self._node is not None:
-            self._node.grad_var = None
+        if self._own_node is not None:
+            self._own_node.grad_var = None
         self._grad_known = True
         self._grad_initializer = None
 

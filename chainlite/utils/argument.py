@@ -42,8 +42,10 @@ def parse_kwargs(kwargs, *name_and_values, **unexpected):
         ValueError: an argument of `unexpected` is there.
         TypeError: any other is there.
     """
+    if not kwargs:
+        return tuple([default for _, default in name_and_values])
     check_unexpected_kwargs(kwargs, **unexpected)
-    values = tuple(kwargs.pop(name, default) for name, default in name_and_values)
+    values = tuple([kwargs.pop(name, default) for name, default in name_and_values])
     if kwargs:
         _raise_unexpected(kwargs, sys._getframe(1))
     return values
