@@ -283,3 +283,14 @@ def test_forget_refuses_what_it_cannot_do():
         F.forget(lambda x: (x, 1), x)
     with pytest.raises(RuntimeError, match='double backpropagation in functions.forget is not allowed'):
         F.sum(F.forget(lambda x: x * x, x)).backward(enable_double_backprop=True)
+
+
+def test_rrelu_takes_the_middle_slope_in_test_mode(xp):
+    x, r = xp.asarray([-1, -2, 3], 'f'), xp.asarray([0.1, 0.2, 0.3], 'f')
+    with chainlite.using_config('train', False):
+        y, slopes = F.rrelu(x, 0.4, 0.6, r=r, return_r=True)
+    assert y.array.tolist() == [-0.5, -1, 3] and slopes.tolist() == [0.5] * 3
+    y, slopes = F.rrelu(x, 0.4, 0.6, r=r, return_r=True)
+    assert np.allclose(y.array.tolist(), [-0.1, -0.4, 3]) and slopes is r
+    y, slopes = F.rrelu(x, 0.4, 0.6, return_r=True)
+    assert ((slopes >= 0.4) & (slopes <= 0.6)).all() and float(y.array[2]) == 3

@@ -31,11 +31,11 @@ class RReLU(FunctionNode):
     def forward(self, inputs):
         (x,) = inputs
         xp = backend.get_array_module(x)
-        if self.r is None:
-            slopes = (self.lower + self.upper) / 2
-            if config.train:
-                slopes = self.lower + (self.upper - self.lower) * uniform(x, x.shape)
-            self.r = xp.where(x >= 0, 1, xp.asarray(slopes)).astype(x.dtype)
+        if not config.train:
+            self.r = xp.full(x.shape, (self.lower + self.upper) / 2, x.dtype)
+        elif self.r is None:
+            slopes = self.lower + (self.upper - self.lower) * uniform(x, x.shape)
+            self.r = xp.asarray(slopes).astype(x.dtype)
         self.factor = xp.where(x >= 0, 1, self.r).astype(x.dtype, copy=False)
         y = x * self.factor
         return (y if isinstance(y, type(x)) else np.asarray(y),)
@@ -53,7 +53,7 @@ def rrelu(x, l=1.0 / 8, u=1.0 / 3, **kwargs):
     Args:
         x: float array of any shape.
         l, u: floats in [0, 1), the bounds of the slopes.
-        r: array of slopes to use instead of random ones.
+        r: array of slopes to use instead of random ones; it does not count in test mode.
         return_r: whether to return the slopes as well.
 
     See: https://arxiv.org/abs/1505.00853
