@@ -830,21 +830,19 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         gradients.push(y.creator_node)
     seen = {_memory(g._any_array) for g in gys if g is not None}
     for node in gradients.run():
-        x = node.get_variable_or_none()
+        x = node._variable()
         if x is None:
             continue
         gx = solid(gradients.known[node])
         if not enable_double_backprop:
-            gx = _gradient_variable(_own(gx, seen) if x._owns_gradient else gx)
-            seen.add(_memory(gx._any_array))
+            memory = _memory(gx)
+            if x._owns_gradient and (memory in seen or isinstance(gx, np.ndarray) and not gx.flags.writeable):
+                gx = gx.copy()  # its memory is part of another gradient as well, or cannot be written to
+                memory = _memory(gx)
+            seen.add(memory)
+            gx = _gradient_variable(gx)
         node.grad_var = gx
         x._loss_scale = loss_scale
-
-
-def _own(array, seen):
-    """The array, or a copy if its memory is part of another gradient as well (or cannot be written to)."""
-    shared = _memory(array) in seen or isinstance(array, np.ndarray) and not array.flags.writeable
-    return array.copy() if shared else array
 
 
 def _memory(array):
