@@ -23,7 +23,6 @@ NOT_CAPTURED = {
     'connection': 'deformable_convolution_2d_sampler',
     'loss': 'negative_sampling',
     'normalization': 'batch_renormalization decorrelated_batch_normalization fixed_decorrelated_batch_normalization',
-    'pooling': 'roi_pooling_2d',
 }
 SAMPLES = [(f, s) for f, s in samples.load(chainlite) if not is_random(s)]
 

@@ -25,7 +25,8 @@ class ROIPooling2D(ROIFunction):
         return super().forward((x, rois[:, 1:], rois[:, 0].astype(np.int32)))
 
     def plan(self, x, rois, images):
-        boxes = (rois * rois.dtype.type(self.spatial_scale)).round().astype(np.int32)[:, [1, 0, 3, 2]]
+        corners = (rois * rois.dtype.type(self.spatial_scale)).round().astype(np.int32)
+        boxes = corners.reshape(-1, 2, 2)[:, :, ::-1].reshape(-1, 4)  # rows before columns
         boxes[:, 2:] = (boxes[:, 2:] - boxes[:, :2] + 1).clip(1, None)
         return Take, maxima(x, images, boxes, self.outh, self.outw)
 
