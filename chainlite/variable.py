@@ -214,7 +214,7 @@ class Variable:
     def _wrap_any(array, requires_grad):
         """`_wrap` for what a function gave, which may be channels last."""
         x = Variable.__new__(Variable)
-        if array is None or array.flags.c_contiguous or not is_last(array):
+        if array is None or not is_last(array):
             x._array = array
         else:
             x._hidden = array
