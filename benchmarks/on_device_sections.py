@@ -64,6 +64,7 @@ def memory_bound(cupy, dtype):
     last, half = as_last(x), size // 4
     rows = cupy.random.standard_normal((64, 128) if TINY else (1 << 16, 1000), 'f').astype(dtype)
     labels = cupy.zeros(len(rows), 'i')
+    words = cupy.random.randint(0, len(rows), len(rows)).astype('i')
     variable = chainer.Variable(x)
     logits = chainer.Variable(rows)
 
@@ -92,6 +93,9 @@ def memory_bound(cupy, dtype):
         yield 'softmax', 2 * rows.nbytes, lambda: F.softmax(rows)
         yield 'softmax_cross_entropy', rows.nbytes, lambda: F.softmax_cross_entropy(rows, labels)
         yield 'layer_normalization', 2 * rows.nbytes, lambda: F.layer_normalization(rows, rows[0], rows[1])
+        yield 'group_normalization', 2 * size, lambda: F.group_normalization(x, 4, gamma, beta)
+        yield 'local_response_normalization', 2 * size, lambda: F.local_response_normalization(x)
+        yield 'embed_id', 2 * rows.nbytes, lambda: F.embed_id(words, rows)
         yield 'to_channels_last', 2 * size, lambda: as_last(x)
         yield 'from_channels_last', 2 * size, lambda: from_last(last)
         for name, images in ('', x), ('_channels_last', last):
@@ -111,6 +115,11 @@ def memory_bound(cupy, dtype):
     yield 'relu_grad', 3 * size, backward(F.relu, variable)
     yield 'max_pooling_grad', size + half, backward(lambda x: F.max_pooling_2d(x, 2), variable)
     yield 'softmax_grad', 3 * rows.nbytes, backward(F.softmax, logits)
+    yield 'dropout_grad', 2 * size, backward(F.dropout, variable)
+    yield 'local_response_normalization_grad', 3 * size, backward(F.local_response_normalization, variable)
+    scales = [chainer.Parameter(rows[k].copy()) for k in (0, 1)]
+    yield 'layer_normalization_grad', 5 * rows.nbytes, backward(lambda x: F.layer_normalization(x, *scales), logits)
+    yield 'embed_id_grad', 2 * rows.nbytes, backward(lambda W: F.embed_id(words, W), logits)
     for name, moved in ('MomentumSGD', 5), ('Adam', 7):
         net = chainer.Link()
         with net.init_scope():
