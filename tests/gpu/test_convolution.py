@@ -209,6 +209,12 @@ def test_devices_without_these_instructions_use_columns(cupy, name, layout, monk
         check(kernel, *arguments, module=columns)
 
 
+def test_tensor_cores_can_be_left_alone(cupy):
+    with using_config('use_cudnn_tensor_core', 'never'):
+        for kernel, arguments in calls(CASES['stride'], E, 'last'):
+            check(kernel, *arguments, module=columns)
+
+
 def test_float32_uses_tensor_cores_where_they_are_fast(cupy, monkeypatch):
     *_, (kernel, arguments) = calls(CASES['8 channels'], F)
     for capability, mode, module in (80, None, conv_implicit), (86, None, columns), (86, 'tf32', conv_implicit):

@@ -3,7 +3,8 @@
 Of float16, bfloat16 and float32. What float32 loses on its way through tensor cores is less than what sums of float32
 are rounded by, but an infinite number makes NaN, not infinity; with `config.compute_mode = 'tf32'` the factors are
 rounded to TF32. Without that, only devices take float32 whose tensor cores multiply TF32 several times as fast as the
-other units float32: those of capability 8.0, 9.0, 10.0, not the smaller ones of their families.
+other units float32: those of capability 8.0, 9.0, 10.0, not the smaller ones of their families. With
+`config.use_cudnn_tensor_core = 'never'` all is left to columns and cuBLAS.
 
 The kernels read channels last. An array that is C-contiguous is turned first, which reads and writes it once; columns
 would be written and read once for each offset of the filter, so turning is cheaper for every filter of more than one.
@@ -48,13 +49,10 @@ def _pieces(dtype):
 
 def has_tensor_cores(x):
     """Whether convolutions of an array like this one are made here."""
+    if x.dtype.char not in 'eEf' or not 3 <= x.ndim <= 5 or config.use_cudnn_tensor_core == 'never':
+        return False
     capability, _ = _device(x.data.device_id)
-    return (
-        x.dtype.char in 'eEf'
-        and capability >= 80
-        and (_pieces(x.dtype) == 1 or capability % 10 == 0)
-        and 3 <= x.ndim <= 5
-    )
+    return capability >= 80 and (_pieces(x.dtype) == 1 or capability % 10 == 0)
 
 
 def _takes(a, b, channels, groups):
