@@ -6,6 +6,8 @@ parameters, arrays and attributes must be the same objects. What the piece sets 
 next run starts from.
 """
 
+import os
+import traceback
 from collections.abc import Hashable
 from functools import partial
 from operator import is_
@@ -24,6 +26,16 @@ tables_of_hooks: list[Any] = [_hooks]  # with the hooks of a thread in `table`: 
 
 class CannotCapture(RuntimeError):
     """Says why."""
+
+    @classmethod
+    def because_of(cls, error):
+        """The same error, or one that names another error and the line of the user's code that led to it."""
+        if isinstance(error, cls):
+            return error
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.isfile(f.filename)]
+        users = [f for f in frames if not f.filename.startswith(os.path.dirname(__file__))]
+        place = ''.join([f', in {f.name} ({f.filename}:{f.lineno})' for f in (users or frames)[-1:]])
+        return cls(f'{type(error).__name__}: {error}{place}')
 
 
 def all_links(*roots):

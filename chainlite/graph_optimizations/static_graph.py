@@ -273,7 +273,7 @@ class StaticScheduleFunction(FunctionNode):
 
 
 def _warn(who, error):
-    reason = error if isinstance(error, CannotCapture) else f'{type(error).__name__}: {error}'
+    reason = CannotCapture.because_of(error)
     warnings.warn(
         f'static_graph: {who} runs without a CUDA graph, because it cannot be captured: {reason}',
         RuntimeWarning,

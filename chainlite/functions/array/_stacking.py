@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainlite import backend
+from chainlite.backends._joining import concatenate
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.array.split_axis import split_axis
@@ -37,7 +37,7 @@ class Stacking(FunctionNode):
 
     def forward(self, inputs):
         xs = [x.reshape(self.raised(x.shape)) for x in inputs]
-        return (backend.get_array_module(*xs).concatenate(xs, self._axis(inputs[0].ndim)),)
+        return (concatenate(xs, self._axis(inputs[0].ndim)),)
 
     def backward(self, target_input_indexes, grad_outputs):
         shapes = [x.shape for x in self.inputs]

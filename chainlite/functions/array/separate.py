@@ -1,6 +1,7 @@
 """An array as a tuple of slices."""
 
 from chainlite import backend
+from chainlite.backends._joining import stack as stack_arrays
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array._axes import check_axis
 from chainlite.functions.array.stack import stack
@@ -23,7 +24,7 @@ class Separate(FunctionNode):
         return (stack(gys, self.axis),)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        return (self.xp.stack([self._zeros() if g is None else g for g in grad_outputs], self.axis),)
+        return (stack_arrays([self._zeros() if g is None else g for g in grad_outputs], self.axis),)
 
     def _zeros(self):
         return self.xp.zeros(self.y_shape, self.dtype)

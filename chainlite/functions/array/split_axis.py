@@ -5,6 +5,7 @@ import collections.abc
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends._joining import concatenate
 from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
@@ -76,7 +77,7 @@ class SplitAxisGrad(FunctionNode):
         self.sections, self.axis = sections, axis
 
     def forward(self, inputs):
-        return (backend.get_array_module(*inputs).concatenate(inputs, self.axis),)
+        return (concatenate(inputs, self.axis),)
 
     def backward(self, target_input_indexes, grad_outputs):
         gys = SplitAxis(self.sections, self.axis).apply(grad_outputs)

@@ -1,6 +1,7 @@
 """Sequences by time."""
 
 from chainlite import backend
+from chainlite.backends._joining import stack
 from chainlite.function_node import FunctionNode
 from chainlite.utils import type_check
 from chainlite.variable import Variable
@@ -13,7 +14,7 @@ def _transpose(xs, length):
     for t in range(length):
         while n and len(xs[n - 1]) <= t:
             n -= 1
-        ys.append(xp.stack([x[t] for x in xs[:n]]) if n else xp.empty((0, *xs[0].shape[1:]), xs[0].dtype))
+        ys.append(stack([x[t] for x in xs[:n]]) if n else xp.empty((0, *xs[0].shape[1:]), xs[0].dtype))
     return tuple(ys)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._fused import Fused
+from chainlite.backends._joining import stack
 from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu.softmax import log_softmax
 from chainlite.utils import type_check
@@ -51,7 +52,7 @@ def ctc(log_y, path, path_length, input_length, blank):
     end = xp.full(path.shape, -np.inf, log_y.dtype)
     end[rows, path_length - 1] = 0
     end[rows, xp.maximum(path_length - 2, 0)] = 0
-    last = xp.stack(alphas)[input_length - 1, rows] + end
+    last = stack(alphas)[input_length - 1, rows] + end
     log_p = functools.reduce(xp.logaddexp, last.T)
 
     gradient = xp.exp(log_y)
@@ -81,7 +82,7 @@ class ConnectionistTemporalClassification(Fused):
 
     def forward_kernel(self, *xs):
         xp = backend.get_array_module(*xs)
-        log_y = log_softmax(xp.stack(xs).astype('f' if xs[0].itemsize == 2 else xs[0].dtype), 2)
+        log_y = log_softmax(stack(xs).astype('f' if xs[0].itemsize == 2 else xs[0].dtype), 2)
         loss, gradient = ctc(log_y, self.path, self.path_length, self.input_length, self.blank_symbol)
         loss = loss if self.reduce == 'no' else xp.asarray(loss.mean())
         return loss.astype(xs[0].dtype), gradient

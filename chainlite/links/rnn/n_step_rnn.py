@@ -112,13 +112,14 @@ class NStepRNNBase(ChainList):
             raise AssertionError(f'{type(self).__name__}: xs must be a list of sequences, not {type(xs)}')
         indices = argsort_list_descent(xs)
         xs = permutate_list(xs, indices, inv=False)
-        states = [
-            self.init_hx(xs) if state is None else permutate(state, self.device.send(indices), axis=1)
-            for state in states
-        ]
+        in_order = (indices == numpy.arange(len(xs))).all()
+
+        def order(state, inv):
+            return state if in_order else permutate(state, self.device.send(indices), axis=1, inv=inv)
+
+        states = [self.init_hx(xs) if state is None else order(state, False) for state in states]
         *states, ys = self.rnn(self.n_layers, self.dropout, *states, self.ws, self.bs, transpose_sequence(xs))
-        states = [permutate(state, self.device.send(indices), axis=1, inv=True) for state in states]
-        return states, permutate_list(transpose_sequence(ys), indices, inv=True)
+        return [order(state, True) for state in states], permutate_list(transpose_sequence(ys), indices, inv=True)
 
 
 class _NStepRNN(NStepRNNBase):

@@ -96,9 +96,7 @@ class GraphedSteps:
         except Exception as error:
             self._given_up = True
             self._forget()
-            raise CannotCapture(
-                error if isinstance(error, CannotCapture) else f'{type(error).__name__}: {error}'
-            ) from error
+            raise CannotCapture.because_of(error) from error
         return step
 
     def _warn(self, reason):
