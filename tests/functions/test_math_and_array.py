@@ -220,3 +220,26 @@ def test_products_with_zeros_have_gradients():
     x = chainlite.Variable(np.array([2, 0, 3, 5], 'd'))
     F.prod(x).backward()
     np.testing.assert_array_equal(x.grad, [0, 30, 0, 0])
+
+
+@pytest.mark.parametrize(
+    'indices,message',
+    [
+        ([0, 0], 'indices contains duplicate value: 0'),
+        ([-1, 0], 'Out of bounds index: -1'),
+        ([0, 2], 'bounds index: 2'),
+    ],
+)
+def test_permutate_looks_at_indices_in_debug_mode(xp, indices, message):
+    x, indices = xp.zeros((2, 5), 'f'), xp.asarray(indices, 'i')
+    with chainlite.using_config('debug', True), pytest.raises(ValueError, match=message):
+        F.permutate(x, indices)
+
+
+def test_as_strided_of_a_view_sees_its_whole_memory(xp):
+    x = chainlite.Variable(F.as_strided(xp.arange(8, dtype='f'), (3, 3), (-1, 2), 3).array)
+    y = F.as_strided(x, (3, 3), (1, 2), 0)
+    assert y.array.tolist() == [[0, 2, 4], [1, 3, 5], [2, 4, 6]]
+    y.grad = xp.ones((3, 3), 'f')
+    y.backward()
+    assert x.grad.shape == (3, 3)

@@ -34,7 +34,11 @@ def _base(array):
     while (owner := getattr(owner, 'base', None)) is not None:
         if isinstance(owner, type(array)):  # between views of NumPy's as_strided stands something else
             array = owner
-    return array
+    if isinstance(array, np.ndarray) or array.flags.forc and array.data.ptr == array.data.mem.ptr:
+        return array
+    # A view that CuPy's as_strided made does not know its base, but the memory.
+    xp, memory = backend.get_array_module(array), array.data.mem
+    return xp.ndarray((memory.size // array.itemsize,), array.dtype, xp.cuda.MemoryPointer(memory, 0))
 
 
 def _address(array):
