@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CASES = ['net_resnet50_16', 'net_vgg16_8', 'net_googlenet_16', 'net_resnet20_128', 'net_dcgan_64', 'net_lenet_64', 'net_mlp_100']
+CASES = [
+    f'net_{name}'
+    for name in ('resnet50_16', 'vgg16_8', 'googlenet_16', 'resnet20_128', 'dcgan_64', 'lenet_64', 'mlp_100')
+]
 
 
 def measure(name, case, threads):
