@@ -156,6 +156,7 @@ KERNELS = {
 
 # Kernels that may spill so many bytes, and why. All others may not.
 SPILLS = {
+    'batch_normalization.batch_statistics': (112, 'around divisions of doubles, for float32 arrays'),
     'group_normalization.group_normalize': (64, 'around the call that a division of doubles is'),
     'group_normalization.group_normalize_grad': (
         64,

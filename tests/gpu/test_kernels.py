@@ -193,6 +193,7 @@ AXES = [  # shape, axis
     ((2, 2, 50, 48), (0, 2, 3)),  # several parts of a channel
     ((37, 5), (0,)),
     ((1100, 33), (0,)),  # several parts, channels side by side
+    ((1100, 40), (0,)),  # packs of them
     ((4, 3, 2, 3), (0,)),
     ((4, 3, 2, 3), (0, 2)),  # channels that are not neighbours
     ((2, 3, 5), (0, 1)),

@@ -40,15 +40,22 @@ class _Run:
         self.layout = layout = _Layout(given[0].shape, axis)
         self.arrays = [None if a is None else self._order(a.astype(x.dtype, copy=False)) for a in arrays]
         self.dtype = np.result_type(np.float32, *[a.dtype for a in (*given, *statistics)])  # of the computation
-        self.side_by_side = 32 if layout.repeat == 1 else 1
+        across = layout.repeat == 1  # neighbouring elements are of neighbouring channels
         pack = 16 // x.dtype.itemsize
-        if layout.repeat % pack or any([a.data.ptr % 16 for a in self.arrays if a is not None]):
+        if (layout.keys if across else layout.repeat) % pack or any(
+            [a is not None and a.data.ptr % 16 for a in self.arrays]
+        ):
             pack = 1
-        self.sizes = layout.keys, layout.repeat // pack, layout.count // pack
-        self.types = index_type(x), self.side_by_side, pack
-        blocks = -(-layout.keys // self.side_by_side)
-        workers = THREADS // self.side_by_side
-        self.parts = max(1, min(_MOST_PARTS, _BLOCKS // blocks, layout.count // pack // (4 * workers)))
+        if across:
+            side_by_side = 32 if pack == 1 else 8  # at least 128 bytes of a pixel
+            self.sizes = layout.keys // pack, 1, layout.count
+        else:
+            side_by_side = 1
+            self.sizes = layout.keys, layout.repeat // pack, layout.count // pack
+        self.types = index_type(x), side_by_side, pack
+        blocks = -(-self.sizes[0] // side_by_side)
+        workers = THREADS // side_by_side
+        self.parts = max(1, min(_MOST_PARTS, _BLOCKS // blocks, self.sizes[2] // (4 * workers)))
         self.grid = blocks, self.parts
 
     def _order(self, a):
