@@ -242,15 +242,15 @@ def _convolution(cupy, torch, where, name, shape, dtype, labels, best):
     clock = cupy_clock()
     torch_parts = {} if torch is None else _torch_convolution(torch, where, shape, dtype, pad, out)
 
-    def by(level, function):
+    def by(level, function, tensor_cores='auto'):
         def run():
-            with chainer.using_config('use_cudnn', level):
+            with chainer.using_config('use_cudnn', level), chainer.using_config('use_cudnn_tensor_core', tensor_cores):
                 return function()
 
         return run
 
     for part, function in parts.items():
-        functions = {'ours': (clock, by('never', function))}
+        functions = {'ours': (clock, by('never', function)), 'columns': (clock, by('never', function, 'never'))}
         if cuda.cudnn_enabled:
             functions['cudnn'] = clock, by('always', function)
         if part in torch_parts:
