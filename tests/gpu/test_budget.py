@@ -25,8 +25,15 @@ def launches(cupy):
     return found
 
 
-def test_step_of_resnet50_stays_below_700_launches(launches):
-    assert sum([sum(counts.values()) for counts in launches.values()]) <= 700
+def test_step_of_resnet50_stays_below_500_launches(launches):
+    assert sum([sum(counts.values()) for counts in launches.values()]) <= 500
+
+
+def test_its_normalizations_are_two_launches_with_all_that_follows(launches):
+    forward, backward = [launches[part] for part in ('forward', 'backward')]
+    assert sum([n for kernel, n in forward.items() if 'batch_' in kernel or 'normalize' in kernel]) == 2 * 53
+    assert sum([n for kernel, n in backward.items() if 'gradient_sums' in kernel or 'normalize' in kernel]) == 2 * 53
+    assert not [kernel for kernel in [*forward, *backward] if 'ReLU' in kernel or 'Add' in kernel]
 
 
 def test_its_update_is_one_launch(launches):
