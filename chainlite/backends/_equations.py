@@ -221,7 +221,7 @@ class Equations:
         key = 'each', into, dtypes
         if key not in self._programs:
             usable = all([d.kind == 'f' for d in dtypes])
-            program = self._compile_into(into, dtypes, out_dtypes, converted=True) if usable else None
+            program = self._compile_into(into, dtypes, out_dtypes, each=True) if usable else None
             self._programs[key] = program, _compute_dtype(np.result_type(*dtypes)).type
         program, scalar = self._programs[key]
         given = [scalar(v) for v in values]  # once, not in each call
@@ -230,7 +230,7 @@ class Equations:
             if program is None or x.size > BLOCK or x.ndim == 0:
                 self.run_into(arrays, values, tuple([arrays[i] for i in into]))
             else:
-                program(*arrays, *[arrays[i] for i in into], *given)
+                program(*arrays, *given)
 
     @staticmethod
     def _in_place(shape, arrays, dtypes):
@@ -273,12 +273,14 @@ class Equations:
         code.lines.append('return ' + ''.join(y + ', ' for y in results))
         return code.compile(dtype=dtype)
 
-    def _compile_into(self, alias, dtypes, out_dtypes, converted=False):
+    def _compile_into(self, alias, dtypes, out_dtypes, each=False):
         """A program that writes to given buffers, early where that cannot overwrite an input still to be read.
-        `converted`: whether its scalars will have the dtype of the computation already."""
+        `each`: the buffers are inputs, not given apart, and scalars have the dtype of the computation already."""
         compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
         buffers = [f'o{k}' for k in range(len(alias))]
-        code = _Code(self, compute, dtypes, reuse=True, buffers=buffers, converted=converted)
+        code = _Code(self, compute, dtypes, reuse=True, buffers=() if each else buffers, converted=each)
+        if each:
+            code.lines[:0] = [f'{buffer} = x{i}' for buffer, i in zip(buffers, alias)]
         for k, (i, d, e) in enumerate(zip(alias, out_dtypes, self.outputs.values())):
             if d == compute and not leaf(e) and e.op not in BOOLEAN and list(self.outputs.values()).count(e) == 1:
                 code.target[e] = f'o{k}', code.last_use.get(Expr('name', self.inputs[i]), -1) if i is not None else -1
