@@ -87,6 +87,7 @@ def samples(chainer):
         Sample('prod_keepdims', lambda a: F.prod(a, axis=1, keepdims=True), x),
         Sample('prod_zeros', lambda a: F.prod(a, axis=1), given(with_zeros)),
         Sample('einsum', lambda a, b: F.einsum('ij,jk->ik', a, b), x, normal(4, 2)),
+        Sample('einsum_inner', lambda a, b: F.einsum('i,i->', a, b), normal(4), normal(4)),
         Sample('einsum_three', lambda a, b, c: F.einsum('ij,jk,i->jk', a, b, c), x, normal(4, 2), normal(3)),
         Sample('einsum_implicit', lambda a, b: F.einsum('ij,ki', a, b), x, normal(2, 3)),
         Sample('einsum_diagonal', lambda a: F.einsum('iji->j', a), normal(3, 2, 3)),

@@ -37,7 +37,7 @@ class EinSum(FunctionNode):
         dtype = np.result_type(*[x.dtype for x in inputs])
         y = _matrix_product(*self.in_subs.split(','), self.out_sub, *inputs) if len(inputs) == 2 else None
         if y is not None:
-            return (xp.ascontiguousarray(y.astype(dtype, copy=False)),)
+            return (y.astype(dtype, order='C', copy=False),)
         if dtype.itemsize == 2:
             inputs = [x.astype(np.float32) for x in inputs]
         y = xp.einsum(f'{self.in_subs}->{self.out_sub}', *inputs, optimize=len(inputs) > 1)
