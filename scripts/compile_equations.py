@@ -2,7 +2,7 @@
 
     CHAINLITE_CUDA_ON_CPU=1 python scripts/compile_equations.py [sm_75 sm_80 sm_90 sm_100]
 
-The samples of the tests run on the stand-in of tests/cuda_on_cpu in float16, float32 and float64, which makes CuPy
+The samples of the tests run on the stand-in of tests/cuda_on_cpu in every float dtype, which makes CuPy
 generate the kernels of all functions and their gradients. Fails where registers are spilled to memory.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
 
 import cuda_on_cpu  # noqa: E402
+import ml_dtypes  # noqa: E402
 
 NAME = re.compile(r'extern "C" __global__ void (\w+)\(')
 
@@ -40,7 +41,7 @@ def generated():
     import chainlite
 
     for _, sample in samples.load(chainlite):
-        for dtype in 'efd':
+        for dtype in ('e', ml_dtypes.bfloat16, 'f', 'd'):
             tests.compute(sample, sample.arrays(dtype), tests.on_gpu, order=2)
     return found
 
