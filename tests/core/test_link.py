@@ -544,3 +544,18 @@ def test_moving_returns_the_link():
 def test_from_params_is_for_classes_that_define_it():
     with pytest.raises(NotImplementedError, match='does not implement `from_params`'):
         Link.from_params(1)
+
+
+def test_child_that_gives_its_parameters_itself_is_asked():
+    class Half(chainlite.Link):
+        def __init__(self):
+            super().__init__()
+            with self.init_scope():
+                self.a, self.b = chainlite.Parameter(0, (1,)), chainlite.Parameter(0, (1,))
+
+        def params(self, include_uninit=True):
+            return (p for p in super().params(include_uninit) if p is not self.b)
+
+    chain = chainlite.Chain(one=Half(), two=chainlite.Chain(half=Half()))
+    assert list(chain.params()) == [chain.one.a, chain.two.half.a]
+    assert list(chain.one.params()) == [chain.one.a]
