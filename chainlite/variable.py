@@ -433,6 +433,8 @@ class Variable:
             self._check_grad(gradient)
             self.node.grad_var = Variable._wrap(gradient, True)
 
+    _grad = property(lambda self: self.grad, doc="Chainer's own name of the gradient array, which some programs read.")
+
     def _check_grad(self, gradient):
         if not isinstance(gradient, backend.get_array_types()):
             raise TypeError(
