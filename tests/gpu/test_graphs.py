@@ -48,6 +48,22 @@ def test_memory_of_a_graph_is_not_given_to_others(cupy):
     assert not any(other.any() for other in others)
 
 
+def test_graphs_of_one_pool_share_memory(cupy):
+    def double_and_add(x):
+        return ((x * 2) * 2) * 2 + 1
+
+    pool, x = _graph.new_pool(), cupy.ones(1 << 12)
+    double_and_add(x)
+    first, y = _graph.capture(functools.partial(double_and_add, x), pool)
+    used = pool.memory.total_bytes()
+    second, z = _graph.capture(functools.partial(double_and_add, y), pool)
+    assert pool.memory.total_bytes() <= used + z.nbytes
+    for _ in range(2):
+        first.launch()
+        second.launch()
+        assert (z == 73).all() and (y == 9).all()
+
+
 @pytest.mark.parametrize('read', [float, lambda x: x.get(), lambda x: x.nonzero(), lambda x: np.asarray(x.tolist())])
 def test_looking_at_a_value_is_an_error_and_what_follows_works(cupy, read):
     x = cupy.ones(())

@@ -306,6 +306,19 @@ def test_each_shape_has_a_graph_of_its_own_and_the_one_used_last_goes_first():
     assert_same(graphed, with_batches(False, *sizes).steps(36))
 
 
+@pytest.mark.parametrize('model', [Residual, Words])
+def test_graphs_that_take_turns_do_not_disturb_each_other(model):
+    def run(graph):
+        chainer.cuda.cupy.random.seed(0)
+        run = with_batches(graph, 4, 2, 3, make_model=model)
+        run.optimizer.add_hook(chainer.optimizer_hooks.GradientClipping(0.5))
+        return run.steps(15)
+
+    graphed = run(True)
+    assert len(graphed.graphs) == 3
+    assert_same(graphed, run(False))
+
+
 def test_batches_that_are_always_different_run_as_usual():
     sizes = range(1, 41)
     graphed = with_batches(True, *sizes).steps(45)

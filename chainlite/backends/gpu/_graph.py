@@ -9,8 +9,9 @@ into the same arrays. While a function is captured it must not wait for the devi
 raises an error there, and so do its own calls of cuBLAS (see `_gemm`) and cuRAND.
 
 Memory comes from a pool of its own, which nobody else takes from: what is freed in the function is used again within
-it, and stays reserved as long as the pool lives. Graphs that run one after another can share a pool. Whoever holds a
-graph also holds the arrays that it reads, and its results.
+it, and stays reserved as long as the pool lives. Graphs that run one after another can share a pool: each may write
+over what another one computed, but for what is still referred to. Whoever holds a graph also holds the arrays that it
+reads, which are not of the pool, and its results.
 """
 
 import contextlib
@@ -18,9 +19,18 @@ import contextlib
 from chainlite.backends import cuda
 
 
+class Pool:
+    """Memory for graphs that run one after another, and the stream that they are captured on: CuPy's pools give freed
+    memory to the same stream only."""
+
+    def __init__(self):
+        self.memory = cuda.cupy.cuda.MemoryPool()
+        self.stream = cuda.cupy.cuda.Stream(non_blocking=True)
+
+
 def new_pool():
     """A pool of memory for graphs that run one after another."""
-    return cuda.cupy.cuda.MemoryPool()
+    return Pool()
 
 
 def is_capturing():
@@ -33,8 +43,8 @@ def capture(function, pool):
 
     All must have run once before on this thread: kernels are not compiled, nor handles made, in a capture.
     """
-    stream = cuda.cupy.cuda.Stream(non_blocking=True)
-    with cuda.cupy.cuda.using_allocator(pool.malloc), stream:
+    stream = pool.stream
+    with cuda.cupy.cuda.using_allocator(pool.memory.malloc), stream:
         stream.begin_capture()
         try:
             result = function()
