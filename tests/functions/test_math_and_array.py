@@ -243,3 +243,14 @@ def test_as_strided_of_a_view_sees_its_whole_memory(xp):
     y.grad = xp.ones((3, 3), 'f')
     y.backward()
     assert x.grad.shape == (3, 3)
+
+
+def test_the_mean_of_16_bit_numbers_does_not_overflow(xp):
+    x = xp.full((64, 1, 16, 16), 4, 'e')
+    assert float(F.mean(x).array) == 4 and F.mean(x).dtype == 'e'
+    assert float(F.mean_absolute_error(x, -x).array) == 8
+
+
+def test_huber_loss_takes_single_numbers(xp):
+    x, t = xp.asarray(3, 'f'), xp.asarray(1, 'f')
+    assert float(F.huber_loss(x, t, 1.5, reduce='no').array) == 1.5 * (2 - 0.75)

@@ -198,7 +198,10 @@ def test_dropconnect_keeps_the_mean_and_remembers_its_mask():
     again = F.simplified_dropconnect(x, W, b, mask=y.creator.mask)
     assert y.creator.mask.shape == (2, 4, 3) and y.creator.mask.dtype == bool
     np.testing.assert_array_equal(y.array, again.array)
-    np.testing.assert_array_equal(F.simplified_dropconnect(x, W, b, train=False).array, F.linear(x, W, b).array)
+    np.testing.assert_allclose(F.simplified_dropconnect(x, W, b, train=False).array, F.linear(x, W, b).array, rtol=1e-5)
+    with chainlite.no_backprop_mode():
+        y = F.simplified_dropconnect(x, W, b, train=False)
+        np.testing.assert_array_equal(y.array, F.linear(x, W, b).array)
     with pytest.raises(InvalidType, match=r'x.shape\[0\] == 5\nActual: 2 != 5'):
         F.simplified_dropconnect(x, W, b, mask=np.ones((5, 4, 3), bool))
 
@@ -294,3 +297,11 @@ def test_rrelu_takes_the_middle_slope_in_test_mode(xp):
     assert np.allclose(y.array.tolist(), [-0.1, -0.4, 3]) and slopes is r
     y, slopes = F.rrelu(x, 0.4, 0.6, return_r=True)
     assert ((slopes >= 0.4) & (slopes <= 0.6)).all() and float(y.array[2]) == 3
+
+
+def test_simplified_dropconnect_keeps_all_weights_in_test_mode(xp):
+    x, W = xp.ones((2, 3), 'f'), xp.ones((4, 3), 'f')
+    y = F.simplified_dropconnect(x, W, None, 0.5, train=False)
+    assert (y.array == 3).all() and y.creator.mask.shape == (2, 4, 3) and y.creator.mask.all()
+    none = xp.zeros((2, 4, 3), bool)
+    assert not F.simplified_dropconnect(x, W, None, 0.5, train=False, mask=none).array.any()

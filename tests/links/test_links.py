@@ -357,3 +357,15 @@ def test_sampled_losses_have_half_precision_weights_in_mixed16():
     with chainlite.using_config('dtype', chainlite.mixed16):
         assert L.NegativeSampling(2, [1, 2, 3], 2).W.dtype == np.float16
         assert L.BinaryHierarchicalSoftmax(2, ((0, 1), 2))._func.codes.dtype == np.float16
+
+
+def test_functions_that_initialize_maxout_see_its_shape():
+    shapes = []
+
+    def fill(a):
+        shapes.append(a.shape)
+        a.fill(len(shapes))
+
+    link = L.Maxout(5, 3, 2, initialW=fill, initial_bias=fill)
+    assert shapes == [(3, 2, 5), (3, 2)]
+    assert (link.linear.W.array == 1).all() and (link.linear.b.array == 2).all()

@@ -281,3 +281,8 @@ def test_assert_allclose_with_nan():
 def test_assert_allclose_of_different_shapes():
     with pytest.raises(AssertionError, match=r'shape: \(2,\) \(3,\)'):
         gradient_check.assert_allclose(ones(2), ones(3))
+
+
+def test_inputs_without_gradients_need_no_gradient_of_it():
+    x, t = np.random.RandomState(0).randn(3, 4), np.array([[0, 1, 1, 0]] * 3)
+    gradient_check.check_double_backward(F.sigmoid_cross_entropy, (x, t), np.ones(()), (np.ones((3, 4)),))

@@ -5,7 +5,7 @@ from chainlite.backends._equations import maximum, minimum, where
 from chainlite.functions.math.sum import sum
 
 
-@elementwise(check='x: f (_ *s), t: =x (_ *s)')
+@elementwise(check='x: f (*s), t: =x (*s)')
 def HuberLoss(x, t, *, delta):
     a = abs(x - t)
     return where(a > delta, delta * (a - 0.5 * delta), 0.5 * a * a)

@@ -3,6 +3,7 @@
 import math
 
 from chainlite.functions.array.broadcast import broadcast_to
+from chainlite.functions.array.cast import cast
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.math.sum import check_axes, sum
 from chainlite.variable import as_variable, operations
@@ -21,7 +22,10 @@ def average(x, axis=None, weights=None, keepdims=False):
     check_axes('Mean', axis, x.ndim)
     if weights is None:
         axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return sum(x, axis, keepdims) * (1.0 / max(1, math.prod([x.shape[a] for a in axes])))
+        scale = 1.0 / max(1, math.prod([x.shape[a] for a in axes]))
+        if x.dtype.itemsize == 2:  # whose sum may be more than the dtype holds
+            return cast(sum(cast(x, 'f'), axis, keepdims) * scale, x.dtype)
+        return sum(x, axis, keepdims) * scale
     if isinstance(axis, tuple) and len(axis) > 1:
         raise ValueError('tuple axis is not supported when weights is given')
     weights = as_variable(weights)

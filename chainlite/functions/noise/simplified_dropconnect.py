@@ -5,6 +5,7 @@ import numpy as np
 from chainlite._trilinear import Bilinear
 from chainlite.backends.cpu.noise import uniform
 from chainlite.backends.cpu.product import product
+from chainlite.configuration import config
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.connection.linear import linear
 from chainlite.utils import type_check
@@ -91,7 +92,7 @@ def simplified_dropconnect(x, W, b=None, ratio=0.5, train=True, mask=None, use_b
         W: float array (m, c).
         b: float array (m), or None.
         ratio: float, the probability of zero.
-        train: bool; if not, this is `linear`.
+        train: bool; if not, no weight is set to zero but by `mask`.
         mask: bool array, the weights that stay: (n, m, c), or (m, c) unless `use_batchwise_mask`; None draws it.
         use_batchwise_mask: whether each sample has a mask of its own.
 
@@ -101,7 +102,9 @@ def simplified_dropconnect(x, W, b=None, ratio=0.5, train=True, mask=None, use_b
     See: Wan et al., Regularization of Neural Network using DropConnect, 2013
     """
     if not train:
-        return linear(x, W, b)
+        if mask is None and not config.enable_backprop:
+            return linear(x, W, b)  # nobody can ask the node for its mask
+        ratio = 0
     x = as_variable(x)
     if x.ndim > 2:
         x = reshape(x, (len(x), -1))

@@ -1,6 +1,7 @@
 import numpy
 
 from chainlite.functions.activation.maxout import maxout
+from chainlite.initializer import Initializer
 from chainlite.link import Chain
 from chainlite.links.connection.linear import Linear
 
@@ -32,11 +33,24 @@ class Maxout(Chain):
         self.out_size = out_size
         self.pool_size = pool_size
         with self.init_scope():
-            self.linear = Linear(in_size, n, initial_bias is None, initialW, initial_bias)
+            self.linear = Linear(
+                in_size,
+                n,
+                initial_bias is None,
+                _of_shape(initialW, out_size, pool_size, -1),
+                _of_shape(initial_bias, out_size, pool_size),
+            )
 
     def forward(self, x):
         """Maps ``x``, (n, in_size), to (n, out_size)."""
         return maxout(self.linear(x), self.pool_size)
+
+
+def _of_shape(initializer, *shape):
+    """The initializer; a plain function is given arrays of that shape."""
+    if isinstance(initializer, Initializer) or not callable(initializer):
+        return initializer
+    return lambda array: initializer(array.reshape(shape))
 
 
 def _is_array(initializer):
