@@ -6,6 +6,7 @@ parameters, arrays and attributes must be the same objects. What the piece sets 
 next run starts from.
 """
 
+import copy
 import os
 import traceback
 from collections.abc import Hashable
@@ -115,15 +116,21 @@ def settle(x):
 class Watch:
     """The links under some roots: what they were before the capture, what it has set, whether they are the same still.
 
+    Args:
+        roots: Links, or functions that hold links.
+        release (bool): Whether to let go of the graphs behind results of the step before.
+
     Attributes:
         params (list of Parameter): Each once.
         results (list): (attributes of a link, name, value) that the capture has set.
     """
 
-    def __init__(self, *roots):
+    def __init__(self, *roots, release=False):
         self.roots = roots
         self.links = all_links(*roots)
         self.check()
+        if release:
+            self._release_graphs()
         self.params = list(dict.fromkeys([param for link in self.links for param in link.params()]))
         self.arrays = [param.array for param in self.params]
         self._before = [dict(vars(link)) for link in self.links]
@@ -140,6 +147,14 @@ class Watch:
                 raise CannotCapture(f'{type(link).__name__} has link hooks, which are called in each step')
             if hasattr(link, 'reset_state'):
                 raise CannotCapture(f'{type(link).__name__} keeps a state from one step to the next')
+
+    def _release_graphs(self):
+        """Lets go of the graphs behind Variables that are attributes of links: what the step before has left there."""
+        for link in self.links:
+            for name, value in vars(link).items():
+                if isinstance(value, Variable) and value.creator_node is not None:
+                    vars(link)[name] = value = copy.copy(value)
+                    value.unchain()
 
     def restore(self):
         """Puts back all attributes and gradients, after a capture that failed."""

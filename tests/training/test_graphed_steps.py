@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+import weakref
 
 import cuda_on_cpu
 import numpy as np
@@ -276,6 +277,22 @@ def test_gradients_of_other_models_add_up_as_ever():
     np.testing.assert_array_equal(other.W.grad.get(), expected.W.grad.get())
 
 
+def test_the_graph_of_the_step_before_is_let_go_of_before_a_capture():
+    run = Run()
+    alive, before = [], []
+
+    def loss(x, t):
+        loss = run.model(x, t)
+        alive.append([node() is not None for node in before])
+        before[:] = [weakref.ref(loss.creator)]
+        return loss
+
+    run.updater.loss_func = loss
+    run.steps(4)
+    assert run.graphs
+    assert alive == [[], [False], [False]]
+
+
 class Batches(chainer.dataset.Iterator):
     """Batches of the sizes given, over and over."""
 
@@ -392,6 +409,13 @@ class Remembering(chainer.Chain):
         return self.layer(self.lstm(x))
 
 
+class Unrolling(Remembering):
+    """Goes on from the state of the step before, also backwards."""
+
+    def forward(self, x):
+        return self.layer(self.lstm(x))
+
+
 class Sliding(Looking):
     """Keeps an average by another array in each step."""
 
@@ -418,6 +442,7 @@ class Choosing(Looking):
     [
         (Counting, 'Counting.calls changes in each step'),
         (Remembering, 'LSTM keeps a state from one step to the next'),
+        (Unrolling, 'LSTM keeps a state from one step to the next'),
         (Sliding, 'Sliding.mean changes in each step'),
         (Choosing, 'captur'),
     ],

@@ -23,6 +23,7 @@ from operator import is_
 from chainlite import _batched_update, reporter
 from chainlite._capturing import CannotCapture, Watch, configuration, copy_arrays, kind_of, map_arrays, settle
 from chainlite.backend import GpuDevice, using_device
+from chainlite.backends import cuda
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.backends.gpu import _graph
 from chainlite.optimizer import GradientMethod
@@ -80,17 +81,18 @@ class GraphedSteps:
             return step
         if self._graphs.pop(kind, None) is not None:  # what is new may have to be prepared, and sent to the GPU
             self._seen.pop(kind, None)
-        watch = Watch(self.optimizer.target, lossfun)
         seen = self._seen[kind] = self._seen.pop(kind, 0) + 1
         if seen <= _WARM_UP:
             if len(self._seen) > _MOST_KINDS:
                 self._seen.popitem(last=False)
             return None
+        watch = Watch(self.optimizer.target, lossfun, release=True)
         self._graphs = OrderedDict([(kind, step) for kind, step in self._graphs.items() if step.is_valid(rules)])
         while len(self._graphs) >= _MOST_GRAPHS:
             self._graphs.popitem(last=False)
         if self._pool is None:
             self._pool = _graph.new_pool()
+        cuda.cupy.get_default_memory_pool().free_all_blocks()  # what ordinary steps no longer need
         try:
             step = self._graphs[kind] = _Step(self.optimizer, lossfun, args, kwds, watch, self._pool)
         except Exception as error:
