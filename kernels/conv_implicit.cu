@@ -5,7 +5,8 @@
 // of a group lie side by side. Channels of a group are a multiple of V, the numbers that one copy moves, and pixels
 // begin at multiples of it. Types: T __half, __nv_bfloat16, or float; sums are float. Tensor cores take floats as TF32
 // only, of 11 bits. So a float is rounded (PIECES is 1), or made into the sum of two such numbers, of 22 bits together
-// (PIECES is 2), and their product into three: this leaves out less than a rounding of the sum does.
+// (PIECES is 2), and their product into three. What they sum up they cut off instead of rounding it, always towards
+// zero, which long sums would show: then they make the sums of a few products, which are added up outside of them.
 //
 // A block of 4 warps, 2 x 2, makes a tile of BM x BN results and passes along the inner dimension in steps of 64 bytes
 // (K numbers), which lie in stages in shared memory: while one is multiplied, the next ones are on their way. Each
@@ -18,7 +19,8 @@
 constexpr int BLOCK = 128;   // threads
 constexpr int ROW = 64;      // bytes of a row of a tile
 template <int TILE> constexpr int STAGES = TILE > 128 * 64 ? 3 : 4;  // what 48 kB of shared memory hold
-template <int TILE> constexpr int RESIDENT = TILE > 128 * 64 ? 2 : TILE > 64 * 64 ? 3 : 4;  // blocks per multiprocessor
+// Blocks for whose registers a multiprocessor has room.
+template <int TILE, int PIECES> constexpr int RESIDENT = TILE > 128 * 64 || PIECES == 2 ? 2 : TILE > 64 * 64 ? 3 : 4;
 
 // Where an array's numbers lie: those of an image, of a channel, of a pixel apart.
 struct Strides { int image, channel, pixel; };
@@ -90,11 +92,16 @@ template <typename T, int PIECES, int I, int J> struct Fragments {
         for (int i = 0; i < I; ++i)
 #pragma unroll
             for (int j = 0; j < J; ++j) {
-                if constexpr (PIECES == 2) {  // the small ones first
-                    multiply_add<T>(sum[i][j], a[1][i], b[0][j]);
-                    multiply_add<T>(sum[i][j], a[0][i], b[1][j]);
+                if constexpr (PIECES == 1) {
+                    multiply_add<T>(sum[i][j], a[0][i], b[0][j]);
+                } else {
+                    float part[4] = {};
+                    multiply_add<T>(part, a[1][i], b[0][j]);
+                    multiply_add<T>(part, a[0][i], b[1][j]);
+                    multiply_add<T>(part, a[0][i], b[0][j]);
+#pragma unroll
+                    for (int e = 0; e < 4; ++e) sum[i][j][e] += part[e];
                 }
-                multiply_add<T>(sum[i][j], a[0][i], b[0][j]);
             }
     }
 };
@@ -104,7 +111,7 @@ template <typename T, int PIECES, int I, int J> struct Fragments {
 // W (groups, filters, taps, channels) is the right matrix. Grid: x the tiles, those of one row side by side, as they read
 // the same part of x; z the groups, and for a transposed convolution the phases.
 template <typename T, typename O, int PIECES, int BM, int BN, int V, int N>
-__global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN>)
+__global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN, PIECES>)
     implicit_gemm(const T* __restrict__ x, const T* __restrict__ W, const T* __restrict__ bias, O* __restrict__ y,
                   const Windows w, int transposed, int images, int groups, int channels, int filters, int pitch,
                   const Strides strides) {
@@ -275,7 +282,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN>)
 // Pixels are the inner dimension: a row of a tile holds the channels of one pixel, and what the tensor cores see is
 // turned on its way from shared memory, by the instruction for 16 bits, for 32 bits by reading number by number.
 template <typename T, int PIECES, int BM, int BN, int U, int V, int N>
-__global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN> : 2)
+__global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN, PIECES> : 2)
     implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
                          int images, int groups, int channels, int filters, int length) {
     constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2;

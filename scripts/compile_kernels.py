@@ -98,11 +98,12 @@ KERNELS = {
             (t, o, pieces, *tile, v, n)
             for (t, pieces, v), tile, n in product(UNITS, ((128, 128), (128, 64), (64, 64), (128, 32)), (2, 3))
             for o in sorted({t, 'float'})
+            if pieces == 1 or tile in ((64, 64), (128, 32))
         ],
         'implicit_filter_grad': [
             (t, pieces, *tile, u, v, n)
             for (t, pieces, u), tile, v, n in product(UNITS, product((128, 64), repeat=2), (4, 8), (2, 3))
-            if t != 'float' or v == 4 and tile[1] == 64
+            if t != 'float' or v == 4 and tile[1] == 64 and (pieces == 1 or tile[0] == 64)
         ],
         'sum_filter_parts': (('__half', '__nv_bfloat16', 'float'),),
     },

@@ -103,10 +103,15 @@ def _slices(n, most):
 # ---- the convolution and its transpose
 
 
-def _tile(rows, filters, batch, processors):
-    """The tile of results that a block makes: the largest one with which every multiprocessor has work."""
+def _tile(rows, filters, batch, pieces, processors):
+    """The tile of results that a block makes: the largest one with which every multiprocessor has work.
+
+    The registers that hold numbers in two pieces, and sums of a few products, leave room for small tiles only.
+    """
     if filters <= 32:
         return 128, 32
+    if pieces == 2:
+        return 64, 64
     for bm, bn in ((128, 128), (128, 64)):
         if (bn == 64 or filters > 64) and -(-rows // bm) * -(-filters // bn) * batch >= processors:
             return bm, bn
@@ -134,7 +139,7 @@ class _Plan:
         self.images = _slices(n, (MOST - 1) // max(self.width * prod(x_shape[2:]), prod(self.shape[1:])))
         rows = self.images[0].stop * prod([-(-d // p) for d, p in zip(outs, phases)])
         batch = groups * prod(phases)
-        bm, bn = _tile(rows, filters, batch, _device(device)[1])
+        bm, bn = _tile(rows, filters, batch, pieces, _device(device)[1])
         self.function = (
             'conv_implicit.implicit_gemm',
             *(dtype, self.dtype, pieces, bm, bn),
@@ -206,13 +211,13 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
 # ---- the gradient of the filter
 
 
-def _split(steps, filters, width, groups, dtype, processors):
+def _split(steps, filters, width, groups, dtype, pieces, processors):
     """The tile of filters and of their numbers, and how many steps along the pixels a block makes.
 
     The filters alone make few tiles: the pixels are split until there are two blocks for each multiprocessor, but not
     into parts so short that adding them up counts.
     """
-    bm, bn = 128 if filters > 64 else 64, 128 if width > 64 and dtype.itemsize == 2 else 64
+    bm, bn = 128 if filters > 64 and pieces == 1 else 64, 128 if width > 64 and dtype.itemsize == 2 else 64
     tiles = -(-filters // bm) * -(-width // bn) * groups
     room = WORKSPACE // (groups * filters * width * 4)
     parts = min(-(-2 * processors // tiles), -(-steps // 8), room, 65535 // groups)
@@ -234,7 +239,7 @@ class _FilterPlan:
         self.gy_ready = m == filters and orders(gy_shape, gy_strides, dtype.itemsize)[1]
         self.images = _slices(n, (MOST - 1) // max(self.channels * prod(x_shape[2:]), self.filters * pixels))
         steps = -(-self.images[0].stop * pixels // (ROW // dtype.itemsize))
-        bm, bn, length = _split(steps, filters, width, groups, dtype, _device(device)[1])
+        bm, bn, length = _split(steps, filters, width, groups, dtype, pieces, _device(device)[1])
         self.each = -(-steps // length)  # parts of a slice of images
         self.parts = len(self.images) * self.each, self.filters, width
         units = _unit(filters, dtype), _unit(channels, dtype)

@@ -62,6 +62,12 @@ template <class T> inline void coc_numbers(unsigned bits, float* out) {
 }
 template <> inline void coc_numbers<float>(unsigned bits, float* out) { *out = __uint_as_float(bits & ~0x1fffu); }
 
+// Tensor cores cut off what a float does not hold.
+inline float coc_towards_zero(double x) {
+    float y = float(x);
+    return fabs(double(y)) > fabs(x) ? nextafterf(y, 0) : y;
+}
+
 template <class T> inline void multiply_add(float (&sum)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     const int n = 4 / sizeof(T);  // numbers in 4 bytes
     float mine[6 * n], all[32][6 * n];
@@ -69,13 +75,13 @@ template <class T> inline void multiply_add(float (&sum)[4], const unsigned (&a)
     coc_warp_exchange(0xffffffffu, mine, all, sizeof mine, -1);
     int row = coc_now.lane / 4, column = coc_now.lane % 4 * 2;
     for (int i = 0; i < 4; i++) {
-        float total = 0;
+        double total = sum[i];
         for (int k = 0; k < 8 * n; k++) {
             int lane = k / n % 4, part = k / (4 * n), which = k % n;
-            total += all[4 * row + lane][(i / 2 + 2 * part) * n + which] *
+            total += double(all[4 * row + lane][(i / 2 + 2 * part) * n + which]) *
                      all[4 * (column + i % 2) + lane][(4 + part) * n + which];
         }
-        sum[i] += total;
+        sum[i] = coc_towards_zero(total);
     }
 }
 
