@@ -43,7 +43,8 @@ class Descriptors:
     """
 
     def __init__(self, dtype='f'):
-        self._type = _F32 if dtype == 'f' else _BF16
+        self.is_float32 = dtype == 'f'
+        self._type = _F32 if self.is_float32 else _BF16
 
     def __enter__(self):
         self._library, self._made = _library.library(), []
