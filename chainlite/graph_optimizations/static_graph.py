@@ -23,6 +23,7 @@ from chainlite.backends.cuda import is_cupy_array
 from chainlite.backends.gpu import _graph
 from chainlite.configuration import config, using_config
 from chainlite.function_node import FunctionNode
+from chainlite.graph_optimizations.static_graph_utilities import RunsInPython
 from chainlite.variable import Variable, as_variable
 
 _WARM_UP = 2  # calls of a kind that run as usual
@@ -142,7 +143,10 @@ class ScheduleManager:
         except Exception as error:
             self._given_up = True
             self._schedules.clear()
-            _warn(type(self.chain()).__name__, error)
+            if isinstance(error, RunsInPython):  # as its author wants it
+                self._tell(f'runs as usual: {error}')
+            else:
+                _warn(type(self.chain()).__name__, error)
             return None
         self._tell('was captured')
         self._schedules.setdefault(kind, []).append(schedule)

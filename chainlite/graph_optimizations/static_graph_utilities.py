@@ -6,6 +6,10 @@ from chainlite._capturing import CannotCapture
 from chainlite.configuration import config
 
 
+class RunsInPython(CannotCapture):
+    """Raised in a capture by what is marked as static code."""
+
+
 def static_code(*dec_args, **dec_kwargs):
     """Decorator of functions that a static chain calls and that have to run in Python in every call.
 
@@ -21,7 +25,7 @@ def static_code(*dec_args, **dec_kwargs):
         @functools.wraps(func)
         def wrapper(*args, **kwargs):
             if config.schedule_func is not None:
-                raise CannotCapture(f'it calls {func.__qualname__}, which is marked to run in Python in every call')
+                raise RunsInPython(f'it calls {func.__qualname__}, which is marked to run in Python in every call')
             return func(*args, **kwargs)
 
         return wrapper
