@@ -16,7 +16,7 @@ class GlobalConfig:
 
     ================================== =====================================================================
     autotune                           look for the fastest convolution algorithm on first use of each shape
-    compute_mode                       of float32 products on the GPU: 'tf32' or 'float32'; None leaves it to CuPy
+    compute_mode                       'tf32' lets float32 products on a GPU round their factors; see get_compute_mode
     cudnn_deterministic                use only algorithms whose results are the same, bit by bit, in every run
     cudnn_fast_batch_normalization     allow cuDNN's persistent batch normalization, which may overflow
     debug                              check for NaN in forward and backward, report where a failing node was made

@@ -27,12 +27,12 @@ ROUNDING = {'e': 2**-9, 'E': 2**-6, 'f': 2**-18, 'd': 2**-45}
 def cudnn(cupy, monkeypatch):
     from gpu.fake_cudnn import FakeCudnn
 
+    _plans.forget()  # those of the real one, if it was there
     module = FakeCudnn()
     monkeypatch.setitem(sys.modules, 'cudnn', module)
     monkeypatch.setattr(cuda, 'cudnn_enabled', True)
     monkeypatch.setattr(_backend, '_failed', False)
     cuda._cudnn_version.cache_clear()
-    _plans.forget()
     yield module
     _plans.forget()
     cuda._cudnn_version.cache_clear()
