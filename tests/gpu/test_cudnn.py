@@ -251,11 +251,14 @@ def test_a_library_that_does_not_load_is_told_once(cupy, cudnn, monkeypatch):
 
 
 def test_without_memory_for_its_scratch_our_kernels_take_over(cupy, cudnn, monkeypatch):
-    cudnn.plans = plans(('only', (), 4096))
+    scratch, original = 1 << 20, cupy.cuda.alloc
+    cudnn.plans = plans(('only', (), scratch))
     expected = convolve(cupy)
 
     def alloc(size):
-        raise cupy.cuda.memory.OutOfMemoryError(size, 0, 0)
+        if size == scratch:
+            raise cupy.cuda.memory.OutOfMemoryError(size, 0, 0)
+        return original(size)
 
     with monkeypatch.context() as patch:
         patch.setattr(cupy.cuda, 'alloc', alloc)
