@@ -5,7 +5,7 @@ yields y from x and W, transposed convolution x from y and W, and the third node
 and y. Results have the dtype of the first input, gradients that of what they are the gradient of.
 """
 
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 
@@ -52,8 +52,9 @@ class ConvolutionNode(Bilinear):
         if gy.dtype.itemsize == 2 or not isinstance(gy, np.ndarray):
             return super().bias_gradient(gy)
         if is_last(gy):
-            rows = roll(gy).reshape(-1, gy.shape[1])
-            return np.ones(len(rows), gy.dtype) @ rows
+            n, m = gy.size // gy.shape[1], gy.shape[1]
+            k = gcd(n, 1 << max(512 // m, 1).bit_length() - 1)  # pixels in a row, so that few long rows are added
+            return (np.ones(n // k, gy.dtype) @ roll(gy).reshape(n // k, k * m)).reshape(k, m).sum(0)
         n, m, *outs = gy.shape  # by matrix products: NumPy's fastest way to sum rows
         return (gy.reshape(n * m, prod(outs)) @ np.ones(prod(outs), gy.dtype)).reshape(n, m).sum(0)
 
