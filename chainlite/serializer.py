@@ -41,8 +41,12 @@ class Serializer(AbstractSerializer):
     """Base of the serializers that save."""
 
     def save(self, obj):
-        """Saves ``obj``, by its method ``serialize``."""
-        obj.serialize(self)
+        """Saves ``obj``, by its method ``serialize``; or each item of a dictionary, by its key."""
+        if isinstance(obj, dict):
+            for name, value in obj.items():
+                self(name, value)
+        else:
+            obj.serialize(self)
 
 
 class Deserializer(AbstractSerializer):

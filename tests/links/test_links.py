@@ -369,3 +369,9 @@ def test_functions_that_initialize_maxout_see_its_shape():
     link = L.Maxout(5, 3, 2, initialW=fill, initial_bias=fill)
     assert shapes == [(3, 2, 5), (3, 2)]
     assert (link.linear.W.array == 1).all() and (link.linear.b.array == 2).all()
+
+
+@pytest.mark.parametrize('shape', [(), (2,)])
+def test_group_normalization_needs_channels(shape):
+    with pytest.raises(ValueError, match='Input dimension must be at least 2'):
+        L.GroupNormalization(3)(ones(*shape))

@@ -481,3 +481,10 @@ def test_loaded_model_computes_what_the_saved_one_does(tmp_path):
     load_npz(tmp_path / 'f', loaded)
     with chainlite.using_config('train', False):
         np.testing.assert_array_equal(loaded(x).array, saved(x).array)
+
+
+def test_a_dictionary_of_arrays_is_saved_by_its_keys(tmp_path):
+    save_npz(tmp_path / 'x.npz', {'W': np.ones((2, 3), 'f'), 'b': np.zeros(2, 'f')})
+    link = L.Linear(3, 2)
+    load_npz(tmp_path / 'x.npz', link)
+    assert (link.W.array == 1).all() and not link.b.array.any()

@@ -36,6 +36,8 @@ class GroupNormalization(Link):
 
     def forward(self, x):
         """Normalizes ``x``, (n, size, \\*d)."""
+        if x.ndim < 2:
+            raise ValueError('Input dimension must be at least 2, including batch size dimension (first dimension).')
         if self.gamma.array is None:
             self._initialize_params(x.shape[1])
         return group_normalization(x, self.groups, self.gamma, self.beta, self.eps)
