@@ -1,5 +1,6 @@
 """Batch normalization of arrays (n, c, *dims) over all axes but that of the channels; see cpu.batch_normalization."""
 
+import functools
 from ctypes import c_float, c_uint
 
 import numpy as np
@@ -131,24 +132,34 @@ def _statistics(rows):
     n, c = rows.shape
     k = max(1, min(WIDTH // c, n))
     whole = n - n % k
-    steps = max(1, min(BLOCK // (k * c), EXACT_ROWS))
-    parts = [_of_block(rows[i : min(i + k * steps, whole)].reshape(-1, k * c)) for i in range(0, whole, k * steps)]
+    step = k * max(1, min(BLOCK // (k * c), EXACT_ROWS))
+    starts = range(0, whole, step)
+    parts = len(starts) * k + (whole < n)
+    means, variances = np.empty((2, parts, c), np.float32)
+    weights = np.empty((parts, 1))
+    for i, start in enumerate(starts):
+        block, part = rows[start : min(start + step, whole)], slice(i * k, i * k + k)
+        _of_block(block.reshape(-1, k * c), means[part], variances[part])
+        weights[part] = len(block) / k / n
     if whole < n:
-        parts.append(_of_block(rows[whole:]))
-    weights = np.concatenate([np.full(mean.size // c, count / n) for count, mean, _ in parts])[:, None]
-    means = np.concatenate([mean.reshape(-1, c) for _, mean, _ in parts])
-    variances = np.concatenate([variance.reshape(-1, c) for _, _, variance in parts])
+        _of_block(rows[whole:], means[-1], variances[-1])
+        weights[-1] = (n - whole) / n
     mean = (weights * means).sum(axis=0)
     variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
     return mean.astype(np.float32), variance.astype(np.float32)
 
 
-def _of_block(rows):
-    """(number of rows, mean, variance) of each column."""
-    one, zero, mean, variance = numbers = np.zeros((4, rows.shape[1]), np.float32)
-    one[:] = 1
-    operation(_build_forward, rows.shape, 0, False)(rows, *numbers, np.empty_like(rows))
-    return len(rows), mean, variance
+def _of_block(rows, mean, variance):
+    """Writes mean and variance of each column."""
+    operation(_build_forward, rows.shape, 0, False)(
+        rows, *_identity(rows.shape[1]), mean, variance, np.empty_like(rows)
+    )
+
+
+@functools.lru_cache(256)
+def _identity(n):
+    """A scale and an offset that change nothing."""
+    return np.ones(n, np.float32), np.zeros(n, np.float32)
 
 
 @moments.when(onednn, lambda x, axis: is_float32(x) and _by_channels(x, axis))
@@ -184,7 +195,7 @@ def _is_finite(x):
 def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
     x, h = as_last(x), None if h is None else as_last(h)
     y = empty_last(x.shape)
-    numbers = scale, offset, mean, np.ones_like(mean)
+    numbers = scale, offset, mean, _identity(mean.size)[0]
     # oneDNN's rectifier would turn NaN into 0
     fused = rectify and np.isfinite(mean).all() and (of_batch or _is_finite(x)) and (h is None or _is_finite(h))
     if fused and h is None:
