@@ -64,10 +64,12 @@ def function(name, *types):
 
 def index_type(*arrays):
     """The type that numbers the elements of all the arrays."""
-    for a in arrays:
-        if a.size >= 1 << 31:
-            return 'unsigned long long'
-    return 'unsigned'
+    return index_type_of(max([a.size for a in arrays]))
+
+
+def index_type_of(size):
+    """The type that numbers so many elements."""
+    return 'unsigned long long' if size >= 1 << 31 else 'unsigned'
 
 
 def launch(run, count, *arguments):

@@ -11,15 +11,19 @@ _TILE = 32  # rows and columns
 _UNSIGNED = {1: 'unsigned char', 2: 'unsigned short', 4: 'unsigned', 8: 'unsigned long long'}  # by the size of a dtype
 
 
-@functools.lru_cache(4096)
-def _strides(shape, size, last):
-    """The strides of an array (n, c, *dims), channels last or C-contiguous, and its size in bytes."""
-    axes = [0, *range(2, len(shape)), 1] if last else range(len(shape))
+def strides_of(shape, order, size):
+    """The strides of an array whose axes lie in this order, with elements of so many bytes; and its size in bytes."""
     strides, step = [0] * len(shape), size
-    for axis in [*axes][::-1]:
+    for axis in reversed(order):
         strides[axis] = step
         step *= shape[axis]
     return tuple(strides), step
+
+
+@functools.lru_cache(4096)
+def _strides(shape, size, last):
+    """The strides of an array (n, c, *dims), channels last or C-contiguous, and its size in bytes."""
+    return strides_of(shape, (0, *range(2, len(shape)), 1) if last else range(len(shape)), size)
 
 
 @functools.lru_cache(4096)

@@ -1,9 +1,12 @@
 """Batch normalization; see cpu.batch_normalization for what the arguments are, and kernels/batch_normalization.cu."""
 
+import functools
+from math import prod
+
 import numpy as np
 
 from chainlite.backends import cuda
-from chainlite.backends._layout import as_last, is_last, roll, unroll
+from chainlite.backends._layout import as_last
 from chainlite.backends.cpu.batch_normalization import (
     _Layout,
     batch_normalize,
@@ -15,7 +18,8 @@ from chainlite.backends.cpu.batch_normalization import (
     rectified_normalize_grad,
 )
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import THREADS, contiguous, function, index_type, is_float, launch
+from chainlite.backends.gpu._launch import THREADS, alike, function, index_type_of, is_float, launch
+from chainlite.backends.gpu._transpose import orders, strides_of
 
 _MOST_PARTS = 64  # of a channel: what a block merges quickly
 _BLOCKS = 1024  # enough to fill any device
@@ -25,26 +29,36 @@ def _takes(x, *arguments):
     return is_float(x, *[a for a in arguments if hasattr(a, 'dtype')])
 
 
-class _Run:
-    """The launches over arrays of one shape: arrays in the form (outer, channels, inner), and the geometry.
+class _Plan:
+    """What the launches over arrays of a certain shape, layout and dtype come to; finding out costs more than a launch.
 
-    Arrays that are channels last stay so, if the channels are the keys: then there is nothing inner. None stays None.
+    The kernels see (outer, channels, inner). Arrays that are channels last stay so, if the channels are the keys: then
+    there is nothing inner. Others are read in row order, or with their axes moved so that the keys are neighbours.
+
+    Args:
+        shape, strides: of the first array, which all others are made like.
+        axis: tuple of the axes that are not keys.
+        dtype: of the first array.
+        others: dtypes of what else is computed with.
     """
 
-    def __init__(self, axis, arrays, statistics):
-        x, axis = arrays[0], tuple(axis)
-        self.last = axis == (0, *range(2, x.ndim)) and is_last(x)
+    def __init__(self, shape, strides, axis, dtype, *others):
+        ndim = len(shape)
+        self.shape, self.dtype = shape, dtype
+        self.wide = np.result_type(np.float32, dtype, *others)  # of the computation
+        by_rows, last = orders(shape, strides, dtype.itemsize)
+        self.last = last and not by_rows and axis == (0, *range(2, ndim))
         if self.last:
-            arrays, axis = [None if a is None else roll(as_last(a)) for a in arrays], tuple(range(x.ndim - 1))
-        given = [a for a in arrays if a is not None]
-        self.layout = layout = _Layout(given[0].shape, axis)
-        self.arrays = [None if a is None else self._order(a.astype(x.dtype, copy=False)) for a in arrays]
-        self.dtype = np.result_type(np.float32, *[a.dtype for a in (*given, *statistics)])  # of the computation
+            order, axis = (0, *range(2, ndim), 1), tuple(range(ndim - 1))
+        else:
+            order = tuple(range(ndim))
+        layout = _Layout(tuple([shape[i] for i in order]), axis)
+        self.order = layout.order or order
+        self.strides, self.size = strides_of(shape, self.order, dtype.itemsize)
+        self.key_shape, self.row, self.count = layout.key_shape, layout.keys * self.wide.itemsize, layout.count
         across = layout.repeat == 1  # neighbouring elements are of neighbouring channels
-        pack = 16 // x.dtype.itemsize
-        if (layout.keys if across else layout.repeat) % pack or any(
-            [a is not None and a.data.ptr % 16 for a in self.arrays]
-        ):
+        pack = 16 // dtype.itemsize
+        if (layout.keys if across else layout.repeat) % pack:
             pack = 1
         if across:
             side_by_side = 32 if pack == 1 else 8  # at least 128 bytes of a pixel
@@ -52,96 +66,114 @@ class _Run:
         else:
             side_by_side = 1
             self.sizes = layout.keys, layout.repeat // pack, layout.count // pack
-        self.types = index_type(x), side_by_side, pack
+        self.types = index_type_of(prod(shape)), side_by_side, pack
         blocks = -(-self.sizes[0] // side_by_side)
         workers = THREADS // side_by_side
         self.parts = max(1, min(_MOST_PARTS, _BLOCKS // blocks, self.sizes[2] // (4 * workers)))
         self.grid = blocks, self.parts
 
-    def _order(self, a):
-        (a,) = contiguous(a if self.layout.order is None else a.transpose(self.layout.order))
-        return a
+    def ready(self, *arrays):
+        """The arrays, or copies, as the kernels read them: they begin at multiples of 16 bytes. None stays None."""
+        return [
+            a
+            if a is None or a.strides == self.strides and a.dtype == self.dtype and not a.data.ptr % 16
+            else self._copied(a)
+            for a in arrays
+        ]
 
-    def empty(self):
-        """An array like the arrays, to be given back by `array`."""
-        return cuda.cupy.empty(self.layout.shape, self.arrays[0].dtype)
+    def _copied(self, a):
+        a = a.astype(self.dtype, copy=False)
+        a = (as_last(a) if self.last else a).transpose(self.order)
+        return a if a._c_contiguous and not a.data.ptr % 16 else a.copy()
 
-    def array(self, y):
-        """The array in the form that the arrays were given in."""
-        y = self.layout.array(y)
-        return unroll(y) if self.last else y
+    def new(self):
+        """An array like the arrays."""
+        return cuda.cupy.ndarray(self.shape, self.dtype, cuda.cupy.cuda.alloc(self.size), self.strides)
 
-    def per_channel(self, *more):
-        """An array for one number, or `more` numbers, of each channel."""
-        return cuda.cupy.empty((*more, *self.layout.key_shape), self.dtype)
+    def per_channel(self, count):
+        """Arrays for one number of each channel, which lie side by side."""
+        memory = cuda.cupy.cuda.alloc(count * self.row)
+        return [cuda.cupy.ndarray(self.key_shape, self.wide, memory + i * self.row) for i in range(count)]
+
+    def scratch(self, count):
+        """Memory for so many numbers of each part of each channel."""
+        return cuda.cupy.cuda.alloc(self.parts * count * self.row)
 
     def scales(self, *arrays):
         """gamma and beta: in the dtype of the arrays or of the computation."""
-        kind = self.arrays[0].dtype
-        if any([a.dtype != kind for a in arrays]):
-            kind = self.dtype
-        return contiguous(*[a.astype(kind, copy=False) for a in arrays])
+        kind = self.dtype
+        for a in arrays:
+            if a.dtype != kind:
+                kind = self.wide
+        return alike(kind, *arrays)
 
-    def numbers(self, *arrays):
-        """Statistics: in the dtype of the computation."""
-        return contiguous(*[a.astype(self.dtype, copy=False) for a in arrays])
-
-    def __call__(self, name, *arguments, types=()):
-        run = function(f'batch_normalization.{name}', self.arrays[0].dtype, *types, *self.types)
-        arguments = [0 if a is None else a for a in (*self.arrays, *arguments)]
+    def run(self, name, types, *arguments):
+        """Runs a kernel, for arguments before the sizes."""
+        run = function(name, self.dtype, *types, *self.types)
         run(self.grid, (THREADS,), (*arguments, *self.sizes))
 
-    def moments(self):
-        parts = self.per_channel(self.parts, 3)
-        self('moments', parts, types=(self.dtype,))
+    def moments(self, x):
+        parts = self.scratch(3)
+        self.run('batch_normalization.moments', (self.wide,), x, parts)
         return parts
 
-    def normalize_grad(self, gamma, mean, inv_std, fixed, with_masked):
+    def normalize_grad(self, arrays, gamma, mean, inv_std, fixed, with_masked):
+        """(gx, ggamma, gbeta, masked) for the arrays (gy, x, y)."""
+        arrays = self.ready(*arrays)
         (gamma,) = self.scales(gamma)
-        mean, inv_std = self.numbers(mean, inv_std)
-        parts = self.per_channel(self.parts, 2)
-        self('gradient_sums', mean, parts, types=(self.dtype,))
-        gx, ggamma, gbeta = self.empty(), self.per_channel(), self.per_channel()
-        masked = self.empty() if with_masked else None
-        numbers = parts, self.parts, gamma, mean, inv_std, float(self.layout.count), bool(fixed)
-        self('normalize_grad', *numbers, gx, ggamma, gbeta, masked, types=(gamma.dtype, self.dtype))
-        return self.array(gx), ggamma, gbeta, None if masked is None else self.array(masked)
+        mean, inv_std = alike(self.wide, mean, inv_std)
+        parts = self.scratch(2)
+        self.run('batch_normalization.gradient_sums', (self.wide,), *arrays, mean, parts)
+        gx, (ggamma, gbeta), masked = self.new(), self.per_channel(2), self.new() if with_masked else None
+        numbers = parts, self.parts, gamma, mean, inv_std, float(self.count), bool(fixed)
+        types = gamma.dtype, self.wide
+        self.run('batch_normalization.normalize_grad', types, *arrays, *numbers, gx, ggamma, gbeta, masked)
+        return gx, ggamma, gbeta, masked
+
+
+_made = functools.lru_cache(4096)(_Plan)
+
+
+def _plan(axis, x, *others):
+    """The plan for arrays like x, computed with arrays of the dtypes of others."""
+    return _made(x.shape, x.strides, tuple(axis), x.dtype, *[a.dtype for a in others])
 
 
 @moments.when(gpu, _takes)
 def _(x, axis):
-    run = _Run(axis, (x,), ())
-    parts = run.moments()
-    mean, var = run.per_channel(), run.per_channel()
-    merge = function('batch_normalization.merge_moments', run.dtype, run.types[0])
-    launch(merge, mean.size, parts, run.parts, mean, var)
+    plan = _plan(axis, x)
+    parts = plan.moments(*plan.ready(x))
+    mean, var = plan.per_channel(2)
+    merge = function('batch_normalization.merge_moments', plan.wide, plan.types[0])
+    launch(merge, mean.size, parts, plan.parts, mean, var)
     return mean, var
 
 
 @batch_normalize.when(gpu, _takes)
 def _(x, gamma, beta, axis, eps):
-    run = _Run(axis, (x,), (gamma, beta))
-    gamma, beta = run.scales(gamma, beta)
-    parts = run.moments()
-    y, mean, var = run.empty(), run.per_channel(), run.per_channel()
-    numbers = parts, run.parts, gamma, beta, float(eps)
-    run('batch_normalize', *numbers, y, mean, var, types=(gamma.dtype, run.dtype))
-    return run.array(y), mean, var
+    plan = _plan(axis, x, gamma, beta)
+    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    parts = plan.moments(x)
+    y, (mean, var) = plan.new(), plan.per_channel(2)
+    numbers = parts, plan.parts, gamma, beta, float(eps)
+    plan.run('batch_normalization.batch_normalize', (gamma.dtype, plan.wide), x, *numbers, y, mean, var)
+    return y, mean, var
 
 
 @normalize.when(gpu, _takes)
 def _(x, gamma, beta, mean, inv_std, axis):
-    run = _Run(axis, (x,), (gamma, beta, mean, inv_std))
-    gamma, beta = run.scales(gamma, beta)
-    y = run.empty()
-    run('normalize', gamma, beta, *run.numbers(mean, inv_std), y, types=(gamma.dtype, run.dtype))
-    return run.array(y)
+    plan = _plan(axis, x, gamma, beta, mean, inv_std)
+    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    y = plan.new()
+    numbers = gamma, beta, *alike(plan.wide, mean, inv_std)
+    plan.run('batch_normalization.normalize', (gamma.dtype, plan.wide), x, *numbers, y)
+    return y
 
 
 @normalize_grad.when(gpu, lambda gy, x, *numbers: _takes(gy, x, *numbers))
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
-    run = _Run(axis, (gy, x, None), (gamma, mean, inv_std))
-    return run.normalize_grad(gamma, mean, inv_std, fixed, False)[:3]
+    plan = _plan(axis, gy, x, gamma, mean, inv_std)
+    return plan.normalize_grad((gy, x, None), gamma, mean, inv_std, fixed, False)[:3]
 
 
 # -- with what comes before and after ---------------------------------------------------------------------------------
@@ -162,34 +194,38 @@ def _moves(running, gamma):
     """Whether the kernel can move these statistics: both alike, or None."""
     arrays = [a for a in running if a is not None]
     return is_float(*arrays) and all(
-        [a.flags.c_contiguous and a.dtype == arrays[0].dtype and a.shape == gamma.shape for a in arrays]
+        [a._c_contiguous and a.dtype == arrays[0].dtype and a.shape == gamma.shape for a in arrays]
     )
 
 
 @batch_statistics.when(
-    gpu, lambda x, gamma, beta, axis, eps, running, decay: _takes(x, gamma, beta) and _moves(running, gamma)
+    gpu, lambda x, gamma, beta, axis, eps, running, decay: is_float(x, gamma, beta) and _moves(running, gamma)
 )
 def _(x, gamma, beta, axis, eps, running, decay):
-    run = _Run(axis, (x,), (gamma, beta))
-    gamma, beta = run.scales(gamma, beta)
-    count = run.layout.count
-    numbers, parts = run.per_channel(6), run.per_channel(run.parts, 3) if run.parts > 1 else None
-    kind = next((a.dtype for a in running if a is not None), run.dtype)
+    plan = _plan(axis, x, gamma, beta)
+    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    count, split = plan.count, plan.parts > 1
+    parts, counter = (plan.scratch(3), _counter(plan.grid[0])) if split else (None, None)
+    kind = next((a.dtype for a in running if a is not None), plan.wide)
+    numbers = plan.per_channel(6)
     moving = *running, float(decay), count / max(count - 1, 1)
-    arguments = parts, _counter(run.grid[0]) if run.parts > 1 else None, gamma, beta, float(eps), numbers, *moving
-    run('batch_statistics', *arguments, types=(gamma.dtype, run.dtype, kind))
+    arguments = parts, counter, gamma, beta, float(eps), numbers[0], *moving
+    plan.run('batch_normalization.batch_statistics', (gamma.dtype, plan.wide, kind), x, *arguments)
     return tuple(numbers)
 
 
-@normalize_then.when(gpu, lambda x, mean, scale, offset, axis, h, *_: _takes(x, mean) and (h is None or is_float(h)))
+@normalize_then.when(gpu, lambda x, mean, scale, offset, axis, h, *_: is_float(x, mean) and (h is None or is_float(h)))
 def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
-    run = _Run(axis, (x, h), (mean,))
-    y = run.empty()
-    run('normalize_then', *run.numbers(mean, scale, offset), bool(rectify), y, types=(run.dtype,))
-    return run.array(y), None
+    plan = _plan(axis, x, mean) if h is None else _plan(axis, x, mean, h)
+    y = plan.new()
+    arguments = *plan.ready(x, h), *alike(plan.wide, mean, scale, offset), bool(rectify), y
+    plan.run('batch_normalization.normalize_then', (plan.wide,), *arguments)
+    return y, None
 
 
-@rectified_normalize_grad.when(gpu, lambda gy, y, kept, x, *numbers: _takes(gy, y, x, *numbers[:3]))
+@rectified_normalize_grad.when(
+    gpu, lambda gy, y, kept, x, gamma, mean, inv_std, *_: is_float(gy, y, x, gamma, mean, inv_std)
+)
 def _(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
-    run = _Run(axis, (gy, x, y), (gamma, mean, inv_std))
-    return run.normalize_grad(gamma, mean, inv_std, fixed, with_masked)
+    plan = _plan(axis, gy, x, y, gamma, mean, inv_std)
+    return plan.normalize_grad((gy, x, y), gamma, mean, inv_std, fixed, with_masked)
