@@ -276,9 +276,13 @@ def all_here(arrays):
     cupy = sys.modules.get('cupy')
     if cupy is None:
         return False
-    kind, here = cupy.ndarray, cupy.cuda.runtime.getDevice()
+    kind, here = cupy.ndarray, None  # CuPy can be there without a driver, which then must not be asked
     for array in arrays:
-        if type(array) is not kind or array.data.device_id != here:
+        if type(array) is not kind:
+            return False
+        if here is None:
+            here = cupy.cuda.runtime.getDevice()
+        if array.data.device_id != here:
             return False
     return True
 
