@@ -5,6 +5,7 @@ CuPy is imported when it is first asked for: by `cuda.cupy`, `cuda.available`, o
 device, and on a machine without them all names here still exist; `check_cuda_available` says what is missing.
 """
 
+import contextlib
 import functools
 import os
 import sys
@@ -285,6 +286,18 @@ def all_here(arrays):
         if array.data.device_id != here:
             return False
     return True
+
+
+@contextlib.contextmanager
+def linalg_errors(raised):
+    """Whether linear algebra on a GPU raises numpy.linalg.LinAlgError, as it does on the CPU."""
+    if 'cupy' not in sys.modules:
+        yield
+        return
+    import cupyx
+
+    with cupyx.errstate(linalg='raise' if raised else 'ignore'):
+        yield
 
 
 def get_device(*args):

@@ -35,6 +35,7 @@ _LINEAR_ALGEBRA = (
 def _on_host(function):
     """The NumPy function, for CuPy's arrays."""
     import cupy
+    import cupyx
 
     def host(x):
         return x.get() if isinstance(x, cupy.ndarray) else x
@@ -43,7 +44,12 @@ def _on_host(function):
     def call(*args, **kwargs):
         if any(isinstance(x, np.ndarray) for x in args):
             raise TypeError(f'cupy: {function.__name__} of a NumPy array')
-        results = function(*map(host, args), **{name: host(x) for name, x in kwargs.items()})
+        try:
+            results = function(*map(host, args), **{name: host(x) for name, x in kwargs.items()})
+        except np.linalg.LinAlgError:
+            if function is not np.linalg.inv or cupyx.geterr()['linalg'] == 'raise':
+                raise
+            results = np.full_like(host(args[0]), np.nan)
         return tuple(map(cupy.asarray, results)) if isinstance(results, tuple) else cupy.asarray(results)
 
     return call

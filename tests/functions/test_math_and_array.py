@@ -254,3 +254,10 @@ def test_the_mean_of_16_bit_numbers_does_not_overflow(xp):
 def test_huber_loss_takes_single_numbers(xp):
     x, t = xp.asarray(3, 'f'), xp.asarray(1, 'f')
     assert float(F.huber_loss(x, t, 1.5, reduce='no').array) == 1.5 * (2 - 0.75)
+
+
+@pytest.mark.parametrize('xp', [pytest.param('cupy', marks=pytest.mark.gpu)], indirect=True)
+def test_singular_matrices_on_a_gpu_are_an_error_in_debug_mode(xp):
+    F.inv(xp.zeros((2, 2), 'f'))
+    with chainlite.using_config('debug', True), pytest.raises(ValueError, match='singular'):
+        F.inv(xp.zeros((2, 2), 'f'))

@@ -3,15 +3,21 @@
 import numpy as np
 
 from chainlite import backend
+from chainlite.backends import cuda
+from chainlite.configuration import config
 from chainlite.function_node import FunctionNode
 from chainlite.functions.math.matmul import matmul
 
 
 def inverse(a):
-    """Inverses of the matrices in the last two axes; 16 bits are computed in 32."""
+    """Inverses of the matrices in the last two axes; 16 bits are computed in 32.
+
+    Singular matrices are an error; on a GPU only in debug mode, as looking for them waits for the device.
+    """
     wide = a.astype(np.float32) if a.dtype.itemsize == 2 else a
     try:
-        y = backend.get_array_module(a).linalg.inv(wide)
+        with cuda.linalg_errors(config.debug):
+            y = backend.get_array_module(a).linalg.inv(wide)
     except np.linalg.LinAlgError:
         raise ValueError('Input has singular matrices.')
     return y.astype(a.dtype, copy=False)
