@@ -261,3 +261,8 @@ def test_singular_matrices_on_a_gpu_are_an_error_in_debug_mode(xp):
     F.inv(xp.zeros((2, 2), 'f'))
     with chainlite.using_config('debug', True), pytest.raises(ValueError, match='singular'):
         F.inv(xp.zeros((2, 2), 'f'))
+
+
+def test_batch_matmul_is_deprecated():
+    with pytest.warns(DeprecationWarning, match='batch_matmul is deprecated. Use matmul instead.'):
+        assert F.batch_matmul(np.ones((2, 3), 'f'), np.ones((2, 3, 4), 'f'), transa=True).shape == (2, 1, 4)

@@ -1,5 +1,7 @@
 """Matrix products."""
 
+import warnings
+
 import numpy as np
 
 from chainlite._trilinear import Bilinear
@@ -113,6 +115,7 @@ def batch_matmul(a, b, transa=False, transb=False):
     Args:
         a, b: float arrays of shapes (n, m, k) and (n, k, l), or (n, k) for columns.
     """
+    warnings.warn('batch_matmul is deprecated. Use matmul instead.', DeprecationWarning, stacklevel=2)
     a, b = as_variable(a), as_variable(b)
     a = reshape(a, (*a.shape, 1)) if a.ndim == 2 else a
     b = reshape(b, (*b.shape, 1)) if b.ndim == 2 else b
