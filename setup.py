@@ -40,6 +40,7 @@ extras['stand-in'] = [
 extras['docs'] = ['pdoc']
 extras['lint'] = ['ruff==0.17.*', 'mypy==2.4.*']
 extras['test'] = ['pytest>=8', 'pytest-xdist>=3.5', 'setuptools>=70', 'wheel', 'scipy', 'onnxruntime', *extras['lint']]
+extras['test'] += ['torch==2.13.0; sys_platform == "linux" and platform_machine == "x86_64"']  # to compare with
 extras['test'] += ['opencv-python-headless>=4.8,<5']  # what Caffe computes; version 5 no longer reads its files
 extras['test'] += [
     r for name in ('onednn', 'bfloat16', 'hdf5', 'plot', 'image', 'caffe', 'onnx', 'demo') for r in extras[name]

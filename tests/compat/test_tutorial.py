@@ -244,4 +244,5 @@ except OSError as e:
     nowhere = dict.fromkeys(('http_proxy', 'https_proxy'), 'http://127.0.0.1:9')
     message = ' '.join(run(tmp_path, text, CHAINER_DATASET_ROOT=str(tmp_path), **nowhere))
     address = 'https://www.robots.ox.ac.uk/%7Evgg/software/very_deep/caffe/VGG_ILSVRC_16_layers.caffemodel'
-    assert f'cannot download {address}' in message and f'put it in place as {tmp_path}/_dl_cache/' in message
+    assert f'can not be downloaded from {address}' in message
+    assert f'place it on {tmp_path}/pfnet/chainer/models/VGG_ILSVRC_16_layers.caffemodel' in message
