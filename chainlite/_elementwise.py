@@ -117,20 +117,26 @@ class Elementwise(FunctionNode):
     # -- backward: the same for the function and for its derivatives ---------------------------------------------------
     def _plan(self, indexes, given):
         key = indexes, given
-        plans = self._equations.__dict__.setdefault('plans', {})
-        plan = plans.get(key)
+        equations = self._equations
+        plan = equations.plans.get(key)
         if plan is None:
-            plan = plans[key] = _Plan(self._equations, indexes, given)
+            plan = equations.plans[key] = _Plan(equations, indexes, given)
         return plan
+
+    def _given(self, grad_outputs):
+        """For each output, whether there is a gradient: there is one at least."""
+        if len(grad_outputs) == 1:
+            return self._equations.all_given
+        return tuple([g is not None for g in grad_outputs])
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            plan = self._plan(needs_grad, (True,) * len((self._equations or self.equations()).outputs))
+            plan = self._plan(needs_grad, (self._equations or self.equations()).all_given)
             self._input_indexes_to_retain = plan.retained_inputs
             self._output_indexes_to_retain = plan.retained_outputs
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
+        plan = self._plan(target_input_indexes, self._given(grad_outputs))
         inputs = self.inputs
         outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self._retained_output_data))
         arguments = [
@@ -147,7 +153,7 @@ class Elementwise(FunctionNode):
         )
 
     def backward(self, target_input_indexes, grad_outputs):
-        plan = self._plan(target_input_indexes, tuple([g is not None for g in grad_outputs]))
+        plan = self._plan(target_input_indexes, self._given(grad_outputs))
         outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self.get_retained_outputs()))
         arguments = [
             self.inputs[i].get_variable() if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
@@ -223,6 +229,8 @@ class ElementwiseGrad(Elementwise):
 
 def _sum_to(gradient, x):
     """Sums over the axes that broadcasting added, on arrays."""
+    if gradient.dtype is x.dtype and gradient.shape == x.shape:
+        return gradient
     if gradient.shape != x.shape:
         lead = gradient.ndim - len(x.shape)
         axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(x.shape) if n == 1)

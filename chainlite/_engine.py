@@ -8,7 +8,6 @@ as the engine owns the first of them.
 import heapq
 import sys
 import traceback
-from contextlib import nullcontext
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from chainlite.backends._cuda_errors import explain
 from chainlite.backends._deferred import solid
 from chainlite.configuration import config, using_config
 from chainlite.function_hook import _hooks
-
-_HERE = nullcontext()
 
 
 class Gradients:
@@ -77,13 +74,20 @@ class Gradients:
                 if function.inputs is None:  # unchained meanwhile
                     continue
                 indexes = self._indexes(function)
-                nodes = [y() for y in function.outputs]
-                gys = tuple([self._take(y) for y in nodes])
-                if not indexes or all([g is None for g in gys]):
+                gys, found = (), False
+                for y in function.outputs:
+                    gy = self._take(y())
+                    gys += (gy,)
+                    found = found or gy is not None
+                if not indexes or not found:
                     continue
                 try:
-                    with self._device_of(gys):
+                    device = self._elsewhere(gys)
+                    if device is None:
                         self._backward(function, indexes, gys)
+                    else:
+                        with device:
+                            self._backward(function, indexes, gys)
                 except Exception as error:
                     explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
                     raise
@@ -97,11 +101,11 @@ class Gradients:
                             self.push(x._creator_node)
         return leaves
 
-    def _device_of(self, gradients):
-        """The context in which functions of these gradients compute: where the gradients are."""
+    def _elsewhere(self, gradients):
+        """The device where the gradients are, and functions of them compute, if it is not the current one."""
         if 'cupy' not in sys.modules or cuda.all_here(gradients):
-            return _HERE
-        return cuda.elsewhere([getattr(g, '_any_array', getattr(g, 'like', g)) for g in gradients]) or _HERE
+            return None
+        return cuda.elsewhere([getattr(g, '_any_array', getattr(g, 'like', g)) for g in gradients])
 
     def _indexes(self, function):
         if self.targets is not None:

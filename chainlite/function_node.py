@@ -146,7 +146,12 @@ class FunctionNode:
         Returns:
             tuple of Variables, one for each array that `forward` returns.
         """
-        xs = [x if isinstance(x, Variable) else as_variable(x) for x in inputs]
+        xs, needs_grad = [], ()
+        for i, x in enumerate(inputs):
+            x = x if isinstance(x, Variable) else as_variable(x)
+            xs.append(x)
+            if x.requires_grad:
+                needs_grad += (i,)
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
         in_data = tuple([x._array for x in xs])
         device = None
@@ -190,12 +195,12 @@ class FunctionNode:
             if any(_has_nan(y) for y in arrays):
                 raise RuntimeError(f'NaN is detected on forward computation of {self.label}')
 
-        needs_grad = tuple([i for i, x in enumerate(xs) if x.requires_grad])
         if self.gives_new:
             wrap = Variable._wrap_private
         else:
             wrap = Variable._wrap_any if self.any_layout else Variable._wrap
-        ys = tuple([wrap(y, bool(needs_grad)) for y in arrays])
+        requires_grad = needs_grad != ()
+        ys = tuple([wrap(y, requires_grad) for y in arrays])
         if config.enable_backprop:
             self._record(xs, in_data, arrays, ys, needs_grad)
         return ys
@@ -209,7 +214,11 @@ class FunctionNode:
 
     def _record(self, xs, in_data, arrays, ys, needs_grad):
         self.inputs = inputs = tuple([x._own_node or x.node for x in xs])
-        self.rank = max([n._rank for n in inputs]) if inputs else 0
+        rank = 0
+        for node in inputs:
+            if node._rank > rank:
+                rank = node._rank
+        self.rank = rank
         self.select_retained(needs_grad)
         self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
         if self._input_indexes_to_retain is not None:
@@ -276,8 +285,6 @@ class FunctionNode:
         if cuda.all_here(in_data):
             return None
         arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
-        if cuda.all_here(arrays):
-            return None
         if not backend.is_arrays_compatible(arrays):
             raise self._mixed('types', arrays)
         if len({x.device.id for x in arrays if cuda.is_cupy_array(x)}) > 1:

@@ -19,6 +19,7 @@ branches are computed: keep the one that is not chosen finite (`expm1(minimum(x,
 
 import functools
 import inspect
+import operator
 
 import numpy as np
 
@@ -113,6 +114,9 @@ def chain(label, inputs, results, *stages):
     return Equations(label, inputs, scalars, {f'y{k}': values[name] for k, name in enumerate(results)})
 
 
+_dtype_of = operator.attrgetter('dtype')
+
+
 class Equations:
     """Named input arrays and scalars, and one expression per named output."""
 
@@ -121,6 +125,8 @@ class Equations:
         self.order = order  # of differentiation
         self.explicit = {}  # gradients that the author wrote: input name -> expression
         self._programs, self._gradients = {}, {}
+        self.plans = {}  # what others remember about them
+        self.all_given = (True,) * len(outputs)
         self._order = topological(outputs.values())
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
 
@@ -162,7 +168,8 @@ class Equations:
         x = arrays[0]
         if type(x) is not np.ndarray:
             return self._run_other(arrays, scalars)
-        shape, dtypes, alike = x.shape, tuple([a.dtype for a in arrays]), x.ndim > 0
+        shape, dtypes = x.shape, tuple(map(_dtype_of, arrays))
+        alike = shape != ()
         for a in arrays:
             if a.shape != shape:
                 alike = False

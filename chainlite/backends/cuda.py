@@ -273,14 +273,19 @@ def elsewhere(arrays):
 
 
 def all_here(arrays):
-    """Whether all of them are CuPy arrays on the current device: what is usual, found out quickly."""
+    """Whether all of them are CuPy arrays on the current device: what is usual, found out quickly.
+
+    What is not computed yet counts as the array that it is `like`.
+    """
     cupy = sys.modules.get('cupy')
     if cupy is None:
         return False
     kind, here = cupy.ndarray, None  # CuPy can be there without a driver, which then must not be asked
     for array in arrays:
         if type(array) is not kind:
-            return False
+            array = getattr(array, 'like', None)
+            if type(array) is not kind:
+                return False
         if here is None:
             here = cupy.cuda.runtime.getDevice()
         if array.data.device_id != here:

@@ -25,9 +25,13 @@ def _operand(x, value):
     raise TypeError(f'Value must be a scalar, `numpy.ndarray`, `cupy.ndarray` or a `Variable`.\nActual: {type(value)}')
 
 
+def _is_scalar(value):
+    return not isinstance(value, Variable) and np.isscalar(value)  # the second takes its time
+
+
 def _convert_value_to_string(value):
     """An operand as it stands in a label."""
-    return constant_text(value) if np.isscalar(value) else 'constant array'
+    return constant_text(value) if _is_scalar(value) else 'constant array'
 
 
 class _Addition(Elementwise):
@@ -156,7 +160,7 @@ def add(*xs):
         return xs[0]
     if len(xs) == 2:
         lhs, rhs = xs
-        if np.isscalar(rhs):
+        if _is_scalar(rhs):
             return AddConstant(value=rhs).apply((lhs,))[0]
         return Add().apply((lhs, _operand(lhs, rhs)))[0]
     return MultiAdd().apply(xs)[0]
@@ -164,35 +168,35 @@ def add(*xs):
 
 def sub(self, rhs):
     """`self - rhs`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return AddConstant(value=-rhs).apply((self,))[0]
     return Sub().apply((self, _operand(self, rhs)))[0]
 
 
 def rsub(self, rhs):
     """`rhs - self`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return SubFromConstant(value=rhs).apply((self,))[0]
     return Sub().apply((_operand(self, rhs), self))[0]
 
 
 def mul(self, rhs):
     """Elementwise product."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return MulConstant(value=rhs).apply((self,))[0]
     return Mul().apply((self, _operand(self, rhs)))[0]
 
 
 def div(self, rhs):
     """`self / rhs`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return MulConstant(value=1.0 / rhs).apply((self,))[0]
     return Div().apply((self, _operand(self, rhs)))[0]
 
 
 def rdiv(self, rhs):
     """`rhs / self`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return DivFromConstant(value=rhs).apply((self,))[0]
     return Div().apply((_operand(self, rhs), self))[0]
 
@@ -208,21 +212,21 @@ def rfloordiv(self, rhs):
 
 
 def _floor_divide(x, lhs, rhs):
-    lhs, rhs = (a if np.isscalar(a) else _operand(x, a) for a in (lhs, rhs))
+    lhs, rhs = (a if _is_scalar(a) else _operand(x, a) for a in (lhs, rhs))
     y = np.asarray(as_array(lhs) // as_array(rhs)) if x.xp is np else as_array(lhs) // as_array(rhs)
     return Variable(y.astype(x.dtype, copy=False), requires_grad=False)
 
 
 def pow(self, rhs):
     """`self ** rhs`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return PowVarConst(value=rhs).apply((self,))[0]
     return PowVarVar().apply((self, _operand(self, rhs)))[0]
 
 
 def rpow(self, rhs):
     """`rhs ** self`."""
-    if np.isscalar(rhs):
+    if _is_scalar(rhs):
         return PowConstVar(value=rhs).apply((self,))[0]
     return PowVarVar().apply((_operand(self, rhs), self))[0]
 
