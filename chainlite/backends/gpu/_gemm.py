@@ -8,7 +8,7 @@ Products of 16-bit numbers are summed in 32 bits. Those of 32-bit numbers are ma
 import ctypes
 import functools
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,53 +63,70 @@ def _gemm_in_graph(handle, *arguments):
             raise _cublas().CUBLASError(status)
 
 
-class Matrix(NamedTuple):
-    """A stack of matrices in an array: whether it holds their transposes, and how many numbers its rows are apart, and
-    the matrices (0: one for all)."""
+class Form(NamedTuple):
+    """How an array is a stack of matrices: whether it holds their transposes, and how many numbers its rows are apart,
+    and the matrices (0: one for all)."""
 
-    array: Any
     turned: bool
     row: int
     step: int
 
 
-def multiply(a, b, out, s, m, n, k, add=False):
-    """Matrices out = a @ b, or out += a @ b: s products of (m, k) and (k, n).
+class Product:
+    """Products out = a @ b, or out += a @ b, of matrices in arrays yet to be named.
 
-    Both factors have one dtype, the result that, or more bits. The rows of `out` are not transposed.
+    Args:
+        kind, out_kind: dtypes of the factors, and of the result, which has that or more bits.
+        a, b, out: forms; the rows of `out` are not transposed.
+        s, m, n, k: s products of (m, k) and (k, n).
     """
-    cublas, x, y, z = _cublas(), a.array, b.array, out.array
-    kind, out_kind = x.dtype.char, z.dtype.char
-    if out_kind == 'd':
-        constants, compute = _DOUBLES, cublas.CUBLAS_COMPUTE_64F
-    elif kind == 'f' and config.compute_mode == 'tf32':
-        constants, compute = _FLOATS, cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-    else:
-        constants, compute = _FLOATS, cublas.CUBLAS_COMPUTE_32F
-    zero, one = constants
-    # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
-    arguments = (
-        cuda.cupy.cuda.device.get_cublas_handle(),
-        *(int(b.turned), int(a.turned), n, m, k, one),
-        *(y.data.ptr, _CUDA_TYPES[kind], b.row, b.step),
-        *(x.data.ptr, _CUDA_TYPES[kind], a.row, a.step),
-        *(one if add else zero, z.data.ptr, _CUDA_TYPES[out_kind], out.row, out.step),
-        *(s, compute, cublas.CUBLAS_GEMM_DEFAULT),
-    )
-    try:
-        cublas.gemmStridedBatchedEx(*arguments)
-    except NotImplementedError:
-        _gemm_in_graph(*arguments)
+
+    def __init__(self, kind, out_kind, a, b, out, s, m, n, k):
+        cublas, kind, out_kind = _cublas(), kind.char, out_kind.char
+        double = out_kind == 'd'
+        self.zero, self.one = _DOUBLES if double else _FLOATS
+        self.compute = cublas.CUBLAS_COMPUTE_64F if double else cublas.CUBLAS_COMPUTE_32F
+        self.compute_fast = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if kind == 'f' and not double else self.compute
+        # cuBLAS counts along columns first: it sees transposed matrices, and computes out.T = b.T @ a.T
+        self.sizes = int(b.turned), int(a.turned), n, m, k, self.one
+        self.a, self.b = [(_CUDA_TYPES[kind], form.row, form.step) for form in (a, b)]
+        self.out, self.rest = (_CUDA_TYPES[out_kind], out.row, out.step, s), cublas.CUBLAS_GEMM_DEFAULT
+        self.run = cublas.gemmStridedBatchedEx
+
+    def __call__(self, a, b, out, add=False):
+        arguments = (
+            cuda.cupy.cuda.device.get_cublas_handle(),
+            *self.sizes,
+            b.data.ptr,
+            *self.b,
+            a.data.ptr,
+            *self.a,
+            self.one if add else self.zero,
+            out.data.ptr,
+            *self.out,
+            self.compute_fast if config.compute_mode == 'tf32' else self.compute,
+            self.rest,
+        )
+        try:
+            self.run(*arguments)
+        except NotImplementedError:
+            _gemm_in_graph(*arguments)
 
 
-def _stack(a):
-    size = a.itemsize
-    s, m, k = a.shape
-    step, rows, columns = [stride // size for stride in a.strides]
+def _form(shape, strides, size):
+    s, m, k = shape
+    step, rows, columns = [stride // size for stride in strides]
     step = step if s > 1 else 0
     if columns == 1 or k == 1:
-        return Matrix(a, False, rows if m > 1 else k, step)
-    return Matrix(a, True, columns, step)
+        return Form(False, rows if m > 1 else k, step)
+    return Form(True, columns, step)
+
+
+@functools.lru_cache(4096)
+def _product(kind, out_kind, *layouts):
+    forms = [_form(*layout, size.itemsize) for layout, size in zip(layouts, (kind, kind, out_kind))]
+    (_, _, k), _ = layouts[0]
+    return Product(kind, out_kind, *forms, *layouts[2][0], k)
 
 
 def gemm(a, b, out, add=False):
@@ -119,5 +136,6 @@ def gemm(a, b, out, add=False):
         a, b, out: stacks (s, m, k), (s, k, n), (s, m, n); a or b may hold one matrix for all. The matrices of a and b
             are contiguous along an axis, those of out along the last. a and b have one dtype, out that or more bits.
     """
-    multiply(_stack(a), _stack(b), _stack(out), *out.shape, a.shape[2], add)
+    layouts = (a.shape, a.strides), (b.shape, b.strides), (out.shape, out.strides)
+    _product(a.dtype, out.dtype, *layouts)(a, b, out, add)
     return out

@@ -85,13 +85,9 @@ def _pixels(x, channels, ready=True):
     """
     if ready and not x.data.ptr % 16:
         return x
-    if x.flags.c_contiguous:
+    if x._c_contiguous:
         return turned(x, (len(x), x.shape[1], prod(x.shape[2:])), channels)
     return channels_last(x, channels)
-
-
-def _tuples(*sizes):
-    return tuple([tuple(s) for s in sizes])
 
 
 def _slices(n, most):
@@ -180,8 +176,8 @@ def _takes_convolution(x, W, b, stride, pad, dilate, groups, outs, dtype):
 
 @convolve.when(gpu, _takes_convolution)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
-    m, c, *_ = W.shape
-    sizes = _tuples(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
+    m, c = W.shape[:2]
+    sizes = x.shape[2:], W.shape[2:], stride, pad, dilate, outs
     types = x.dtype, _pieces(x.dtype), dtype
     plan = _plan(x.shape, x.strides, m // groups, sizes, groups, False, *types, x.data.device_id)
     channels = plan.width // groups
@@ -200,8 +196,9 @@ def _takes_deconvolution(y, W, b, stride, pad, dilate, groups, dims, dtype):
 
 @deconvolve.when(gpu, _takes_deconvolution)
 def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
-    m, c, *ksize = W.shape
-    sizes = _tuples(dims, ksize, stride, pad, dilate, y.shape[2:])
+    m, c = W.shape[:2]
+    ksize = W.shape[2:]
+    sizes = dims, ksize, stride, pad, dilate, y.shape[2:]
     types = y.dtype, _pieces(y.dtype), dtype
     plan = _plan(y.shape, y.strides, c, sizes, groups, True, *types, y.data.device_id)
     (W,) = contiguous(W)
@@ -271,6 +268,6 @@ def _takes_filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
 
 @filter_grad.when(gpu, _takes_filter_grad)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    sizes = _tuples(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
+    sizes = x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:]
     layouts = x.shape, x.strides, gy.shape, gy.strides
     return _filter_plan(*layouts, sizes, groups, x.dtype, _pieces(x.dtype), dtype, x.data.device_id)(x, gy)
