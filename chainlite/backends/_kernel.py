@@ -19,14 +19,14 @@ from collections.abc import Callable
 
 
 class Backend:
-    """A family of implementations: the arrays it takes, the setting that switches it, and whether it goes before others
-    for the same arrays."""
+    """A family of implementations: the arrays it takes, the setting that switches it (None: it is always on), and
+    whether it goes before others for the same arrays."""
 
     def __init__(
         self,
         name: str,
         accepts: Callable[[type], bool],
-        enabled: Callable[[], bool] = lambda: True,
+        enabled: Callable[[], bool] | None = None,
         preference: int = 0,
     ):
         self.name, self.accepts, self.enabled, self.preference = name, accepts, enabled, preference
@@ -45,7 +45,7 @@ class Kernel:
     def __init__(self, reference):
         self.reference = reference
         self.implementations = []  # (backend, guard, function) in the order of registration
-        self._by_type = {}  # array type -> those of them whose backend takes it
+        self._by_type = {}  # array type -> what switches their backend, guard, function, where the backend takes it
         functools.update_wrapper(self, reference)
 
     def when(self, backend, guard=_always):
@@ -62,10 +62,11 @@ class Kernel:
         kind = type(args[0])
         candidates = self._by_type.get(kind)
         if candidates is None:
-            candidates = [row for row in self.implementations if row[0].accepts(kind)]
-            candidates = self._by_type[kind] = sorted(candidates, key=lambda row: -row[0].preference)
-        for backend, guard, function in candidates:
-            if backend.enabled() and guard(*args, **kwargs):
+            rows = [row for row in self.implementations if row[0].accepts(kind)]
+            rows.sort(key=lambda row: -row[0].preference)
+            candidates = self._by_type[kind] = [(backend.enabled, *rest) for backend, *rest in rows]
+        for enabled, guard, function in candidates:
+            if (enabled is None or enabled()) and guard(*args, **kwargs):
                 result = function(*args, **kwargs)
                 if result is not NotImplemented:
                     return result

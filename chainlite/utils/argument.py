@@ -44,7 +44,8 @@ def parse_kwargs(kwargs, *name_and_values, **unexpected):
     """
     if not kwargs:
         return tuple([default for _, default in name_and_values])
-    check_unexpected_kwargs(kwargs, **unexpected)
+    if unexpected:
+        check_unexpected_kwargs(kwargs, **unexpected)
     values = tuple([kwargs.pop(name, default) for name, default in name_and_values])
     if kwargs:
         _raise_unexpected(kwargs, sys._getframe(1))

@@ -31,6 +31,8 @@ def get_deconv_outsize(size, k, s, p, cover_all=False, d=1):
 
 def as_tuple(x, n):
     """A tuple of length `n`: of the elements of `x`, or `x` itself repeated."""
+    if type(x) is int:
+        return (x,) * n
     if hasattr(x, '__getitem__') and not isinstance(x, numpy.integer):  # they have it too
         assert len(x) == n
         return tuple(x)

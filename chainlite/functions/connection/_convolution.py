@@ -5,6 +5,7 @@ yields y from x and W, transposed convolution x from y and W, and the third node
 and y. Results have the dtype of the first input, gradients that of what they are the gradient of.
 """
 
+import functools
 from math import gcd, prod
 
 import numpy as np
@@ -102,16 +103,17 @@ class Convolution(ConvolutionNode):
         self._check_bias(b, x, W.shape[0])
 
     def run(self, x, W, b=None):
-        outs = self._windows(x.shape[2:], W.shape[2:]) if self.shape is None else self.shape[2:]
+        if self.shape is None:
+            outs = self._windows(x.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate, self.cover_all)
+        else:
+            outs = self.shape[2:]
         return convolve(x, W, b, self.stride, self.pad, self.dilate, self.groups, outs, self.dtype or x.dtype)
 
-    def _windows(self, dims, ksize):
-        outs = tuple(
-            [
-                get_conv_outsize(size, k, s, p, self.cover_all, d)
-                for size, k, s, p, d in zip(dims, ksize, self.stride, self.pad, self.dilate)
-            ]
-        )
+    @staticmethod
+    @functools.lru_cache(1024)
+    def _windows(dims, ksize, stride, pad, dilate, cover_all):
+        windows = zip(dims, ksize, stride, pad, dilate)
+        outs = tuple([get_conv_outsize(size, k, s, p, cover_all, d) for size, k, s, p, d in windows])
         if len(dims) == 2:
             assert outs[0] > 0, 'Height in the output should be positive.'
             assert outs[1] > 0, 'Width in the output should be positive.'

@@ -1,7 +1,7 @@
 """Two-dimensional convolution."""
 
 from chainlite.functions.connection._convolution import Convolution, GradW
-from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+from chainlite.utils.argument import parse_kwargs
 
 REMOVED = {
     'deterministic': 'deterministic argument is not supported anymore. '
@@ -19,8 +19,7 @@ class TwoDimensional:
 
 class Convolution2DFunction(TwoDimensional, Convolution):
     def __init__(self, stride=1, pad=0, cover_all=False, **kwargs):
-        check_unexpected_kwargs(kwargs, **REMOVED)
-        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **REMOVED)
         super().__init__(2, stride, pad, cover_all, dilate, groups)
 
 
@@ -45,7 +44,6 @@ def convolution_2d(x, W, b=None, stride=1, pad=0, cover_all=False, **kwargs):
         Variable (n, m, oh, ow), of x's dtype, where oh = (h + 2 pad - dilate (kh - 1) - 1) // stride + 1, rounded up
         with cover_all.
     """
-    check_unexpected_kwargs(kwargs, **REMOVED)
-    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **REMOVED)
     function = Convolution2DFunction(stride, pad, cover_all, dilate=dilate, groups=groups)
     return function.apply((x, W) if b is None else (x, W, b))[0]

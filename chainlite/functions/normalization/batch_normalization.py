@@ -5,6 +5,7 @@ Covariate Shift, 2015.
 """
 # longer than other functions: two of them share their checks here
 
+import functools
 import warnings
 
 import numpy as np
@@ -34,6 +35,15 @@ _ONE_SAMPLE = (
     '(such as running evaluation while chainer.config.train=True), but could also happen in the last batch of '
     'training if non-repeating iterator is used.'
 )
+
+
+@functools.lru_cache(1024)
+def _axes(axis, x_ndim, gamma_ndim):
+    """The axes to normalize over, the others, and the index that gives gamma the axes of x; axis may be None."""
+    if axis is None:
+        axis = 0, *range(gamma_ndim + 1, x_ndim)
+    keys = tuple([i for i in range(x_ndim) if i not in axis])
+    return axis, keys, tuple([None if i in axis else slice(None) for i in range(x_ndim)])
 
 
 class _Normalization(Fused):
@@ -76,15 +86,9 @@ class _Normalization(Fused):
         """What `normalize_grad` gives."""
         return gy.through_normalization(*numbers) if isinstance(gy, Rectified) else normalize_grad(gy, *numbers)
 
-    def _axes(self, x_ndim, gamma_ndim):
-        """(axis, key_axis)."""
-        if self.axis is None:
-            return (0, *range(gamma_ndim + 1, x_ndim)), tuple(range(1, gamma_ndim + 1))
-        return self.axis, tuple([i for i in range(x_ndim) if i not in self.axis])
-
     def _check_data_type_forward(self, in_data):
         x, gamma, *others = in_data
-        _, keys = self._axes(x.ndim, gamma.ndim)
+        _, keys, _ = _axes(self.axis, x.ndim, gamma.ndim)
         if (
             len(in_data) != self.n_in
             or kind_of(x.dtype) != 'f'
@@ -103,7 +107,7 @@ class _Normalization(Fused):
         x_ndim = type_check.eval(x.ndim)
         if self.axis is not None:
             type_check.expect(x.ndim > max(self.axis))
-        _, keys = self._axes(x_ndim, min(type_check.eval(gamma.ndim), x_ndim - 1))
+        _, keys, _ = _axes(self.axis, x_ndim, min(type_check.eval(gamma.ndim), x_ndim - 1))
         type_check.expect(x.dtype.kind == 'f', gamma.dtype.kind == 'f')
         if others:
             for other in (beta, *others):
@@ -115,8 +119,7 @@ class _Normalization(Fused):
             type_check.expect(x.shape[key] == gamma.shape[i])
 
     def _set_axes(self, x, gamma):
-        self.axis, self.key_axis = self._axes(x.ndim, gamma.ndim)
-        self.expander = tuple([None if i in self.axis else slice(None) for i in range(x.ndim)])
+        self.axis, self.key_axis, self.expander = _axes(self.axis, x.ndim, gamma.ndim)
 
 
 class BatchNormalization(_Normalization):
