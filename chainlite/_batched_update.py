@@ -317,6 +317,10 @@ class Recorded:
                 f'this update cannot be replayed: parameters with rules or hooks of their own are in it ({names})'
             )
 
+    def is_current(self):
+        """Whether the next update would have the same equations."""
+        return all([launch.is_current() for launch in self.launches])
+
     def count(self):
         """Counts an update in every rule."""
         for launch in self.launches:
@@ -362,6 +366,17 @@ class Launch:
         else:
             self._kernel(batch.table, self._numbers, self._pointers)
         batch.finish()
+
+    def is_current(self):
+        """Whether the equations of the next update are these, too."""
+        rules = self.batch.rules()[:1]
+        for rule in rules:
+            rule.t += 1  # step sizes are not known before the first update
+        try:
+            return self.batch.program(self.hooks)[0] is self._equations
+        finally:
+            for rule in rules:
+                rule.t -= 1
 
     def refresh(self):
         """Computes the numbers again, for the next replay."""

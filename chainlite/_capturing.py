@@ -2,13 +2,17 @@
 
 A graph repeats launches: it is right as long as the piece would launch the same again. That depends on the shapes and
 dtypes of its arrays (`kind_of`), on settings (`configuration`) and on the links that take part (`Watch`): their
-parameters, arrays and attributes must be the same objects. What the piece sets must be results, not a state that the
-next run starts from.
+parameters, arrays and attributes must be the same objects, also those in lists and dictionaries. What the piece sets
+must be results, not a state that the next run starts from: it must not read them.
 """
 
+import contextlib
 import copy
 import os
+import random
+import threading
 import traceback
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Hashable
 from functools import partial
 from operator import is_
@@ -16,12 +20,16 @@ from typing import Any
 
 import numpy as np
 
+from chainlite.backends._deferred import Deferred
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.configuration import config, global_config
 from chainlite.function_hook import _hooks
 from chainlite.variable import Variable
 
 NUMBERS = (bool, int, float, complex, str, np.generic)
+_CONTAINERS = {list, tuple, dict, set, OrderedDict, defaultdict, deque}
+_OF_LINKS = {'_params', '_persistent', '_children'}  # attributes that `all_links` and the list of parameters stand for
+_MANY = 1000  # elements: of a container of more, such as a vocabulary, only the number is watched
 tables_of_hooks: list[Any] = [_hooks]  # with the hooks of a thread in `table`: of functions, and of links
 
 
@@ -40,18 +48,49 @@ class CannotCapture(RuntimeError):
 
 
 def all_links(*roots):
-    """The links under these roots, each once. A function has those that it is a method of, or holds as a closure."""
+    """The links under these roots, each once. A function has those that it is a method of, or holds in a closure, as
+    default values or as global variables."""
     links = [link for root in roots for top in _tops(root) for link in top.links()]
     return list(dict.fromkeys(links))
 
 
 def _tops(root):
-    if hasattr(root, 'namedlinks'):
+    if _is_link(root):
         return [root]
     cells = getattr(root, '__closure__', None) or ()
     held = [getattr(root, '__self__', None), *[cell.cell_contents for cell in cells if not _is_empty(cell)]]
     held += [*getattr(root, 'args', ()), getattr(root, 'func', None)] if isinstance(root, partial) else []
-    return [x for x in held if hasattr(x, 'namedlinks')]
+    if hasattr(root, '__code__'):
+        held += [*(root.__defaults__ or ()), *[root.__globals__.get(name) for name in root.__code__.co_names]]
+    return [x for x in _within(held) if _is_link(x)]
+
+
+def _is_link(x):
+    return hasattr(type(x), 'namedlinks')
+
+
+def _within(held):
+    """These objects, and what is in the containers among them."""
+    for x in held:
+        if type(x) in _CONTAINERS:
+            yield from _within(_elements(x))
+        else:
+            yield x
+
+
+def _elements(container):
+    if len(container) > _MANY:
+        return [len(container)]
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+def _containers(x):
+    """x if it is a container, and those in it; but for tuples, which cannot be changed."""
+    if type(x) in _CONTAINERS:
+        if type(x) is not tuple:
+            yield x
+        for element in _elements(x):
+            yield from _containers(element)
 
 
 def _is_empty(cell):
@@ -113,6 +152,51 @@ def settle(x):
             settle(element)
 
 
+def _has_contents(container, contents):
+    present, past = _elements(container), _elements(contents)
+    return len(present) == len(past) and all(map(_is_unchanged, present, past))
+
+
+def _has_array(value):
+    return isinstance(value, Variable) and value._form is not None or is_cupy_array(value)
+
+
+def _is_unchanged(value, last):
+    return value is last or (isinstance(value, NUMBERS) and type(value) is type(last) and value == last)
+
+
+def _random_numbers():
+    """The states of the generators of Python and NumPy; None where other threads may draw from them."""
+    if threading.active_count() > 1:
+        return None
+    name, keys, *numbers = np.random.get_state()
+    return random.getstate(), (name, tuple(keys.tolist()), *numbers)
+
+
+class _Unreadable(Deferred):
+    """What stands in a Variable in the place of an array that must not be read."""
+
+    def __init__(self, like, name):
+        super().__init__(like)
+        self.name = name
+
+    def _compute(self):
+        raise CannotCapture(f'it reads {self.name}, which the step before has left')
+
+
+class _ArrayOfStepBefore:
+    """Stands for an array that must not be read; it can do nothing that arrays do, and errors tell its name."""
+
+
+def _stand_in(value, name):
+    """An object in the place of a Variable or an array: who reads that gets an error."""
+    if not isinstance(value, Variable):
+        return _ArrayOfStepBefore()
+    x = Variable(requires_grad=value.requires_grad)
+    x._hidden = _Unreadable(value._form, name)
+    return x
+
+
 class Watch:
     """The links under some roots: what they were before the capture, what it has set, whether they are the same still.
 
@@ -123,11 +207,12 @@ class Watch:
     Attributes:
         params (list of Parameter): Each once.
         results (list): (attributes of a link, name, value) that the capture has set.
+        replaced (list): (link, name, value before) of those that were arrays before, which it may have read.
     """
 
     def __init__(self, *roots, release=False):
-        self.roots = roots
-        self.links = all_links(*roots)
+        self.roots = (*roots, *_held_links(roots))
+        self.links = all_links(*self.roots)
         self.check()
         if release:
             self._release_graphs()
@@ -135,6 +220,19 @@ class Watch:
         self.arrays = [param.array for param in self.params]
         self._before = [dict(vars(link)) for link in self.links]
         self._gradients = [(param.grad_var, param._loss_scale) for param in self.params]
+        self._left_out = {}
+        self._contents = self._list_contents()
+        self._random_numbers = _random_numbers()
+
+    def _list_contents(self):
+        """(name of the attribute, container, copy of it) of all containers that are not results."""
+        return [
+            (f'{type(link).__name__}.{name}', container, copy.copy(container))
+            for link in self.links
+            for name, value in vars(link).items()
+            if name not in _OF_LINKS and name not in self._left_out.get(id(link), ())
+            for container in _containers(value)
+        ]
 
     def check(self):
         """Raises CannotCapture if Python has more to do than to launch."""
@@ -163,6 +261,35 @@ class Watch:
             vars(link).update(attributes)
         for param, (gradient, loss_scale) in zip(self.params, self._gradients):
             param.grad_var, param._loss_scale = gradient, loss_scale
+        for _, container, contents in self._contents:
+            if not _has_contents(container, contents):
+                container.clear()
+                (container.extend if isinstance(container, (list, deque)) else container.update)(contents)
+        if self._random_numbers not in (None, _random_numbers()):
+            random.setstate(self._random_numbers[0])
+            np.random.set_state(self._random_numbers[1])
+
+    def hide_replaced(self):
+        """After a capture: puts all back, but for the arrays that it has replaced. Whoever reads those in the next
+        capture gets an error."""
+        self.restore()
+        self.results = []  # with the graphs behind them: the next capture takes the same memory
+        for link, name, value in self.replaced:
+            vars(link)[name] = _stand_in(value, f'{type(link).__name__}.{name}')
+
+    @contextlib.contextmanager
+    def hidden_gradients(self):
+        """A context in which the gradients that the step before has left cannot be read."""
+        hidden = []
+        for param in self.params:
+            gradient = param.grad_var
+            if gradient is not None:
+                param.node.grad_var = _stand_in(gradient, f'the gradient of {param.name}')
+                hidden.append((param.node, gradient, param.node.grad_var))
+        yield
+        for node, gradient, stand_in in hidden:
+            if node.grad_var is stand_in:
+                node.grad_var = gradient
 
     def settle(self):
         """To be called at the end of what is captured: computes arrays that wait for somebody to look at them."""
@@ -175,13 +302,20 @@ class Watch:
 
     def finish(self, may_set=True):
         """To be called after the capture. Raises CannotCapture if it has changed more than results, or may not even."""
-        self.results = list(self._changes())
+        changes = list(self._changes())
+        self.results = [(vars(link), name, value) for link, name, value, _ in changes]
+        self.replaced = [(link, name, last) for link, name, _, last in changes if _has_array(last)]
         if self.results and not may_set:
             raise CannotCapture(f'it sets the attributes {sorted([name for _, name, _ in self.results])}')
-        changed = {(id(attributes), name) for attributes, name, _ in self.results}
-        self._left_out = {id(link): {n for n in vars(link) if (id(vars(link)), n) in changed} for link in self.links}
-        del self._before, self._gradients
+        if self._random_numbers is not None and self._random_numbers != _random_numbers():
+            raise CannotCapture('it draws random numbers from Python or NumPy, which would be the same in each step')
+        self._left_out = {id(link): {name for other, name, *_ in changes if other is link} for link, *_ in changes}
         self._attributes = self._present()
+
+    def forget(self):
+        """To be called when all is captured: lets go of what was before."""
+        del self._before, self._gradients, self._random_numbers, self.replaced
+        self._contents = self._list_contents()
 
     def _changes(self):
         for link, old in zip(self.links, self._before):
@@ -190,11 +324,14 @@ class Watch:
                 raise CannotCapture(f'{type(link).__name__} loses attributes in a step: {old.keys() - attributes}')
             for name, value in attributes.items():
                 last = old.get(name, self)
-                if value is last or (isinstance(value, NUMBERS) and type(value) is type(last) and value == last):
+                if _is_unchanged(value, last):
                     continue
                 if isinstance(value, (*NUMBERS, np.ndarray)) or name in link._persistent or name in link._params:
                     raise CannotCapture(f'{type(link).__name__}.{name} changes in each step')
-                yield attributes, name, value
+                yield link, name, value, last
+        for name, container, contents in self._contents:
+            if not _has_contents(container, contents):
+                raise CannotCapture(f'{name} changes in each step')
         if not self._has_same_arrays():
             raise CannotCapture('a parameter gets another array in each step')
 
@@ -220,9 +357,24 @@ class Watch:
             len(present) == len(self._attributes)
             and all(map(is_, present, self._attributes))
             and self._has_same_arrays()
+            and all([_has_contents(container, contents) for _, container, contents in self._contents])
         )
 
     def set_results(self):
         """Sets the attributes that the capture has set."""
         for attributes, name, value in self.results:
             attributes[name] = value
+
+
+def _held_links(roots):
+    """Links that those under the roots hold as attributes, but not as their children, and so on."""
+    found, links = [], all_links(*roots)
+    known = set(map(id, links))
+    for link in links:  # which grows
+        values = [value for name, value in vars(link).items() if name not in _OF_LINKS]
+        for held in _within(values):
+            if _is_link(held) and id(held) not in known:
+                found.append(held)
+                links += [x for x in held.links() if id(x) not in known]
+                known |= set(map(id, links))
+    return found

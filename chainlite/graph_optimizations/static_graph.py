@@ -174,6 +174,7 @@ class Schedule:
         except BaseException:
             watch.restore()
             raise
+        watch.forget()
         self.arrays = [y.array for y in self.outputs]
         self.node = lambda: None
         self._backwards = {}  # kind of backward pass -> Backward, or None after the first that ran as usual

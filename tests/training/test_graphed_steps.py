@@ -1,6 +1,7 @@
 """StandardUpdater(graph=True): steps as CUDA graphs compute what ordinary steps do."""
 
 import contextlib
+import random
 import warnings
 import weakref
 
@@ -87,9 +88,9 @@ OPTIMIZERS = {
 
 
 def examples(dtype='f'):
-    random = np.random.RandomState(3)
+    drawn = np.random.RandomState(3)
     scale = 16 if dtype == 'e' else 1  # enough for gradients that overflow
-    return TupleDataset(random.uniform(-scale, scale, (N, 64)).astype(dtype), random.randint(0, 4, N).astype('i'))
+    return TupleDataset(drawn.uniform(-scale, scale, (N, 64)).astype(dtype), drawn.randint(0, 4, N).astype('i'))
 
 
 class Run:
@@ -290,7 +291,7 @@ def test_the_graph_of_the_step_before_is_let_go_of_before_a_capture():
     run.updater.loss_func = loss
     run.steps(4)
     assert run.graphs
-    assert alive == [[], [False], [False]]
+    assert alive == [[], [False], [False], [False]]  # two ordinary steps and two captures
 
 
 class Batches(chainer.dataset.Iterator):
@@ -304,8 +305,8 @@ class Batches(chainer.dataset.Iterator):
     def __next__(self):
         size = self.sizes[self.i % len(self.sizes)]
         self.i += 1
-        random = np.random.RandomState(self.i)
-        x, t = random.uniform(-1, 1, (size, 64)).astype('f'), random.randint(0, 4, size).astype('i')
+        drawn = np.random.RandomState(self.i)
+        x, t = drawn.uniform(-1, 1, (size, 64)).astype('f'), drawn.randint(0, 4, size).astype('i')
         return [self.make(a, b) for a, b in zip(x, t)]
 
 
@@ -429,6 +430,81 @@ class Sliding(Looking):
         return h
 
 
+class SlidingUnregistered(Looking):
+    """The same with an attribute that is None at first."""
+
+    mean = None
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        self.mean = h.array.mean() if self.mean is None else self.mean * 0.9 + h.array.mean()
+        return h - self.mean
+
+
+class Recurrent(Looking):
+    """Goes on from a Variable of the step before."""
+
+    last = None
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        if self.last is not None:
+            self.last.unchain_backward()
+            h = F.tanh(h + self.last)
+        self.last = h
+        return h
+
+
+class Collecting(Looking):
+    """Has a list that grows."""
+
+    def __init__(self):
+        super().__init__()
+        self.means = []
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        self.means.append(h.array.mean())
+        return h
+
+
+class SlidingInList(Looking):
+    """Keeps an average in a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.means = [0.0]
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        self.means[0] = self.means[0] * 0.9 + h.array.mean()
+        return h - self.means[0]
+
+
+class Mixing(Looking):
+    """Draws numbers of NumPy."""
+
+    def forward(self, x):
+        return self.layer(self.norm(x)) * float(np.random.rand())
+
+
+class Skipping(Looking):
+    """Draws numbers of Python."""
+
+    def forward(self, x):
+        h = self.norm(x)
+        return self.layer(h * 2 if random.random() < 0.5 else h)
+
+
+class Reading(Looking):
+    """Looks at gradients of the step before."""
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        grad = self.layer.W.grad
+        return h if grad is None else h * F.sum(grad)
+
+
 class Choosing(Looking):
     """Has an array whose shape depends on values."""
 
@@ -444,14 +520,25 @@ class Choosing(Looking):
         (Remembering, 'LSTM keeps a state from one step to the next'),
         (Unrolling, 'LSTM keeps a state from one step to the next'),
         (Sliding, 'Sliding.mean changes in each step'),
+        (SlidingUnregistered, '_ArrayOfStepBefore'),
+        (Recurrent, 'it reads Recurrent.last, which the step before has left'),
+        (Collecting, 'Collecting.means changes in each step'),
+        (SlidingInList, 'SlidingInList.means changes in each step'),
+        (Mixing, 'random numbers from Python or NumPy'),
+        (Skipping, 'random numbers from Python or NumPy'),
+        (Reading, 'it reads the gradient of W'),
         (Choosing, 'captur'),
     ],
 )
 def test_what_depends_on_more_than_the_batch_runs_as_usual_with_one_warning(model, why):
+    random.seed(0)
     with one_warning(why):
         graphed = Run(model).steps(7)
     assert not graphed.graphs
-    assert_same(graphed, Run(model, graph=False).steps(7))
+    random.seed(0)
+    ordinary = Run(model, graph=False).steps(7)
+    assert_same(graphed, ordinary)
+    assert len(getattr(graphed.model.predictor, 'means', ())) == len(getattr(ordinary.model.predictor, 'means', ()))
 
 
 def test_hooks_see_each_step_and_graphs_go_on_behind_them():
@@ -559,6 +646,74 @@ def test_a_model_that_changes_is_captured_anew(change):
     assert_same(graphed, ordinary)
 
 
+class Scaled(chainer.Chain):
+    """Takes numbers and an array from containers."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors, self.offsets = {'scale': 1.0}, [[None]]
+        with self.init_scope():
+            self.layer = L.Linear(64, 4)
+
+    def forward(self, x):
+        (offset,) = self.offsets[0]
+        h = self.layer(x) * self.factors['scale']
+        return h if offset is None else h + offset
+
+
+@pytest.mark.parametrize('what', ['factors', 'offsets'])
+def test_what_changes_in_lists_and_dictionaries_is_captured_anew(what, cupy):
+    graphed, ordinary = Run(Scaled), Run(Scaled, graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        if what == 'factors':
+            run.model.predictor.factors['scale'] = 0.5
+        else:
+            run.model.predictor.offsets[0][0] = cupy.ones(4, 'f')
+        run.steps(4)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, ordinary)
+
+
+TEACHERS = []
+
+
+def with_distance(run, x, t, teacher):
+    with chainer.no_backprop_mode():
+        y = teacher(x)
+    return run.model(x, t) + F.mean_squared_error(run.model.y, y)
+
+
+def loss_of_global(run, teacher):
+    TEACHERS[:] = [teacher]
+    return lambda x, t: with_distance(run, x, t, TEACHERS[0])
+
+
+def loss_of_closure(run, teacher):
+    box = {'teacher': teacher}
+    return lambda x, t: with_distance(run, x, t, box['teacher'])
+
+
+def loss_of_attribute(run, teacher):
+    run.model.box = [teacher]  # so that it is not a child
+    return lambda x, t: with_distance(run, x, t, run.model.box[0])
+
+
+@pytest.mark.parametrize('make_loss', [loss_of_global, loss_of_closure, loss_of_attribute])
+def test_models_in_containers_and_global_variables_are_watched(make_loss):
+    results = []
+    for graph in (True, False):
+        run = Run(graph=graph)
+        teacher = L.Linear(64, 4)
+        teacher.to_device('@cupy:0')
+        run.updater.loss_func = make_loss(run, teacher)
+        run.steps(5)
+        teacher.W.array = teacher.W.array * 2
+        results.append(run.steps(4))
+    assert results[0].graphs
+    assert_same(*results)
+
+
 def test_a_setting_that_changes_has_a_graph_of_its_own():
     def run(graph):
         run = Run(Residual, graph=graph).steps(5)
@@ -631,6 +786,32 @@ def test_known_hooks_are_part_of_the_graph_and_take_new_coefficients():
     (step,) = graphed.graphs
     assert step.update is not None
     assert_same(graphed, run(False))
+
+
+@pytest.mark.parametrize('change', [{'weight_decay_rate': 0.1}, {'adabound': True}, {'eta': 0.5, 'beta1': 0.5}])
+def test_other_hyperparameters_take_effect_also_if_the_rule_is_another_then(change):
+    graphed, ordinary = Run(optimizer='Adam'), Run(optimizer='Adam', graph=False)
+    for run in (graphed, ordinary):
+        run.steps(5)
+        for name, value in change.items():
+            setattr(run.optimizer.hyperparam, name, value)
+        run.steps(5)
+    assert graphed.graphs
+    assert_same(graphed, ordinary)
+
+
+@pytest.mark.parametrize('first', [None, 0.1])
+def test_a_parameter_may_get_hyperparameters_of_its_own(first):
+    graphed, ordinary = Run(optimizer='Adam'), Run(optimizer='Adam', graph=False)
+    for run in (graphed, ordinary):
+        params = list(run.model.params())
+        for param in params[:2] if first else ():
+            param.update_rule.hyperparam.alpha = first
+        run.steps(5)
+        params[0].update_rule.hyperparam.alpha = 0.5
+        run.steps(5)
+    assert graphed.graphs
+    assert_same(graphed, ordinary)
 
 
 class Halving:

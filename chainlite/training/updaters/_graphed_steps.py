@@ -125,23 +125,38 @@ class _Step:
         own = {id(param) for param in optimizer.target.params()}
         foreign = [(param, param.grad_var) for param in watch.params if id(param) not in own]
         counts = [(counted, counted.t) for counted in (optimizer, *rules)]
-        try:
+
+        def record():
             self.graph, _ = _graph.capture(lambda: self._capture(lossfun), pool)
             if any([param.grad_var is not gradient for param, gradient in foreign]):
                 raise CannotCapture('gradients of links that are not the target of the optimizer add up over steps')
             watch.finish()
-        except BaseException:
-            watch.restore()
+
+        def put_back_counts():
             for counted, t in counts:
                 counted.t = t
+
+        try:
+            record()
+            if watch.replaced:  # once more: it fails where the step reads what the one before has left
+                watch.hide_replaced()
+                put_back_counts()
+                self.graph = self.update = None
+                self.reports.clear()
+                record()
+        except BaseException:
+            watch.restore()
+            put_back_counts()
             raise
+        watch.forget()
         self.states = [] if self.update is None else _states(rules)
         self.gradients = [(param, param.grad_var, param._loss_scale is not None) for param in watch.params]
 
     def _capture(self, lossfun):
         optimizer, scale = self.optimizer, self.optimizer._loss_scale
         args, kwds = self.inputs
-        with reporter.report_scope(self.reports) if reporter._stack.reporters else nullcontext():
+        reports = reporter.report_scope(self.reports) if reporter._stack.reporters else nullcontext()
+        with reports, self.watch.hidden_gradients():
             loss = lossfun(*args, **kwds)
         if optimizer._use_cleargrads:
             optimizer.target.cleargrads()
@@ -160,7 +175,12 @@ class _Step:
     def is_valid(self, rules):
         """Whether the model and the states of these rules still are what was captured."""
         states = [] if self.update is None else _states(rules)
-        return self.watch.is_same() and len(states) == len(self.states) and all(map(is_, states, self.states))
+        return (
+            self.watch.is_same()
+            and len(states) == len(self.states)
+            and all(map(is_, states, self.states))
+            and (self.update is None or self.update.is_current())
+        )
 
     def run(self, args, kwds):
         """One step."""
@@ -205,9 +225,12 @@ def _state_of(optimizer, rules):
     hooks = () if optimizer._hooks is None else (*optimizer._hooks.pre.values(), None, *optimizer._hooks.post.values())
     numbers = [optimizer.t - rule.t if rule.enabled else None for rule in rules]
     numbers += [rule._use_fp32_update for rule in rules]
+    batches = {}
     for rule in rules:
         if rule._hooks.pre or rule._hooks.post:
             numbers += [*rule._hooks.pre.values(), None, *rule._hooks.post.values()]
+        if rule._hooks.pre or len(vars(rule.hyperparam)) > 1:  # which of them are in one batch depends on numbers
+            numbers.append(batches.setdefault(rule.batch_key(), len(batches)))
     return scale, hooks, optimizer._use_cleargrads, *rules, *numbers
 
 
