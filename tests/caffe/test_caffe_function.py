@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from caffe.networks import blob, network, save
 from google.protobuf import text_format
 
 import chainlite
 import chainlite.functions as F
 import chainlite.links as L
+from caffe.networks import blob, network, save
 from chainlite import serializers
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.caffe_function import caffe_pb

@@ -9,9 +9,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from caffe.networks import blob, network, save
 
 import chainlite
+from caffe.networks import blob, network, save
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.caffe_function import caffe_pb
 

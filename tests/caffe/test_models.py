@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from caffe.networks import run_opencv
 
 import chainlite
 import chainlite.functions as F
+from caffe.networks import run_opencv
 from chainlite.backends import cuda
 from chainlite.links.caffe import CaffeFunction
 
