@@ -95,7 +95,7 @@ __device__ __forceinline__ void take_moments(const Pack<T, V>* __restrict__ x, c
 
 // parts (gridDim.y, channels)
 template <typename T, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 moments(const Pack<T, V>* __restrict__ x, Moments<A>* __restrict__ parts, I columns, I inner, I count) {
     __shared__ Moments<A> shared[THREADS];
     const Walk<I, W, V> walk(columns, inner, count);
@@ -113,7 +113,7 @@ template <typename R, typename A> __device__ __forceinline__ void move(R& value,
 // null) move towards the mean and the variance times `unbias`. parts as above; `arrived` (gridDim.x) counts the blocks
 // that have written theirs and is zero before and after.
 template <typename T, typename G, typename A, typename R, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 batch_statistics(const Pack<T, V>* __restrict__ x, Moments<A>* parts, unsigned* arrived, const G* __restrict__ gamma,
                  const G* __restrict__ beta, double eps, A* __restrict__ numbers, R* __restrict__ running_mean,
                  R* __restrict__ running_var, double decay, double unbias, I columns, I inner, I count) {
@@ -187,7 +187,7 @@ template <typename A, int S> struct Normalizer {
 
 // y by the statistics in the parts that `moments` made; also writes mean and var.
 template <typename T, typename G, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 batch_normalize(const Pack<T, V>* __restrict__ x, const Moments<A>* __restrict__ parts, int n,
                 const G* __restrict__ gamma, const G* __restrict__ beta, double eps, Pack<T, V>* __restrict__ y,
                 A* __restrict__ mean, A* __restrict__ var, I columns, I inner, I count) {
@@ -214,7 +214,7 @@ batch_normalize(const Pack<T, V>* __restrict__ x, const Moments<A>* __restrict__
 
 // y by statistics that are given.
 template <typename T, typename G, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 normalize(const Pack<T, V>* __restrict__ x, const G* __restrict__ gamma, const G* __restrict__ beta,
           const A* __restrict__ mean, const A* __restrict__ inv_std, Pack<T, V>* __restrict__ y, I columns, I inner,
           I count) {
@@ -233,7 +233,7 @@ normalize(const Pack<T, V>* __restrict__ x, const G* __restrict__ gamma, const G
 
 // y by numbers that are given, with what comes next.
 template <typename T, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 normalize_then(const Pack<T, V>* __restrict__ x, const Pack<T, V>* __restrict__ h, const A* __restrict__ mean,
                const A* __restrict__ scale, const A* __restrict__ offset, bool rectify, Pack<T, V>* __restrict__ y,
                I columns, I inner, I count) {
@@ -265,7 +265,7 @@ __device__ __forceinline__ Pack<T, V> incoming(const Pack<T, V>* __restrict__ gy
 
 // parts (gridDim.y, channels)
 template <typename T, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 gradient_sums(const Pack<T, V>* __restrict__ gy, const Pack<T, V>* __restrict__ x, const Pack<T, V>* __restrict__ y,
               const A* __restrict__ mean, Sums<A>* __restrict__ parts, I columns, I inner, I count) {
     __shared__ Sums<A> shared[THREADS];
@@ -294,7 +294,7 @@ gradient_sums(const Pack<T, V>* __restrict__ gy, const Pack<T, V>* __restrict__ 
 // gx = gamma / std (gy - mean of gy - x_hat (mean of gy x_hat)), without the means if the statistics are fixed; also
 // writes ggamma and gbeta and, in `masked`, what came in. `elements` is the number of them in a channel.
 template <typename T, typename G, typename A, typename I, int W, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
 normalize_grad(const Pack<T, V>* __restrict__ gy, const Pack<T, V>* __restrict__ x, const Pack<T, V>* __restrict__ y,
                const Sums<A>* __restrict__ parts, int n, const G* __restrict__ gamma, const A* __restrict__ mean,
                const A* __restrict__ inv_std, double elements, bool fixed, Pack<T, V>* __restrict__ gx,

@@ -29,6 +29,15 @@ template <typename A> __device__ __forceinline__ A infinity() { return static_ca
 
 constexpr int THREADS = 256;  // in a block
 
+// So many blocks a multiprocessor shall hold at least, for kernels that compute in A. Where the compiler is free (0) it
+// rather spills registers than hold fewer blocks, if it is doubles that are divided, and not only then for others than
+// sm_90. For 1 each thread gets the registers that it needs.
+#if __CUDA_ARCH__ == 900
+template <typename A> constexpr int LEAST_BLOCKS = sizeof(A) == 8;
+#else
+template <typename A> constexpr int LEAST_BLOCKS = 1;
+#endif
+
 // N neighbouring elements, read and written at once: up to 16 bytes, what a thread can move with one instruction.
 template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
 

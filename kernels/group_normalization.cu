@@ -30,7 +30,7 @@ __device__ __forceinline__ Pack<A, V> of_channels(const G* __restrict__ values, 
 }
 
 template <typename T, typename G, typename A, int V, int K>
-__global__ void __launch_bounds__(ROW_THREADS<K>)
+__global__ void __launch_bounds__(ROW_THREADS<K>, LEAST_BLOCKS<A>)
 group_normalize(const Pack<T, V>* __restrict__ x, Pack<T, V>* __restrict__ y, const G* __restrict__ gamma,
                 const G* __restrict__ beta, double eps, A* __restrict__ mean, A* __restrict__ inv_std, int groups,
                 int channels, int size, int length, int workers, long long rows) {
@@ -72,7 +72,7 @@ template <typename A> struct RowSums {
 
 // gx = (g - mean of g - x_hat (mean of g x_hat)) / std
 template <typename T, typename G, typename A, int V, int K>
-__global__ void __launch_bounds__(ROW_THREADS<K>)
+__global__ void __launch_bounds__(ROW_THREADS<K>, LEAST_BLOCKS<A>)
 group_normalize_grad(const Pack<T, V>* __restrict__ gy, const Pack<T, V>* __restrict__ x, Pack<T, V>* __restrict__ gx,
                      const G* __restrict__ gamma, const A* __restrict__ mean, const A* __restrict__ inv_std, int groups,
                      int channels, int size, int length, int workers, long long rows) {
