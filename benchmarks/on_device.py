@@ -27,14 +27,15 @@ TO_END = 6  # seconds that an interrupted section has to print what it found
 PYTEST = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--tb=line']
 SECTIONS = {
     'versions': (['on_device_sections.py', 'versions'], 60, 1),
-    'bandwidth': (['on_device_sections.py', 'bandwidth'], 50, 20),
-    'products': (['on_device_sections.py', 'products'], 60, 20),
-    'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 60, 30),
-    'resnet50': (['on_device_networks.py', 'resnet50'], 140, 40),
-    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 110, 20),
-    'sanitizer': (['compute-sanitizer'], 40, 20),
-    'vgg16': (['on_device_networks.py', 'vgg16'], 40, 25),
-    'compiled': (['on_device_networks.py', 'resnet50', '--compiled'], 70, 45),
+    'bandwidth': (['on_device_sections.py', 'bandwidth'], 45, 20),
+    'products': (['on_device_sections.py', 'products'], 50, 20),
+    'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 50, 30),
+    'resnet50': (['on_device_networks.py', 'resnet50'], 120, 40),
+    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 90, 20),
+    'vgg16_googlenet': (['on_device_networks.py', 'vgg16', 'googlenet'], 60, 25),
+    'predictions': (['on_device_networks.py', '--predict', 'resnet50', 'vgg16', 'googlenet'], 55, 25),
+    'sanitizer': (['compute-sanitizer'], 35, 20),
+    'compiled': (['on_device_networks.py', 'resnet50', '--compiled'], 60, 45),
 }
 
 

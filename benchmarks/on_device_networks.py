@@ -1,4 +1,6 @@
-"""Training of networks, a section of on_device.py: `python benchmarks/on_device_networks.py resnet50 [--compiled]`.
+"""Training of networks, sections of on_device.py: `python benchmarks/on_device_networks.py resnet50 [--compiled]`.
+
+With `--predict` what trained networks compute for images, without gradients.
 
 chainlite (with its own kernels and by cuDNN, step by step and as CUDA graphs) and PyTorch (channels last, eager or
 compiled) start from the same weights and see the same batches, which lie on the device; each step sees another batch
@@ -45,7 +47,9 @@ CASES = {
         *[(n, kind) for n in (64, 256) for kind in (('bfloat16', None), ('float32', None))],
     ],
     'vgg16': [(32, ('float16', None)), (32, ('float32', 'tf32'))],
+    'googlenet': [(32, ('float16', None)), (32, ('float32', 'tf32'))],
 }
+PREDICTIONS = [(n, kind) for kind in (('float16', None), ('float32', None)) for n in (1, 16)]  # of each network
 COMPILED = {'resnet50': [(64, ('float16', None)), (64, ('float32', 'tf32'))]}
 VARIANTS = {  # use_cudnn, autotune, graph
     'chainlite': ('never', False, False),
@@ -54,6 +58,7 @@ VARIANTS = {  # use_cudnn, autotune, graph
     'chainlite, cuDNN, graph': ('always', False, True),
     'chainlite, cuDNN, tuned': ('always', True, False),
 }
+PREDICTING = ['chainlite', 'chainlite, graph', 'chainlite, cuDNN']  # those of them that predict
 TUNED = [('resnet50', 64, 'float16'), ('resnet20', 128, 'float32')]  # it takes long
 LARGE = 256  # images, from which on graphs, which keep a step's memory each, are measured once
 
@@ -91,8 +96,11 @@ class Chainlite:
                     if getattr(link, param.name, None) is param:
                         param.array = param.array.astype(as_dtype(dtype))
         model.to_device('@cupy:0')
+        self._begin(model, [(cupy.asarray(x).astype(as_dtype(dtype)), cupy.asarray(t)) for x, t in pool], graph)
+        self.clock = cupy_clock()
+
+    def _begin(self, model, pool, graph):
         optimizer = chainer.optimizers.MomentumSGD(RATE, MOMENTUM).setup(model)
-        pool = [(cupy.asarray(x).astype(as_dtype(dtype)), cupy.asarray(t)) for x, t in pool]
 
         def loss_of(x, t):
             loss = F.softmax_cross_entropy(model(x), t)
@@ -103,7 +111,6 @@ class Chainlite:
             _Batches(pool), optimizer, converter=_as_they_are, loss_func=loss_of, graph=graph
         )
         self._reporter, self._observation = chainer.Reporter(), {}
-        self.clock = cupy_clock()
 
     def step(self):
         with self._reporter.scope(self._observation):
@@ -126,8 +133,37 @@ class Chainlite:
         return cuda.cupy.get_default_memory_pool().total_bytes() - self._used
 
     def close(self):
-        del self._updater
+        vars(self).clear()
         cuda.cupy.get_default_memory_pool().free_all_blocks()
+
+
+class ChainlitePredicts(Chainlite):
+    """Predictions by chainlite."""
+
+    def _begin(self, model, pool, graph):
+        self.settings.update(train=False, enable_backprop=False)
+        self._model = _Static(model) if graph else model
+        self._batches = itertools.cycle([(chainer.Variable(x), t) for x, t in pool])
+
+    def step(self):
+        self._model(next(self._batches)[0])
+
+    def loss(self):
+        x, t = next(self._batches)
+        return float(chainer.as_array(F.softmax_cross_entropy(self._model(x), t)))
+
+
+class _Static(chainer.Chain):
+    """A model whose forward pass is captured as a graph."""
+
+    def __init__(self, model):
+        super().__init__()
+        with self.init_scope():
+            self.model = model
+
+    @chainer.static_graph
+    def forward(self, x):
+        return self.model(x)
 
 
 def _as_they_are(batch, device=None, padding=None):
@@ -142,9 +178,9 @@ def _all_of(settings):
 
 
 class Torch:
-    """The same by PyTorch."""
+    """Steps or predictions by PyTorch."""
 
-    def __init__(self, torch, where, name, pool, dtype, mode, compiled):
+    def __init__(self, torch, where, name, pool, dtype, mode, compiled, predict):
         set_torch_precision(torch, mode)
         self.torch, self.cuda = torch, where == 'cuda'
         if self.cuda:
@@ -174,24 +210,36 @@ class Torch:
             optimizer.step()
             return loss.detach()
 
-        self._step, self.clock = step, torch_clock(torch)
+        def prediction():
+            with torch.inference_mode():
+                model(next(batches)[0])
+
+        def loss_of_prediction():
+            x, t = next(batches)
+            with torch.inference_mode():
+                return torch.nn.functional.cross_entropy(model(x), t)
+
+        if predict:
+            model.eval()
+        self._step, self._loss = (prediction, loss_of_prediction) if predict else (step, step)
+        self.clock = torch_clock(torch)
 
     def run(self, number):
         return measure(self.clock, self._step, number)
 
     def losses(self, number):
-        return [float(self._step()) for _ in range(number)]
+        return [float(self._loss()) for _ in range(number)]
 
     def memory(self):
         return self.torch.cuda.max_memory_reserved() if self.cuda else None
 
     def close(self):
-        del self._step
+        del self._step, self._loss
         if self.cuda:
             self.torch.cuda.empty_cache()
 
 
-def runners(name, batch, dtype, mode, compiled):
+def runners(name, batch, dtype, mode, compiled, predict):
     """{name: function that makes it}."""
     _, shape, classes = NETWORKS[name]
     pool = batches(batch, *shape, classes=classes, number=BATCHES)
@@ -199,11 +247,13 @@ def runners(name, batch, dtype, mode, compiled):
     found = {}
     if torch is not None:
         how = 'PyTorch, compiled' if compiled else 'PyTorch'
-        found[how] = lambda: Torch(torch, where, name, pool, dtype, mode, compiled)
+        found[how] = lambda: Torch(torch, where, name, pool, dtype, mode, compiled, predict)
     for variant, how in VARIANTS.items():
         use_cudnn, autotune, graph = how
         if (
-            use_cudnn == 'always'
+            predict
+            and variant not in PREDICTING
+            or use_cudnn == 'always'
             and not cuda.cudnn_enabled
             or autotune
             and (name, batch, dtype) not in TUNED
@@ -213,11 +263,12 @@ def runners(name, batch, dtype, mode, compiled):
             and use_cudnn == 'never'
         ):
             continue
-        found[variant] = lambda how=how: Chainlite(name, pool, dtype, mode, *how)
+        make = ChainlitePredicts if predict else Chainlite
+        found[variant] = lambda make=make, how=how: make(name, pool, dtype, mode, *how)
     return found
 
 
-def compare(name, batch, dtype, mode, compiled):
+def compare(name, batch, dtype, mode, compiled, predict):
     """Emits a row for each of the variants of a case."""
     labels = dict(network=name, batch=batch, dtype=dtype, mode=mode)
     checked, warm_up, rounds, target = (2, 3, 2, 0) if TINY else (3, 6, 7, 150)
@@ -227,7 +278,7 @@ def compare(name, batch, dtype, mode, compiled):
         results[variant]['error'] = f'{type(error).__name__}: {error}'[:600]
         alive.pop(variant, None)
 
-    for variant, make in runners(name, batch, dtype, mode, compiled).items():
+    for variant, make in runners(name, batch, dtype, mode, compiled, predict).items():
         results[variant] = row = dict(variant=variant, **labels)
         try:
             runner = alive[variant] = make()
@@ -263,14 +314,16 @@ def compare(name, batch, dtype, mode, compiled):
 
 
 def main():
-    compiled = '--compiled' in sys.argv
+    compiled, predict = '--compiled' in sys.argv, '--predict' in sys.argv
     cuda.set_max_workspace_size(1 << 30)
-    for name in [word for word in sys.argv[1:] if not word.startswith('--')]:
-        for batch, (dtype, mode) in (COMPILED if compiled else CASES)[name]:
+    names = ['mlp'] if TINY else [word for word in sys.argv[1:] if not word.startswith('--')]
+    for name in names:
+        cases = PREDICTIONS if predict else (COMPILED if compiled else CASES)[name]
+        for batch, (dtype, mode) in [(2, ('float32', None))] if TINY else cases:
             if seconds_left() < 12:
                 emit(network=name, batch=batch, dtype=dtype, mode=mode, error='there was no time')
-            elif not TINY or name == 'mlp':
-                compare(name, 2 if TINY else batch, dtype, mode, compiled)
+            else:
+                compare(name, batch, dtype, mode, compiled, predict)
 
 
 if __name__ == '__main__':

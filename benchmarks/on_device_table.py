@@ -21,11 +21,19 @@ def table(head, rows):
     return ['| ' + ' | '.join(cells) + ' |' for cells in (head, ['---'] * len(head), *rows)] + ['']
 
 
-def networks(report):
+def training(report):
     """Training: images per second and memory of each variant, and its speed as a share of PyTorch's."""
-    found = rows_of(report, 'small_networks', 'resnet50', 'vgg16', 'compiled')
+    return _networks(rows_of(report, 'small_networks', 'resnet50', 'vgg16_googlenet', 'compiled'), 'ms a step')
+
+
+def predictions(report):
+    """Predictions: the same."""
+    return _networks(rows_of(report, 'predictions'), 'ms a batch')
+
+
+def _networks(found, milliseconds):
     eager = {_case(row): row['ms'] for row in found if row['variant'] == 'PyTorch' and 'ms' in row}
-    head = ['network, batch', 'type', 'variant', 'ms a step', 'images/s', 'PyTorch / this', 'GiB', 'loss differs by']
+    head = ['network, batch', 'type', 'variant', milliseconds, 'images/s', 'PyTorch / this', 'GiB', 'loss differs by']
     lines = []
     for row in found:
         if 'ms' not in row:
@@ -86,7 +94,7 @@ def main():
         if section['status'] != 0 or summary:
             print(f'- {name}: {section["status"] or "good"} {summary}')
     print()
-    for part in networks, kernels, products:
+    for part in training, predictions, kernels, products:
         print(part.__doc__, '\n')
         print('\n'.join(part(report)))
 

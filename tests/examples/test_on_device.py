@@ -21,7 +21,7 @@ def load(name):
 
 @pytest.mark.gpu
 def test_the_script_measures_and_its_table_is_printed(tmp_path):
-    sections = ['bandwidth', 'products', 'small_networks']
+    sections = ['bandwidth', 'products', 'small_networks', 'predictions']
     environment = {**os.environ, 'PYTHON': sys.executable, 'OUT': str(tmp_path)}
     script = ['bash', BENCHMARKS / 'on_device.sh', '--tiny', *sections]
     done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=400)
@@ -33,12 +33,13 @@ def test_the_script_measures_and_its_table_is_printed(tmp_path):
         assert section['status'] == 0
         assert section['rows'] and not any('error' in row for row in section['rows']), (name, section)
     assert report['sections']['versions']['rows'][0]['CuPy'].startswith('14.')
-    networks = {row['variant']: row for row in report['sections']['small_networks']['rows']}
-    assert {'chainlite', 'chainlite, graph'} <= set(networks)
-    assert networks['chainlite']['losses'] == pytest.approx(networks['chainlite, graph']['losses'], rel=1e-5)
+    for section in 'small_networks', 'predictions':
+        networks = {row['variant']: row for row in report['sections'][section]['rows']}
+        assert {'chainlite', 'chainlite, graph'} <= set(networks)
+        assert networks['chainlite']['losses'] == pytest.approx(networks['chainlite, graph']['losses'], rel=1e-5)
     table = [sys.executable, BENCHMARKS / 'on_device_table.py', path]
     printed = subprocess.run(table, capture_output=True, text=True, timeout=60, check=True).stdout
-    assert '| mlp, 2 | float32 | chainlite |' in printed
+    assert printed.count('| mlp, 2 | float32 | chainlite |') == 2  # training and predictions
     assert '| max_pooling |' in printed and '| resnet50_first, forward |' in printed
 
 
