@@ -66,7 +66,8 @@ class Elementwise(FunctionNode):
     def __init__(self, *args, **scalars):
         if args:
             scalars.update(zip(self.scalars, args))
-        self.__dict__.update(scalars)
+        for name, value in scalars.items():
+            setattr(self, name, value)  # `__dict__` would make all attributes of the object slower
 
     @classmethod
     def gradient(cls, formula):

@@ -154,13 +154,14 @@ class Gradients:
                 continue
             if gx.dtype is not x.dtype or gx.shape != x.shape:
                 self._check(function, indexes, gxs)
-            if x not in known:
-                if x._creator_node is None:
-                    self._load(x)
-                elif not are_new:
-                    known[x] = gx
-                    continue
-            self.add(x, gx, are_new)
+            if x not in known and x._creator_node is None:
+                self._load(x)
+            if x in known:
+                self.add(x, gx, are_new)
+            else:
+                known[x] = gx
+                if are_new:
+                    self.owned.add(x)
 
     def _replace(self, function, indexes, gxs):
         """Takes the gradients of a function that has added those known so far."""

@@ -59,7 +59,8 @@ class Bilinear(FunctionNode):
         places = [k for k in range(3) if k != self.place]
         cls = self.nodes[places[i]]
         node = cls.__new__(cls)
-        node.__dict__.update({name: getattr(self, name) for name in self.parameters})
+        for name in self.parameters:
+            setattr(node, name, getattr(self, name))
         node.shape, node.dtype = self.inputs[i].shape, self.inputs[i].dtype
         return node, (gy, other) if self.place < places[1 - i] else (other, gy)
 

@@ -131,7 +131,7 @@ class Equations:
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
 
     def __call__(self, *arrays, out=None, **scalars):
-        values = [scalars[n] for n in self.scalars]
+        values = [scalars[n] for n in self.scalars] if scalars else ()
         ys = self.run(arrays, values) if out is None else self.run_into(arrays, values, out)
         return ys if len(ys) > 1 else ys[0]
 

@@ -8,7 +8,7 @@ _failed = False
 
 
 def _enabled():
-    return not _failed and cuda.should_use_cudnn('>=auto')
+    return cuda.cudnn_enabled and not _failed and cuda.should_use_cudnn('>=auto')  # the first is asked quickly
 
 
 cudnn = Backend('cudnn', gpu.accepts, _enabled, preference=1)
