@@ -17,6 +17,7 @@ import numpy
 
 from chainlite._update_rule import UpdateRule, is_half
 from chainlite.backends._equations import chain, equations
+from chainlite.backends.cuda import is_cupy_array
 from chainlite.optimizer_hooks.gradient_clipping import GradientClipping, Scaling
 from chainlite.optimizer_hooks.gradient_hard_clipping import GradientHardClipping
 from chainlite.optimizer_hooks.lasso import Lasso
@@ -337,6 +338,11 @@ class Recorded:
             thing.upload()
 
 
+def _is_pointer(value):
+    """Whether a scalar is read from the memory of the GPU."""
+    return is_cupy_array(value) and value.dtype == 'd'
+
+
 class Launch:
     """The update of a batch, ready to go."""
 
@@ -351,12 +357,12 @@ class Launch:
         dtypes = batch.table.dtypes
         self._dtype = multi_tensor.compute_dtype(dtypes)
         names = self._equations.scalars
-        self._pointers = {name: v for name, v in zip(names, values) if hasattr(v, 'data')}
+        self._pointers = {name: v for name, v in zip(names, values) if _is_pointer(v)}
         self._numbers = memory.numbers((batch.place, self._equations), self._plain(values), self._dtype)
         self._kernel = multi_tensor.kernel(self._equations, dtypes, self._into, tuple(self._pointers))
 
     def _plain(self, values):
-        return [0 if hasattr(v, 'data') else v for v in values]
+        return [0 if _is_pointer(v) else float(v) for v in values]
 
     def run(self):
         """Does it."""

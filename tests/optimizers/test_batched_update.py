@@ -304,6 +304,31 @@ def test_strided_arrays_are_updated(device):
     assert not one.target.w4.array.flags.c_contiguous
 
 
+NUMBERS = {
+    'float64': np.float64,
+    'int': lambda x: int(np.ceil(x)),
+    'array': np.array,
+    'cupy float64': lambda x: cuda.cupy.array(x),
+    'cupy float32': lambda x: cuda.cupy.array(x, 'f'),
+}
+
+
+@pytest.mark.parametrize('kind', [pytest.param(kind, marks=[pytest.mark.gpu] * ('cupy' in kind)) for kind in NUMBERS])
+@pytest.mark.parametrize('name', ['MomentumSGD', 'Adam'])
+def test_numbers_may_be_those_of_numpy(name, kind, device):
+    if 'cupy' in kind:
+        pytest.importorskip('cupy')
+        device = '@cupy:0'
+    number = NUMBERS[kind](0.0625)
+    one, other = pair(name, 'f', device)
+    attribute = 'alpha' if name == 'Adam' else 'lr'
+    for optimizer, value in (one, number), (other, float(number)):
+        setattr(optimizer, attribute, value)
+        optimizer.add_hook(optimizer_hooks.WeightDecay(value if 'cupy' not in kind else float(value)))
+    steps(one, other)
+    agree(one, other, 'f', device)
+
+
 @pytest.mark.parametrize('make', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_copy_of_an_optimizer_goes_on_alike(make, device):
     one = optimizers.Adam().setup(Model(device=device))
