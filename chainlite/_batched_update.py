@@ -11,6 +11,7 @@ the first half leaves parameters, states and counts as they were.
 """
 
 import sys
+from collections.abc import Hashable
 from contextlib import nullcontext
 
 import numpy
@@ -52,6 +53,8 @@ def hook_key(hooks):
         if not is_elementwise(hook):
             return None
         formula, scalars = hook.step(None)
+        if not all([isinstance(value, Hashable) for value in scalars.values()]):  # arrays
+            return None
         key.append((formula, tuple(scalars.values())))
     return tuple(key)
 

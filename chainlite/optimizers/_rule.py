@@ -17,6 +17,8 @@ and only then rounded to the dtype of the formula.
 Parameters whose rules agree in all but their arrays are updated together (``chainlite._batched_update``).
 """
 
+from collections.abc import Hashable
+
 import numpy
 
 from chainlite._batched_update import hook_key
@@ -91,7 +93,10 @@ class ElementwiseRule(UpdateRule):
                 return None
             key += hooked
         if len(hp.__dict__) > 1:
-            key += (tuple([item for item in hp.__dict__.items() if item[0] != '_parent']),)
+            own_values = [item for item in hp.__dict__.items() if item[0] != '_parent']
+            if not all([isinstance(value, Hashable) for _, value in own_values]):  # arrays
+                return None
+            key += (tuple(own_values),)
         return key + tuple([own[name] for name in self.own_attributes]) if self.own_attributes else key
 
     def has_key_of(self, other):

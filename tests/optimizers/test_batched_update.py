@@ -325,6 +325,10 @@ def test_numbers_may_be_those_of_numpy(name, kind, device):
     for optimizer, value in (one, number), (other, float(number)):
         setattr(optimizer, attribute, value)
         optimizer.add_hook(optimizer_hooks.WeightDecay(value if 'cupy' not in kind else float(value)))
+        if 'cupy' not in kind:
+            rule = optimizer.target.w0.update_rule
+            setattr(rule.hyperparam, attribute, value)
+            rule.add_hook(optimizer_hooks.WeightDecay(value))
     steps(one, other)
     agree(one, other, 'f', device)
 
