@@ -582,6 +582,25 @@ def test_an_optimizer_with_a_method_of_its_own_is_used():
     assert run.optimizer.updates == 5
 
 
+def test_an_updater_of_the_user_runs_as_usual():
+    class Alternating(StandardUpdater):
+        def update_core(self):
+            x, _ = self.converter(self.get_iterator('main').next(), self.device)
+            for optimizer in self.get_all_optimizers().values():
+                optimizer.update(lambda link=optimizer.target: F.sum(link(x) ** 2))
+
+    weights = []
+    for graph in (True, False):
+        np.random.seed(0)
+        models = {'generator': L.Linear(64, 2), 'critic': L.Linear(64, 3)}
+        adams = {name: chainer.optimizers.Adam().setup(model) for name, model in models.items()}
+        updater = Alternating(SerialIterator(examples(), BATCH, shuffle=False), adams, device='@cupy:0', graph=graph)
+        for _ in range(5):
+            updater.update()
+        weights.append(models['critic'].W.array.get())
+    np.testing.assert_array_equal(*weights)
+
+
 def test_on_the_cpu_steps_run_as_usual_without_a_word():
     graphed = Run(device='@numpy').steps(6)
     assert not graphed.graphs

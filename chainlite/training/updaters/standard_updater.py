@@ -29,7 +29,8 @@ class StandardUpdater(Updater):
             captured and from then on launched as one piece, which costs the host nearly nothing. What the model
             computes must depend on the batch by its shapes alone, and not look at values (``float(loss)``). Each shape
             has a graph of its own; a model, an attribute of a link or a setting that changes is captured anew. Where
-            it cannot be done, which one warning tells, steps run as usual; on the CPU they always do.
+            it cannot be done, which one warning tells, steps run as usual; on the CPU they always do, and so does an
+            :meth:`update_core` of a subclass.
 
     Attributes:
         converter, loss_func, iteration: The converter, the loss function and the number of iterations done.
@@ -56,7 +57,7 @@ class StandardUpdater(Updater):
         self.iteration = 0
         self._device = device
         self._input_device = input_device
-        self._graphed_steps = GraphedSteps(self._optimizers['main']) if graph else None
+        self._graphed_steps = GraphedSteps(self._optimizers.get('main')) if graph else None
         self.loss_scale = loss_scale
         self.auto_new_epoch = auto_new_epoch
         if device is not None:
