@@ -316,10 +316,9 @@ def compare(name, batch, dtype, mode, compiled, predict):
 def main():
     compiled, predict = '--compiled' in sys.argv, '--predict' in sys.argv
     cuda.set_max_workspace_size(1 << 30)
-    names = ['mlp'] if TINY else [word for word in sys.argv[1:] if not word.startswith('--')]
-    for name in names:
-        cases = PREDICTIONS if predict else (COMPILED if compiled else CASES)[name]
-        for batch, (dtype, mode) in [(2, ('float32', None))] if TINY else cases:
+    table = {'mlp': [(2, ('float32', None))]} if TINY else COMPILED if compiled else CASES
+    for name in ['mlp'] if TINY else [word for word in sys.argv[1:] if not word.startswith('--')]:
+        for batch, (dtype, mode) in PREDICTIONS if predict and not TINY else table[name]:
             if seconds_left() < 12:
                 emit(network=name, batch=batch, dtype=dtype, mode=mode, error='there was no time')
             else:
