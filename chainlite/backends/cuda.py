@@ -268,7 +268,7 @@ def elsewhere(arrays):
         for array in arrays:
             if isinstance(array, cupy.ndarray):
                 number = array.data.device_id
-                return cupy.cuda.Device(number) if number != cupy.cuda.runtime.getDevice() else None
+                return cupy.cuda.Device(number) if number != cupy.cuda.get_device_id() else None
     return None
 
 
@@ -287,7 +287,7 @@ def all_here(arrays):
             if type(array) is not kind:
                 return False
         if here is None:
-            here = cupy.cuda.runtime.getDevice()
+            here = cupy.cuda.get_device_id()
         if array.data.device_id != here:
             return False
     return True

@@ -302,6 +302,22 @@ def test_batch_normalization_takes_any_strides(agree):
     agree(batch_normalization.normalize_grad, x, x, gamma, gamma, gamma, (0, 2, 3), False, rounding=1e-4)
 
 
+@pytest.mark.parametrize('order', [(0, 1, 2, 3), (0, 3, 1, 2)], ids=['C', 'last'])
+def test_batch_normalization_takes_arrays_at_any_address(cupy, order):
+    """The results are those for copies, bit by bit."""
+    numbers, axis = cupy.asarray(values((2, 2 * 3 * 5 * 8 + 1), 'f')), (0, 2, 3)
+    shape = (2, 8, 3, 5) if order[1] == 1 else (2, 3, 5, 8)
+    x, gy = [row[1:].reshape(shape).transpose(order) for row in numbers]
+    assert x.shape == (2, 8, 3, 5) and x.data.ptr % 16
+    gamma, mean, inv_std = cupy.asarray(values((3, 8), 'f'))
+    ours = [batch_normalization.batch_normalize, batch_normalization.normalize_grad]
+    for kernel, rest in zip(ours, [(gamma, mean, axis, 1e-5), (gy, gamma, mean, inv_std, axis, False)]):
+        copies = [a.copy(order='K') if isinstance(a, cupy.ndarray) else a for a in rest]
+        found, expected = kernel(x, *rest), kernel(x.copy(order='K'), *copies)
+        assert [a.tobytes() for a in found] == [a.tobytes() for a in expected]
+        assert found[0].strides == x.strides
+
+
 def test_nan_spoils_its_channel_alone(cupy):
     x = values((4, 3, 5), 'f')
     x[1, 2, 3] = np.nan

@@ -184,7 +184,7 @@ def _counter(size):
     stream = cuda.cupy.cuda.get_current_stream()
     if stream.is_capturing():  # memory of the graph's own, for it may run beside whatever comes later
         return cuda.cupy.zeros(size, 'I')
-    key = cuda.cupy.cuda.runtime.getDevice(), stream.ptr
+    key = cuda.cupy.cuda.get_device_id(), stream.ptr
     if key not in _counters or _counters[key].size < size:
         _counters[key] = cuda.cupy.zeros(max(size, 4096), 'I')
     return _counters[key]
