@@ -301,17 +301,25 @@ class Memory:
         """Forgets what this update did not use."""
         self._known, self._used = self._used, {}
 
-    def record(self, launches, scalings, alone):
+    def record(self, launches, scalings, alone, late):
         """Keeps what the recorded update will read for it alone."""
-        self.recorded = Recorded(launches, scalings, alone, list(self._used.values()))
+        self.recorded = Recorded(launches, scalings, alone, late, list(self._used.values()))
         self._used = {}
 
 
 class Recorded:
-    """An update in a CUDA graph."""
+    """An update in a CUDA graph.
 
-    def __init__(self, launches, scalings, alone, kept):
-        self.launches, self.scalings, self.alone, self.kept = launches, scalings, alone, kept
+    Args:
+        launches (list of Launch): What it launches.
+        scalings (list of Scaling): What is brought to the GPU for them.
+        alone (list of Parameter): Those that are updated alone.
+        late (list of Parameter): Those that have no array yet: their rules count, but do nothing.
+        kept (list): Tables and numbers.
+    """
+
+    def __init__(self, launches, scalings, alone, late, kept):
+        self.launches, self.scalings, self.alone, self.late, self.kept = launches, scalings, alone, late, kept
 
     def check(self):
         """Raises RuntimeError if a replay would not do what an update does."""
@@ -330,6 +338,8 @@ class Recorded:
         for launch in self.launches:
             for rule in launch.batch.rules():
                 rule.t += 1
+        for param in self.late:
+            param.update()
 
     def refresh(self):
         """Brings all numbers, and tables that were listed while the graph was recorded, to the device."""
@@ -429,13 +439,12 @@ def update(params, items, hooks, memory):
         for hook in pending:
             hook(param.update_rule, param)
         param.update()
-    if not twice and len(items) < len(params):
-        for param in params:
-            if param.array is None:
-                param.update()
+    late = [] if twice or len(items) == len(params) else [param for param in params if param.array is None]
+    for param in late:
+        param.update()
     if any([batch.place >= 0 for batch in batches]):
         if _recording():
-            memory.record(done + launches, scalings, others)
+            memory.record(done + launches, scalings, others, late)
         memory.finish()
     return bool(others)
 

@@ -24,7 +24,7 @@ from chainlite.backends._deferred import Deferred
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.configuration import config, global_config
 from chainlite.function_hook import _hooks
-from chainlite.variable import Variable
+from chainlite.variable import Parameter, Variable
 
 NUMBERS = (bool, int, float, complex, str, np.generic)
 _CONTAINERS = {list, tuple, dict, set, OrderedDict, defaultdict, deque}
@@ -205,7 +205,7 @@ class Watch:
         release (bool): Whether to let go of the graphs behind results of the step before.
 
     Attributes:
-        params (list of Parameter): Each once.
+        params (list of Parameter): Each once; also those that links hold without having registered them.
         results (list): (attributes of a link, name, value) that the capture has set.
         replaced (list): (link, name, value before) of those that were arrays before, which it may have read.
     """
@@ -216,7 +216,8 @@ class Watch:
         self.check()
         if release:
             self._release_graphs()
-        self.params = list(dict.fromkeys([param for link in self.links for param in link.params()]))
+        params = [param for link in self.links for param in link.params()]
+        self.params = list(dict.fromkeys([*params, *_held(self.links, lambda x: isinstance(x, Parameter))]))
         self.arrays = [param.array for param in self.params]
         self._before = [dict(vars(link)) for link in self.links]
         self._gradients = [(param.grad_var, param._loss_scale) for param in self.params]
@@ -371,10 +372,15 @@ def _held_links(roots):
     found, links = [], all_links(*roots)
     known = set(map(id, links))
     for link in links:  # which grows
-        values = [value for name, value in vars(link).items() if name not in _OF_LINKS]
-        for held in _within(values):
-            if _is_link(held) and id(held) not in known:
+        for held in _held([link], _is_link):
+            if id(held) not in known:
                 found.append(held)
                 links += [x for x in held.links() if id(x) not in known]
                 known |= set(map(id, links))
     return found
+
+
+def _held(links, is_wanted):
+    """What the links have as attributes, or in containers that are."""
+    values = [value for link in links for name, value in vars(link).items() if name not in _OF_LINKS]
+    return [x for x in _within(values) if is_wanted(x)]

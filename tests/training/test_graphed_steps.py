@@ -775,6 +775,53 @@ def test_parameters_without_a_part_in_the_loss_keep_no_gradient_of_before():
     assert_same(Run(Idle, 'MomentumSGD').steps(6), Run(Idle, 'MomentumSGD', graph=False).steps(6))
 
 
+def test_parameters_without_an_array_are_counted_as_ever():
+    class Late(chainer.Chain):
+        has_second = False
+
+        def __init__(self):
+            super().__init__()
+            with self.init_scope():
+                self.first, self.second = L.Linear(64, 4), L.Linear(None, 4)
+
+        def forward(self, x):
+            return self.first(x) + self.second(x) if self.has_second else self.first(x)
+
+    graphed, ordinary = Run(Late, 'Adam'), Run(Late, 'Adam', graph=False)
+    for run in (graphed, ordinary):
+        run.steps(7)
+        run.model.predictor.second.W.grad = None  # not known before it has a shape
+        assert run.model.predictor.second.W.update_rule.t == 7
+        run.model.predictor.has_second = True
+        run.model.xp.random.seed(1)
+        run.steps(5)
+    assert len(graphed.graphs) == 1
+    assert_same(graphed, ordinary)
+
+
+def test_gradients_of_parameters_that_are_not_registered_add_up_as_ever():
+    class Held(chainer.Chain):
+        def __init__(self):
+            super().__init__()
+            with self.init_scope():
+                self.layer = L.Linear(64, 4)
+            self.offsets = [chainer.Parameter(0.5, (4,))]
+
+        def forward(self, x):
+            return self.layer(x) + self.offsets[0]
+
+    gradients = []
+    for graph in (True, False):
+        run = Run(Held, graph=graph)
+        (offset,) = run.model.predictor.offsets
+        offset.to_device('@cupy:0')
+        offset.cleargrad()
+        with one_warning('add up') if graph else contextlib.nullcontext():
+            run.steps(6)
+        gradients.append(offset.grad.get())
+    np.testing.assert_array_equal(*gradients)
+
+
 def test_without_a_reporter_nothing_is_reported():
     run = Run()
     for _ in range(6):
