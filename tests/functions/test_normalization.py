@@ -34,7 +34,7 @@ def test_kernels_equal_their_references(shape, axis, dtype, tolerance):
     x, gy = [(rng.standard_normal(shape) + offset).astype(dtype) for offset in (3, 0)]
     gamma, beta = [rng.standard_normal(keys).astype(dtype) for _ in range(2)]
     _, mean, var = kernels.batch_normalize.reference(x, gamma, beta, axis, 1e-5)
-    inv_std = (var + 1e-5) ** -0.5
+    inv_std = ((var + 1e-5) ** -0.5).astype(dtype)  # NumPy 1 makes float64 of one number
     for kernel, args in [
         (kernels.moments, (x, axis)),
         (kernels.batch_normalize, (x, gamma, beta, axis, 1e-5)),

@@ -99,7 +99,8 @@ def agree(one, other, dtype, device):
     assert ours.keys() == expected.keys()
     for name, array in ours.items():
         assert array.dtype == expected[name].dtype
-        if device == '@numpy' and dtype in 'fd':
+        in_float64 = array.ndim == 0 and np.lib.NumpyVersion(np.__version__) < '2.0.0'  # single numbers, by NumPy 1
+        if device == '@numpy' and dtype in 'fd' and not in_float64:
             np.testing.assert_array_equal(array, expected[name], err_msg=name)
         else:
             # In 16 bits the steps of a single update are rounded one by one, and the norm is that of rounded gradients.
