@@ -37,6 +37,14 @@ def xp(request):
 
 
 @pytest.fixture
+def device(xp):
+    """The device whose arrays are those of `xp`: for `link.to_device(device)` and `device.send(array)`."""
+    import chainlite
+
+    return chainlite.get_device('@numpy' if xp.__name__ == 'numpy' else '@cupy:0')
+
+
+@pytest.fixture
 def checked_kernels(monkeypatch):
     """Lets the race detector watch the kernels of kernels/*.cu."""
     from chainlite.backends.gpu import _launch
