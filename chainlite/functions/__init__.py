@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from chainlite.functions.loss.cross_covariance import cross_covariance
     from chainlite.functions.loss.ctc import connectionist_temporal_classification
     from chainlite.functions.loss.decov import decov
+    from chainlite.functions.loss.discriminative_loss import discriminative_margin_based_clustering_loss
     from chainlite.functions.loss.hinge import hinge
     from chainlite.functions.loss.huber_loss import huber_loss
     from chainlite.functions.loss.mean_absolute_error import mean_absolute_error

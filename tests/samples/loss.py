@@ -31,6 +31,14 @@ def samples(chainer):
         t = np.array([[1, 1], [2, 3]], np.int32)
         return lambda *xs: F.connectionist_temporal_classification([chainer.as_variable(x) for x in xs], t, 0, **kwargs)
 
+    instances = given(np.array([[[0, 1, 1], [2, 2, 1]], [[0, 1, 0], [1, 0, 1]]], np.int32))
+
+    def discriminative(**kwargs):  # Chainer's needs as many images as instances
+        def loss(x, t):
+            return F.discriminative_margin_based_clustering_loss(x, getattr(t, 'array', t), 0.3, 1.5, 2, **kwargs)
+
+        return loss
+
     def black_out(x, t, W):
         return F.black_out(x, t, W, samples_of_words)
 
@@ -65,6 +73,9 @@ def samples(chainer):
         Sample('contrastive', F.contrastive, uniform(-0.4, 0.4, 4, 3), uniform(-0.4, 0.4, 4, 3), labels(2, 4)),
         Sample('triplet', lambda a, p, n: F.triplet(a, p, n, margin=3), x, normal(4, 3), normal(4, 3)),
         Sample('triplet_each', lambda a, p, n: F.triplet(a, p, n, 3, 'no'), x, normal(4, 3), normal(4, 3)),
+        Sample('discriminative', discriminative(), normal(2, 2, 2, 3), instances),
+        Sample('discriminative_l2', discriminative(norm=2), normal(2, 2, 2, 3), instances, order=0),
+        Sample('discriminative_l2_slope', discriminative(norm=2), normal(2, 2, 2, 3), instances, chainer=False),  # NaN
         Sample('cross_covariance', F.cross_covariance, x, normal(4, 2)),
         Sample('cross_covariance_matrix', lambda y, z: F.cross_covariance(y, z, 'no'), x, normal(4, 2)),
         Sample('decov', F.decov, x),
