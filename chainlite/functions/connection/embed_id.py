@@ -77,7 +77,8 @@ def embed_id(x, W, ignore_label=None):
     """Rows of W by their numbers.
 
     Args:
-        x: int array of any shape: numbers of rows, from the end if negative.
+        x: int array of any shape: numbers of rows, from the end if negative. What is no row is an IndexError; on a
+            GPU, where looking would wait for the device, it is taken modulo v, and is a ValueError in debug mode.
         W: float array (v, d), the table.
         ignore_label: the number whose row is 0 and has no gradient, or None.
 
