@@ -838,7 +838,7 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
         gx = solid(gradients.known[node])
         if not enable_double_backprop:
             memory = _memory(gx)
-            if x._owns_gradient and (memory in seen or isinstance(gx, np.ndarray) and not gx.flags.writeable):
+            if x._owns_gradient and (memory in seen or not _writable(gx)):
                 gx = gx.copy()  # its memory is part of another gradient as well, or cannot be written to
                 memory = _memory(gx)
             seen.add(memory)
@@ -850,6 +850,11 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
 def _memory(array):
     """What tells whose memory an array, or a view of one, is."""
     return id(array if array.base is None else array.base)
+
+
+def _writable(array):
+    """Whether elements can be written to, one by one: those of a broadcast array have one memory. CuPy does not say."""
+    return array.flags.writeable if isinstance(array, np.ndarray) else 0 not in array.strides
 
 
 def _gradient_variable(array):
