@@ -9,7 +9,6 @@ than copying takes. A piece of shared memory has a name only until the parent ha
 """
 
 import collections
-import contextlib
 import mmap
 import os
 import pickle
@@ -24,8 +23,8 @@ import weakref
 
 import numpy
 
-_LARGE = 512  # bytes: from here on, arrays go through shared memory
-_ALIGNMENT = 64
+from chainlite.iterators._shared_memory import SharedMemory, pack, unpack
+
 _parent_ends = weakref.WeakSet()
 
 
@@ -91,21 +90,21 @@ class Worker:
             try:
                 if timeout is not None and not self._connection.poll(timeout):
                     warn()
-                succeeded, data, sizes, name, replaced = self._connection.recv()
+                succeeded, data, buffers, name, replaced = self._connection.recv()
             except (OSError, EOFError) as e:
                 raise self._died() from e
             self._n_answers += 1
             for old in replaced:
                 self._memory.pop(old, None)
-            buffers = iter(self._open_buffers(name, sizes) if name else ())
+            memory = self._open(name) if name else None
             if self._n_answers != number:
                 continue
             if not succeeded:
                 raise pickle.loads(data)
-            return [pickle.loads(example, buffers=buffers) for example in data]
+            return unpack(data, buffers, memory)
 
-    def _open_buffers(self, name, sizes):
-        """Returns views of shared memory; the memory is free again when they and all arrays on them are gone."""
+    def _open(self, name):
+        """Returns a piece of shared memory as an array; it is free again when that and all arrays on it are gone."""
         if name not in self._memory:
             path = os.path.join(self._folder, name)
             with open(path, 'rb+') as f:
@@ -113,7 +112,7 @@ class Worker:
             os.remove(path)
         memory = numpy.frombuffer(self._memory[name], numpy.uint8)
         weakref.finalize(memory, self._free.append, name).atexit = False
-        return [memory[start : start + size] for start, size in zip(_offsets(sizes), sizes)]
+        return memory
 
     def _died(self):
         self._process.join(1)
@@ -149,7 +148,7 @@ def _run(dataset, folder, connection, parent):
     requests = queue.SimpleQueue()
     # The parent must never wait for this process to take a request.
     threading.Thread(target=_take_requests, args=(connection, requests, folder, parent), daemon=True).start()
-    memory = _SharedMemory(folder)
+    memory = SharedMemory(folder)
     while (request := requests.get()) is not None:
         indices, seed, free = request
         memory.free += free
@@ -172,15 +171,13 @@ def _take_requests(connection, requests, folder, parent):
 
 
 def _answer(dataset, indices, seed, memory):
-    """Returns whether it succeeded, the pickles of the examples or that of the exception, and what
-    :meth:`_SharedMemory.finish` returns."""
+    """Returns whether it succeeded, the packed examples or the pickled exception, and what
+    :meth:`SharedMemory.finish` returns."""
     words = numpy.random.SeedSequence(seed).generate_state(4)
     numpy.random.seed(words)
     random.seed(words.tobytes())
     try:
-        # One by one, so that the dataset fills the same memory again and again.
-        data = [pickle.dumps(dataset[i], protocol=5, buffer_callback=memory.add) for i in indices]
-        return True, data, *memory.finish()
+        return True, pack((dataset[i] for i in indices), memory), *memory.finish()
     except Exception as e:
         from multiprocessing.pool import ExceptionWithTraceback
 
@@ -189,81 +186,3 @@ def _answer(dataset, indices, seed, memory):
         except Exception:  # some can not be pickled
             data = pickle.dumps(RuntimeError(f'{type(e).__name__} in the dataset: {e}'))
         return False, data, *memory.finish()
-
-
-def _aligned(n):
-    return -(-n // _ALIGNMENT) * _ALIGNMENT
-
-
-def _offsets(sizes):
-    """Returns where buffers begin."""
-    return numpy.cumsum([0, *map(_aligned, sizes[:-1])]).tolist()
-
-
-class _SharedMemory:
-    """The pieces of shared memory of a worker; one is being filled.
-
-    Attributes:
-        free: Names of those that can be filled.
-    """
-
-    def __init__(self, folder):
-        self.free = []
-        self._folder = folder
-        self._pieces = {}  # by name
-        self._n = 0
-        self._start()
-
-    def _start(self):
-        self._name = None
-        self._end = 0
-        self._sizes = []
-        self._replaced = []
-
-    def add(self, buffer):
-        """Copies a PickleBuffer; returns True, and does not, if it is better kept in the pickle."""
-        raw = buffer.raw()
-        if raw.nbytes < _LARGE:
-            return True
-        start, end = self._end, self._end + raw.nbytes
-        if self._name is None or end > len(self._pieces[self._name]):
-            self._extend(end)
-        memoryview(self._pieces[self._name])[start:end] = raw
-        self._sizes.append(raw.nbytes)
-        self._end = _aligned(end)
-        return False
-
-    def finish(self):
-        """Returns the sizes of the buffers, the name of the piece (None if there is no buffer), and the names of the
-        pieces that are no more."""
-        result = self._sizes, self._name, self._replaced
-        self._start()
-        return result
-
-    def _extend(self, size):
-        """Goes over to a piece with at least this size."""
-        name = next((name for name in self.free if len(self._pieces[name]) >= size), None)
-        if name is not None:
-            self.free.remove(name)
-        else:
-            if self.free:
-                self._drop(self.free.pop())
-            name = self._make(2 * size)
-        if self._name is not None:
-            self._pieces[name][: self._end] = self._pieces[self._name][: self._end]
-            self._drop(self._name)
-        self._name = name
-
-    def _make(self, size):
-        self._n += 1
-        name = f'{os.getpid()}-{self._n}'
-        with open(os.path.join(self._folder, name), 'wb+') as f:
-            f.truncate(size)  # pages that are not written cost nothing
-            self._pieces[name] = mmap.mmap(f.fileno(), size)
-        return name
-
-    def _drop(self, name):
-        del self._pieces[name]
-        self._replaced.append(name)
-        with contextlib.suppress(OSError):  # the parent has removed it, if it knew of it
-            os.remove(os.path.join(self._folder, name))
