@@ -352,6 +352,9 @@ def _compute_dtype(dtype):
 
 
 def _ctype(dtype):
+    if dtype.kind in 'iu':
+        name = {1: 'char', 2: 'short', 4: 'int', 8: 'long long'}[dtype.itemsize]
+        return f'{"un" if dtype.kind == "u" else ""}signed {name}'
     return {'f4': 'float', 'f8': 'double'}.get(dtype.str[1:], dtype.name)
 
 
