@@ -108,7 +108,8 @@ def softmax_cross_entropy(
 
     Args:
         x: float array (n, k, *d), scores of k classes.
-        t: int array (n, *d) of labels; or float array of the shape of `x`, distributions over the classes.
+        t: int array (n, *d) of labels; or float array of the shape of `x`, distributions over the classes. A label
+            without a class is an IndexError; on a GPU its loss is NaN, and in debug mode it is a ValueError.
         normalize: whether to divide by the number of labels that are not ignored, instead of by n.
         cache_score: whether to keep log softmax for the backward pass.
         class_weight: float array (k,) that multiplies the loss of each class, or None.
