@@ -9,6 +9,7 @@ import pytest
 from chainlite.backends.cpu import conv, pooling
 from chainlite.utils.conv_nd import get_conv_outsize
 
+of_numpy = pytest.mark.host("NumPy's kernels; those of CUDA are in tests/gpu/test_kernels.py")
 DIMS = (7, 6, 5)
 GEOMETRIES = [
     (n, k, s, p, d, cover)
@@ -23,6 +24,7 @@ def geometry(n, k, s, p, d, cover):
     return dims, (k,) * n, (s,) * n, (p,) * n, (d,) * n, outs
 
 
+@of_numpy
 @pytest.mark.parametrize('groups', [1, 2])
 @pytest.mark.parametrize('few', [0, 1 << 30])
 @pytest.mark.parametrize('block', [1, 1 << 18])
@@ -48,6 +50,7 @@ def test_convolutions_equal_their_references(monkeypatch, groups, few, block):
             np.testing.assert_allclose(fast[0](*args), kernel.reference(*args), rtol=1e-11, atol=1e-11)
 
 
+@of_numpy
 def test_convolution_equals_pytorchs():
     torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
     rng = np.random.default_rng(0)
@@ -62,6 +65,7 @@ def test_convolution_equals_pytorchs():
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
 
 
+@of_numpy
 def test_the_three_convolutions_are_one_trilinear_form():
     rng = np.random.default_rng(0)
     for g in GEOMETRIES:
@@ -86,6 +90,7 @@ def pooled(kind, dtype, *shape):
     return x
 
 
+@of_numpy
 @pytest.mark.parametrize('kind', ['ties', 'nan', 'minus infinity'])
 @pytest.mark.parametrize('dtype', 'efd')
 @pytest.mark.parametrize('block', [1, 1 << 17])
@@ -103,6 +108,7 @@ def test_max_pooling_equals_its_reference(monkeypatch, kind, dtype, block):
             assert implementation(x, ksize, stride, pad, outs, False)[1] is None
 
 
+@of_numpy
 @pytest.mark.parametrize('dtype, tolerance', [('e', 1e-2), ('f', 1e-5), ('d', 1e-12)])
 def test_gradients_of_max_pooling_equal_their_references(dtype, tolerance):
     for n, k, s, p, cover in itertools.product((1, 2, 3), (1, 2, 3), (1, 2, 3), (0, 1, 3), (False, True)):
@@ -121,14 +127,15 @@ def test_gradients_of_max_pooling_equal_their_references(dtype, tolerance):
             np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_places_in_the_padding_are_left_out():
-    places = np.zeros((1, 1, 2, 2), int)  # the first element of each window: in the padding but for one
-    x = np.arange(4.0).reshape(1, 1, 2, 2) + 1
+def test_places_in_the_padding_are_left_out(xp):
+    places = xp.zeros((1, 1, 2, 2), int)  # the first element of each window: in the padding but for one
+    x = xp.arange(4.0).reshape(1, 1, 2, 2) + 1
     window = (2, 2), (1, 1), (1, 1)
-    np.testing.assert_array_equal(pooling.max_pick(x, places, *window), [[[[0, 0], [0, 1]]]])
-    np.testing.assert_array_equal(pooling.max_spread(x, places, *window, (2, 2)), [[[[4, 0], [0, 0]]]])
+    assert pooling.max_pick(x, places, *window).tolist() == [[[[0, 0], [0, 1]]]]
+    assert pooling.max_spread(x, places, *window, (2, 2)).tolist() == [[[[4, 0], [0, 0]]]]
 
 
+@of_numpy
 def test_window_sums_equal_the_sums_of_columns():
     for n, k, s, p, cover in itertools.product((1, 2, 3), (1, 2, 3), (1, 2, 3), (0, 1, 3), (False, True)):
         dims, ksize, stride, pad, _, outs = geometry(n, k, s, p, 1, cover)
