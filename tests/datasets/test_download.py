@@ -15,7 +15,7 @@ import numpy
 import pytest
 
 from chainlite import dataset, datasets
-from chainlite.datasets import _mnist_helper, cifar, fashion_mnist, kuzushiji_mnist, mnist, ptb
+from chainlite.datasets import _mnist_helper, cifar, fashion_mnist, kuzushiji_mnist, mnist, ptb, svhn
 from chainlite.datasets._sources import Source
 
 
@@ -345,3 +345,31 @@ def test_mnist_itself(root):
     assert (len(training), len(test)) == (60000, 10000)
     assert [int(t) for _, t in training[:5]] == [5, 0, 4, 1, 9]
     assert training[5][0].sum() == pytest.approx(116.08235, rel=1e-5)
+
+
+def test_house_numbers(root, monkeypatch):
+    """Sums and labels by Chainer 7.8.1, of the same files."""
+    scipy_io = pytest.importorskip('scipy.io', reason='SciPy, which reads them, is not installed')
+    folder = root / 'pfnet/chainer/svhn'
+    folder.mkdir(parents=True)
+    r = numpy.random.RandomState(0)
+    for part, n in (('train', 12), ('test', 5), ('extra', 3)):
+        path = folder / f'{part}_32x32.mat'
+        pictures, labels = r.randint(0, 256, (32, 32, 3, n)).astype('u1'), r.randint(1, 11, (n, 1)).astype('u1')
+        scipy_io.savemat(path, {'X': pictures, 'y': labels})
+        monkeypatch.setitem(svhn._md5s, part, hashlib.md5(path.read_bytes()).hexdigest())
+    for _ in range(2):  # prepared, then loaded
+        parts = datasets.get_svhn(scale=255.0, dtype='d', label_dtype='int64', add_extra=True)
+        assert [sum(x.sum() for x, _ in part) for part in parts] == [4710784, 1972017, 1182982]
+        assert [[int(t) for _, t in part[:5]] for part in parts] == [[5, 4, 6, 1, 2], [1, 9, 7, 7, 2], [6, 7, 6]]
+        image, label = parts[0][0]
+        assert image.shape == (3, 32, 32) and image.dtype == numpy.float64 and label.dtype == numpy.int64
+    training, test = datasets.get_svhn(withlabel=False)
+    assert (training.shape, test.shape) == ((12, 3, 32, 32), (5, 3, 32, 32))
+    assert training.sum(dtype='d') == pytest.approx(4710784 / 255, rel=1e-6)
+    assert sorted(path.name for path in folder.glob('*.npz')) == ['extra.npz', 'test.npz', 'train.npz']
+    for path in folder.glob('test*'):
+        path.unlink()
+    monkeypatch.setattr(svhn, 'Source', lambda *args: Source(*args[:3], ()))  # without an address
+    with pytest.raises(RuntimeError, match=f'test_32x32.mat could not be downloaded .* into the folder {folder}'):
+        datasets.get_svhn()
