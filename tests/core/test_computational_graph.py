@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 
 import chainlite
@@ -11,9 +10,9 @@ from chainlite.computational_graph import DotNode, build_computational_graph
 
 
 @pytest.fixture
-def graph():
+def graph(xp):
     """x -> relu -> h, (x, h) -> add -> y."""
-    x = chainlite.Variable(np.ones((2, 3), np.float32), name='x')
+    x = chainlite.Variable(xp.ones((2, 3), 'f'), name='x')
     h = F.relu(x)
     return x, h, x + h
 

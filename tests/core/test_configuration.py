@@ -11,6 +11,8 @@ import pytest
 
 from chainlite.configuration import GlobalConfig, LocalConfig, config, get_dtype, global_config, mixed16, using_config
 
+pytestmark = pytest.mark.host('settings compute nothing')
+
 
 @pytest.fixture
 def configs():

@@ -7,6 +7,8 @@ import pytest
 
 from chainlite.utils import type_check as T
 
+pytestmark = pytest.mark.host('checks read shapes and dtypes, which all arrays have')
+
 x, y = T.Variable(1, 'x'), T.Variable(2, 'y')
 
 
