@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from comparing import assert_array_equal
 
 import chainlite
 import chainlite.functions as F
@@ -24,6 +25,7 @@ def double(x):
 # -- ChainList --
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_children_are_named_by_number():
     links = make_links(3)
     chain = ChainList(*links)
@@ -32,6 +34,7 @@ def test_children_are_named_by_number():
     assert [name for name, _ in chain.namedparams()] == ['/0/w', '/1/w', '/2/w']
 
 
+@pytest.mark.host('no arrays: lists of links')
 @pytest.mark.parametrize(
     'change, expected',
     [
@@ -55,6 +58,7 @@ def test_lists_of_links_change_like_lists_and_stay_numbered(change, expected):
     assert [link.name for link in chain] == [str(i) for i in range(len(expected))]
 
 
+@pytest.mark.host('texts of errors')
 def test_a_list_of_links_refuses_other_things():
     for use in (
         lambda: ChainList(3),
@@ -66,6 +70,7 @@ def test_a_list_of_links_refuses_other_things():
             use()
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_links_are_not_assigned_to_lists_but_parameters_are():
     chain = ChainList(Link())
     with chain.init_scope():
@@ -75,6 +80,7 @@ def test_links_are_not_assigned_to_lists_but_parameters_are():
     assert [name for name, _ in chain.namedparams()] == ['/p']
 
 
+@pytest.mark.host('texts of errors')
 def test_copying_parameters_from_a_shorter_list_is_an_error():
     with pytest.raises(IndexError):
         ChainList(*make_links(2)).copyparams(ChainList(*make_links(1)))
@@ -83,27 +89,29 @@ def test_copying_parameters_from_a_shorter_list_is_an_error():
 # -- Sequential --
 
 
-def test_layers_are_called_in_turn():
-    assert Sequential(double, lambda x: x + 1)(3) == 7
+def test_layers_are_called_in_turn(xp):
+    assert Sequential(double, lambda x: x + 1)(xp.full((), 3)) == 7
 
 
-def test_a_tuple_is_passed_on_as_arguments():
+def test_a_tuple_is_passed_on_as_arguments(xp):
     model = Sequential(lambda x, y: (x, y, 1), lambda x, y, z: [x, y, z], lambda xs: sum(xs))
-    assert model(1, 2) == 4
+    assert model(xp.full((), 1), xp.full((), 2)) == 4
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_an_empty_sequential_cannot_be_called():
     with pytest.raises(RuntimeError, match='Sequential does not have any layer.'):
         Sequential()(1)
 
 
-def test_links_among_the_layers_are_trained():
-    model = Sequential(L.Linear(2, 3), F.relu, L.Linear(3, 1))
-    assert model(np.ones((4, 2), np.float32)).shape == (4, 1)
+def test_links_among_the_layers_are_trained(device):
+    model = Sequential(L.Linear(2, 3), F.relu, L.Linear(3, 1)).to_device(device)
+    assert model(device.xp.ones((4, 2), np.float32)).shape == (4, 1)
     assert len(list(model.params())) == 4
     assert list(model.children()) == [model[0], model[2]]
 
 
+@pytest.mark.host('texts of errors')
 @pytest.mark.parametrize(
     'add', [lambda model: Sequential(0), lambda model: model.append(0), lambda model: model.insert(0, 0)]
 )
@@ -112,12 +120,14 @@ def test_what_cannot_be_called_is_refused(add):
         add(Sequential(len))
 
 
+@pytest.mark.host('no arrays: lists of links')
 @pytest.mark.parametrize('i', [9, -9])
 def test_layers_are_inserted_within_the_list(i):
     with pytest.raises(IndexError, match=f'Index out of range: {i}'):
         Sequential(len, len).insert(i, len)
 
 
+@pytest.mark.host('no arrays: lists of links')
 @pytest.mark.parametrize(
     'operate',
     [
@@ -145,6 +155,7 @@ def test_sequentials_change_like_lists(operate):
     assert {link.name for link in links} == {str(i) for i in range(len(links))}
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_sequentials_answer_like_lists():
     a = L.Linear(1, 1)
     model = Sequential(len, a, len, double)
@@ -159,6 +170,7 @@ def test_sequentials_answer_like_lists():
         model.index(double, 0, 3)
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_addition_makes_a_longer_sequential():
     a, b = Sequential(len), Sequential(double)
     assert list(a + b) == [len, double]
@@ -169,6 +181,7 @@ def test_addition_makes_a_longer_sequential():
             use()
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_layers_are_counted_and_removed_by_type():
     model = Sequential(L.Linear(1, 1), F.relu, L.Linear(1, 1), F.relu, double)
     assert model.count_by_layer_type('Linear') == 2
@@ -177,11 +190,13 @@ def test_layers_are_counted_and_removed_by_type():
     assert list(model) == [F.relu, F.relu, double] and not list(model.children())
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_flatten_dissolves_inner_sequentials():
     chain = ChainList()
     assert list(Sequential(Sequential(len, Sequential(double)), chain).flatten()) == [len, double, chain]
 
 
+@pytest.mark.host('texts of errors')
 def test_text_shows_layers_and_the_source_of_lambdas(monkeypatch):
     layer = functools.partial(F.leaky_relu, slope=0.2)
     layers = [
@@ -199,15 +214,17 @@ def test_text_shows_layers_and_the_source_of_lambdas(monkeypatch):
 
 
 @pytest.mark.parametrize('mode', ['share', 'copy', 'init'])
-def test_copies_take_functions_as_they_are_even_lambdas(mode):
-    model = Chain(s=Sequential(L.Linear(2, 2), lambda x: x, L.Linear(2, 3)))
+def test_copies_take_functions_as_they_are_even_lambdas(device, mode):
+    model = Chain(s=Sequential(L.Linear(2, 2), lambda x: x, L.Linear(2, 3))).to_device(device)
     new = model.copy(mode)
     assert new.s[1] is model.s[1]
     assert new.s[0] is not model.s[0] and list(new.s.children()) == [new.s[0], new.s[2]]
+    assert new.s[0].W.device == device
     assert (new.s[0].W.array is model.s[0].W.array) == (mode == 'share')
     assert list(model.s.children()) == [model.s[0], model.s[2]]
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_a_copy_is_of_the_same_class():
     class Model(Sequential):
         pass
@@ -215,24 +232,25 @@ def test_a_copy_is_of_the_same_class():
     assert type(Model(len).copy()) is Model
 
 
-def test_pickle_refuses_lambdas_and_keeps_the_rest():
-    model = Sequential(L.Linear(2, 3), F.relu)
+def test_pickle_refuses_lambdas_and_keeps_the_rest(device):
+    model = Sequential(L.Linear(2, 3), F.relu).to_device(device)
     new = pickle.loads(pickle.dumps(model))
     assert new[1] is F.relu and list(new.children()) == [new[0]]
-    np.testing.assert_array_equal(new[0].W.array, model[0].W.array)
+    assert_array_equal(new[0].W.array, model[0].W.array)
     with pytest.raises(ValueError, match='at least one lambda function'):
         pickle.dumps(Sequential(lambda x: x))
 
 
+@pytest.mark.host('no arrays: lists of links')
 def test_parameters_are_copied_between_sequentials_only():
     with pytest.raises(ValueError, match='Objects other than Sequential object cannot be copied'):
         Sequential(L.Linear(1, 1)).copyparams(ChainList(L.Linear(1, 1)))
 
 
-def test_repeat_makes_a_sequential_of_sequentials():
-    block = Sequential(L.Linear(2, 2), F.relu)
+def test_repeat_makes_a_sequential_of_sequentials(device):
+    block = Sequential(L.Linear(2, 2), F.relu).to_device(device)
     model = block.repeat(2)
     assert type(model[0]) is Sequential and model[0][1] is F.relu
-    assert not np.array_equal(model[0][0].W.array, model[1][0].W.array)
-    assert model(np.ones((1, 2), np.float32)).shape == (1, 2)
+    assert not device.xp.array_equal(model[0][0].W.array, model[1][0].W.array)
+    assert model(device.xp.ones((1, 2), np.float32)).shape == (1, 2)
     assert len(chainlite.Sequential(*model).flatten()) == 4

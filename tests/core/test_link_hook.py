@@ -42,22 +42,23 @@ class Recorder(LinkHook):
         self.events.append(('post', args.link, args.forward_name, args.args, args.kwargs, args.out))
 
 
-def test_a_hook_that_is_entered_sees_all_links():
-    model, hook = Model(), Recorder()
+def test_a_hook_that_is_entered_sees_all_links(xp):
+    model, hook, x = Model(), Recorder(), xp.ones(())
     with hook as entered:
         assert entered is hook
-        assert model(1) == 30
-    assert model(1) == 30
+        assert model(x) == 30
+    assert model(x) == 30
     assert hook.events == [
         ('added', None),
-        ('pre', model, 'forward', (1,), {}),
-        ('pre', model.add, 'forward', (1,), {'y': 2}),
-        ('post', model.add, 'forward', (1,), {'y': 2}, 3),
-        ('post', model, 'forward', (1,), {}, 30),
+        ('pre', model, 'forward', (x,), {}),
+        ('pre', model.add, 'forward', (x,), {'y': 2}),
+        ('post', model.add, 'forward', (x,), {'y': 2}, 3),
+        ('post', model, 'forward', (x,), {}, 30),
         ('deleted', None),
     ]
 
 
+@pytest.mark.host('hooks are called alike for all arrays')
 @pytest.mark.parametrize('name', [None, 'mine'])
 def test_a_hook_that_is_added_sees_one_link(name):
     model, hook = Model(), Recorder()
@@ -70,6 +71,7 @@ def test_a_hook_that_is_added_sees_one_link(name):
     assert all(event[1] is model.add for event in hook.events)
 
 
+@pytest.mark.host('hooks are called alike for all arrays')
 def test_hooks_are_called_in_the_order_in_which_they_came():
     order = []
 
@@ -88,6 +90,7 @@ def test_hooks_are_called_in_the_order_in_which_they_came():
     assert order == ['c', 'a', 'b']
 
 
+@pytest.mark.host('texts of errors')
 def test_hooks_of_one_name_exclude_each_other():
     link = Add()
     link.add_hook(Recorder())
@@ -101,11 +104,13 @@ def test_hooks_of_one_name_exclude_each_other():
         link.delete_hook('other')
 
 
+@pytest.mark.host('texts of errors')
 def test_only_hooks_are_added():
     with pytest.raises(TypeError, match='Hook must be of type LinkHook'):
         Add().add_hook(print)
 
 
+@pytest.mark.host('hooks are called alike for all arrays')
 def test_a_mixed_in_call_is_named_to_hooks():
     class Mixin:
         def __call__(self, x):
@@ -119,6 +124,7 @@ def test_a_mixed_in_call_is_named_to_hooks():
     assert hook.events[1][2] == '__call__'
 
 
+@pytest.mark.host('texts')
 def test_callback_arguments_have_a_text():
     texts = []
 
@@ -134,11 +140,11 @@ def test_callback_arguments_have_a_text():
     )
 
 
-def test_the_timer_adds_up_time_and_calls_by_class():
+def test_the_timer_adds_up_time_and_calls_by_class(xp):
     with link_hooks.TimerHook() as hook:
         model = Model()
-        model(1)
-        model(2)
+        model(xp.ones(2))
+        model(xp.ones(2))
     assert [name for name, _ in hook.call_history] == ['Add', 'Model', 'Add', 'Model']
     times = [seconds for _, seconds in hook.call_history]
     assert times[0] < times[1] and times[2] < times[3]
@@ -156,6 +162,7 @@ TABLES = {
 }
 
 
+@pytest.mark.host('texts')
 @pytest.mark.parametrize('unit', TABLES)
 def test_the_timer_prints_a_table(unit):
     hook = link_hooks.TimerHook()
@@ -165,12 +172,14 @@ def test_the_timer_prints_a_table(unit):
     assert file.getvalue().splitlines() == ['LinkName  ElapsedTime  Occurrence', *TABLES[unit]]
 
 
+@pytest.mark.host('texts')
 def test_the_timer_prints_nothing_but_the_heading_when_nothing_ran():
     file = io.StringIO()
     link_hooks.TimerHook().print_report(file=file)
     assert file.getvalue() == 'LinkName  ElapsedTime  Occurrence\n'
 
 
+@pytest.mark.host('hooks are called alike for all arrays')
 def test_calls_cost_little_more_than_forward_while_there_are_no_hooks(monkeypatch):
     link = Add()
     monkeypatch.setattr(chainlite.link, '_ForwardPreprocessCallbackArgs', None)  # not even made
