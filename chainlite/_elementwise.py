@@ -52,6 +52,8 @@ def elementwise(formula=None, *, label=None, check=None, outputs=None, base=None
         __module__=formula.__module__,
         __qualname__=formula.__name__,
     )
+    if not scalars:
+        namespace['__init__'] = object.__init__  # nothing to do, and so in no time
     return type(formula.__name__, (base,), namespace)
 
 
@@ -61,7 +63,7 @@ class Elementwise(FunctionNode):
     is_elementwise = any_layout = gives_new = True
     scalars = ()
     _label = None
-    _equations = None
+    _equations = _usual_plan = None
 
     def __init__(self, *args, **scalars):
         if args:
@@ -132,26 +134,30 @@ class Elementwise(FunctionNode):
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            plan = self._plan(needs_grad, (self._equations or self.equations()).all_given)
+            self._usual_plan = plan = self._plan(needs_grad, (self._equations or self.equations()).all_given)
             self._input_indexes_to_retain = plan.retained_inputs
             self._output_indexes_to_retain = plan.retained_outputs
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
-        plan = self._plan(target_input_indexes, self._given(grad_outputs))
-        inputs = self.inputs
-        outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self._retained_output_data))
-        arguments = [
-            inputs[i].data if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]
-            for kind, i in plan.arguments
-        ]
-        gxs = (
-            plan.passed(arguments)
-            if plan.passes
-            else plan.equations.run(arguments, self._values() if self.scalars else ())
-        )
-        return tuple(
-            [None if zero else _sum_to(g, inputs[i]) for i, g, zero in zip(target_input_indexes, gxs, plan.zeros)]
-        )
+        if target_input_indexes is self._needs_grad and len(grad_outputs) == 1:
+            plan = self._usual_plan
+        else:
+            plan = self._plan(target_input_indexes, self._given(grad_outputs))
+        arguments = []
+        for kind, i in plan.arguments:
+            if kind == _GRADIENT:
+                arguments.append(grad_outputs[i])
+            elif kind == _INPUT:
+                arguments.append(self.inputs[i].data)
+            else:
+                arguments.append(self._retained_output_data[self._output_indexes_to_retain.index(i)])
+        if plan.passes:
+            return plan.passed(arguments)
+        gxs = plan.equations.run(arguments, self._values() if self.scalars else ())
+        return tuple([None if zero else gx for gx, zero in zip(gxs, plan.zeros)]) if plan.any_zero else gxs
+
+    def fit(self, gradient, x):
+        return _sum_to(gradient, x)
 
     def backward(self, target_input_indexes, grad_outputs):
         plan = self._plan(target_input_indexes, self._given(grad_outputs))
@@ -194,7 +200,7 @@ class _Plan:
         index.
         retained_inputs, retained_outputs: the indexes among these that must be retained (None: no output).
         passes: whether every gradient is one of the arguments as it is, or zero: there is nothing to compute.
-        zeros: for each gradient, whether it is zero.
+        zeros, any_zero: for each gradient, whether it is zero; whether one is.
     """
 
     def __init__(self, eqs, indexes, given):
@@ -212,6 +218,7 @@ class _Plan:
         self.retained_inputs = tuple([i for kind, i in self.arguments if kind == _INPUT])
         self.retained_outputs = tuple([i for kind, i in self.arguments if kind == _OUTPUT]) or None
         self.zeros = [e.op == 'const' and e.args[0] == 0 for e in exprs]
+        self.any_zero = any(self.zeros)
         self.passes = all([leaf(e) for e in exprs])
         self._sources = [None if e.op != 'name' else back.inputs.index(e.args[0]) for e in exprs] if self.passes else ()
 

@@ -14,7 +14,7 @@ import numpy as np
 from chainlite import backend
 from chainlite.backends import cuda
 from chainlite.backends._cuda_errors import explain
-from chainlite.backends._deferred import solid
+from chainlite.backends._deferred import Deferred, solid
 from chainlite.configuration import config, using_config
 from chainlite.function_hook import _hooks
 
@@ -67,50 +67,41 @@ class Gradients:
 
     def run(self):
         """Goes through all functions from the highest rank down, and returns the leaves met, in order."""
-        leaves = {}
+        leaves, heap, known = {}, self._heap, self.known
+        drops, several_places = not (self.kept or self.retain_grad), 'cupy' in sys.modules
         with using_config('enable_backprop', self.differentiable):
-            while self._heap:
-                function = heapq.heappop(self._heap)[2]
+            while heap:
+                function = heapq.heappop(heap)[2]
                 if function.inputs is None:  # unchained meanwhile
                     continue
-                indexes = self._indexes(function)
+                indexes = function._needs_grad if self.targets is None else self.targets[function]
                 gys, found = (), False
                 for y in function.outputs:
-                    gy = self._take(y())
+                    gy = known.pop(y(), None) if drops else self._take(y())
+                    if gy is not None:
+                        found = True
+                        if isinstance(gy, Deferred) and not function.takes_deferred:
+                            gy = gy.array()
                     gys += (gy,)
-                    found = found or gy is not None
                 if not indexes or not found:
                     continue
                 try:
-                    device = self._elsewhere(gys)
+                    device = self._elsewhere(gys) if several_places else None
                     if device is None:
-                        self._backward(function, indexes, gys)
+                        self._backward(function, indexes, gys, leaves)
                     else:
                         with device:
-                            self._backward(function, indexes, gys)
+                            self._backward(function, indexes, gys, leaves)
                 except Exception as error:
                     explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
                     raise
-                inputs = function.inputs
-                for i in indexes:
-                    x = inputs[i]
-                    if x in self.known:
-                        if x._creator_node is None:
-                            leaves[x] = None
-                        elif x._creator_node not in self._seen:
-                            self.push(x._creator_node)
         return leaves
 
     def _elsewhere(self, gradients):
         """The device where the gradients are, and functions of them compute, if it is not the current one."""
-        if 'cupy' not in sys.modules or cuda.all_here(gradients):
+        if cuda.all_here(gradients):
             return None
         return cuda.elsewhere([getattr(g, '_any_array', getattr(g, 'like', g)) for g in gradients])
-
-    def _indexes(self, function):
-        if self.targets is not None:
-            return self.targets[function]
-        return tuple([i for i, x in enumerate(function.inputs) if x.requires_grad])
 
     def _take(self, node):
         if node is None:
@@ -120,7 +111,7 @@ class Gradients:
             node.set_grad(gradient if self.differentiable else self.wrap(solid(gradient)))
         return gradient
 
-    def _backward(self, function, indexes, gys):
+    def _backward(self, function, indexes, gys, leaves):
         hooks = function._active_hooks() if _hooks.table or function._local_function_hooks else ()
         if hooks:
             in_data = tuple([None if x.data is None else x.get_variable().array for x in function.inputs])
@@ -135,45 +126,39 @@ class Gradients:
             gxs = function.checked_backward(indexes, gys)
         elif function.backward_arrays is not None and not hooks:
             are_new = function.new_gradients
-            gxs = function.backward_arrays(indexes, gys if function.takes_deferred else tuple(map(solid, gys)))
+            gxs = function.backward_arrays(indexes, gys)
         else:
             gxs = function.checked_backward(indexes, self._wrapped(gys))
             gxs = self._arrays(function, gxs)
         for hook in hooks:
             hook.backward_postprocess(function, in_data, out_grad)
-        if function._accumulates:
-            self._check(function, indexes, gxs)
-            self._replace(function, indexes, gxs)
-            return
-        inputs, known = function.inputs, self.known
-        if config.debug:
-            self._check(function, indexes, gxs)
+        inputs, known, debug = function.inputs, self.known, config.debug
+        if function._accumulates:  # these are the sums
+            for i in indexes:
+                known.pop(inputs[i], None)
+                self.owned.discard(inputs[i])
         for i, gx in zip(indexes, gxs):
-            x = inputs[i]
             if gx is None:
                 continue
-            if gx.dtype is not x.dtype or gx.shape != x.shape:
-                self._check(function, indexes, gxs)
-            if x not in known and x._creator_node is None:
-                self._load(x)
+            x = inputs[i]
+            if gx.dtype is not x.dtype or gx.shape != x.shape or debug:
+                if not self.differentiable:
+                    gx = function.fit(gx, x)
+                self._check(function, gx, x)
+            creator = x._creator_node
+            if creator is not None:
+                if creator not in self._seen:
+                    self.push(creator)
+            elif x not in leaves:
+                leaves[x] = None
+                if not function._accumulates:
+                    self._load(x)
             if x in known:
                 self.add(x, gx, are_new)
             else:
                 known[x] = gx
                 if are_new:
                     self.owned.add(x)
-
-    def _replace(self, function, indexes, gxs):
-        """Takes the gradients of a function that has added those known so far."""
-        first = set()
-        for i, gx in zip(indexes, gxs):
-            x = function.inputs[i]
-            if x not in first:
-                first.add(x)
-                self.known.pop(x, None)
-                self.owned.discard(x)
-            if gx is not None:
-                self.add(x, gx)
 
     def _wrapped(self, gradients):
         if self.differentiable:
@@ -192,27 +177,21 @@ class Gradients:
 
     def _load(self, node):
         """The first time that a leaf is met, what it already has comes in."""
-        if self.targets is None and node.creator_node is None and node not in self.known:
+        if self.targets is None and node._creator_node is None and node not in self.known:
             if node.old_style is not None:
                 raise RuntimeError(f'cannot twice-differentiate an old style Function "{node.old_style}"')
             if node.grad_var is not None:
                 self.known[node] = node.grad_var if self.differentiable else node.grad_var._any_array
 
-    def _check(self, function, indexes, gxs):
-        for i, gx in zip(indexes, gxs):
-            if gx is None:
-                continue
-            x = function.inputs[i]
-            if gx.shape != x.shape:
-                self._fail(function, 'shape', gx.shape, x.shape)
-            if gx.dtype != x.dtype:
-                self._fail(function, 'dtype', gx.dtype, x.dtype, ValueError if config.debug else TypeError)
-            if config.debug:
-                array = gx.array if self.differentiable else gx
-                if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
-                    raise RuntimeError(
-                        f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}'
-                    )
+    def _check(self, function, gx, x):
+        if gx.shape != x.shape:
+            self._fail(function, 'shape', gx.shape, x.shape)
+        if gx.dtype != x.dtype:
+            self._fail(function, 'dtype', gx.dtype, x.dtype, ValueError if config.debug else TypeError)
+        if config.debug:
+            array = gx.array if self.differentiable else solid(gx)
+            if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
+                raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
 
     def _fail(self, function, what, actual, expected, error=ValueError):
         raise error(

@@ -65,6 +65,7 @@ class FunctionNode:
     _accumulates = False  # whether backward_accumulate is a subclass's own
     is_elementwise = False
     chainerx_device = None
+    _needs_grad = ()  # the indexes of the inputs that do, once recorded
     _input_indexes_to_retain = None
     _output_indexes_to_retain = None
     _retained_output_data = None
@@ -146,21 +147,23 @@ class FunctionNode:
         Returns:
             tuple of Variables, one for each array that `forward` returns.
         """
-        xs, needs_grad = [], ()
+        xs, in_data, needs_grad, device = [], (), (), None
+        plain = True  # NumPy arrays
         for i, x in enumerate(inputs):
-            x = x if isinstance(x, Variable) else as_variable(x)
+            if not isinstance(x, Variable):
+                x = as_variable(x)
             xs.append(x)
             if x.requires_grad:
                 needs_grad += (i,)
+            array = x._array
+            in_data += (array,)
+            if type(array) is not np.ndarray:
+                plain = False
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
-        in_data = tuple([x._array for x in xs])
-        device = None
-        for x in in_data:
-            if type(x) is not np.ndarray:
-                private = self.any_layout and not hooks
-                in_data = self._private_data(xs) if private else tuple([x.array for x in xs])
-                device = self._check_arrays(in_data)
-                break
+        if not plain:
+            private = self.any_layout and not hooks
+            in_data = self._private_data(xs) if private else tuple([x.array for x in xs])
+            device = self._check_arrays(in_data)
         if config.type_check:
             if self._checker is not None:
                 self._checker(self, in_data)
@@ -181,29 +184,31 @@ class FunctionNode:
             raise
         if not isinstance(arrays, tuple):
             raise TypeError(f'forward output must be a tuple ({self.label})\nActual: {type(arrays)}')
+        if self.gives_new:
+            wrap = Variable._wrap_private
+        else:
+            wrap = Variable._wrap_any if self.any_layout else Variable._wrap
+        ys, requires_grad = (), needs_grad != ()
         for y in arrays:
             if type(y) not in _OUTPUT_TYPES:
-                if not isinstance(y, (Deferred, *backend.get_array_types())):
-                    raise TypeError(
-                        f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
-                    )
-                _OUTPUT_TYPES.add(type(y))
+                self._check_output(y, arrays)
+            ys += (wrap(y, requires_grad),)
         for hook in hooks:
             hook.forward_postprocess(self, in_data)
         if config.debug:
             self.stack = traceback.extract_stack()[:-1]
             if any(_has_nan(y) for y in arrays):
                 raise RuntimeError(f'NaN is detected on forward computation of {self.label}')
-
-        if self.gives_new:
-            wrap = Variable._wrap_private
-        else:
-            wrap = Variable._wrap_any if self.any_layout else Variable._wrap
-        requires_grad = needs_grad != ()
-        ys = tuple([wrap(y, requires_grad) for y in arrays])
         if config.enable_backprop:
             self._record(xs, in_data, arrays, ys, needs_grad)
         return ys
+
+    def _check_output(self, y, arrays):
+        if not isinstance(y, (Deferred, *backend.get_array_types())):
+            raise TypeError(
+                f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
+            )
+        _OUTPUT_TYPES.add(type(y))
 
     def _private_data(self, xs):
         """The arrays of the inputs as they are inside, for a node that takes them in any layout.
@@ -213,12 +218,13 @@ class FunctionNode:
         return tuple([x._any_array for x in xs])
 
     def _record(self, xs, in_data, arrays, ys, needs_grad):
-        self.inputs = inputs = tuple([x._own_node or x.node for x in xs])
-        rank = 0
-        for node in inputs:
+        inputs, rank = (), 0
+        for x in xs:
+            node = x._own_node or x.node
+            inputs += (node,)
             if node._rank > rank:
                 rank = node._rank
-        self.rank = rank
+        self.inputs, self.rank, self._needs_grad = inputs, rank, needs_grad
         self.select_retained(needs_grad)
         self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
         if self._input_indexes_to_retain is not None:
@@ -330,6 +336,13 @@ class FunctionNode:
             tuple of Variables or None, one for each target (or one for each input).
         """
         return (None,) * len(target_input_indexes)
+
+    def fit(self, gradient, x):
+        """What `backward_arrays` gave for an input, of the shape and dtype of that input's node `x`.
+
+        A node whose inputs broadcast sums here over the axes that broadcasting added.
+        """
+        return gradient
 
     def backward_accumulate(self, target_input_indexes, grad_outputs, grad_inputs):
         """Like `backward`, but adds to the gradients known so far. Override it where adding can be fused into the

@@ -226,7 +226,7 @@ class Variable:
         """`_wrap_any` for an array that nobody else has, or a Deferred one."""
         x = Variable.__new__(Variable)
         if array is None or array.ndim < 3:  # what can be made of private arrays is made of images
-            x._array = solid(array)
+            x._array = solid(array) if isinstance(array, Deferred) else array
         else:
             x._hidden, x._private = array, True
         x.requires_grad = requires_grad
@@ -436,6 +436,9 @@ class Variable:
     _grad = property(lambda self: self.grad, doc="Chainer's own name of the gradient array, which some programs read.")
 
     def _check_grad(self, gradient):
+        x = self._array
+        if type(x) is type(gradient) is np.ndarray and x.shape == gradient.shape and x.dtype is gradient.dtype:
+            return
         if not isinstance(gradient, backend.get_array_types()):
             raise TypeError(
                 f'Type of grad is invalid:\nExpected: Any of {backend.get_array_types()}\nActual: {type(gradient)}'
@@ -501,7 +504,8 @@ class Variable:
 
         The gradient of this variable must be set, unless it has one element: then 1 is taken.
         """
-        if self.creator_node is not None or self.grad_var is None:
+        node = self._own_node
+        if node is None or node._creator_node is not None or node.grad_var is None:
             backward_from([self], None, retain_grad, enable_double_backprop, loss_scale)
 
     # -- devices ------------------------------------------------------------------------------------------------------
