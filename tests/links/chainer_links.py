@@ -136,10 +136,12 @@ def link_values(chainer, name, device=None):
     np.random.seed(3)
     link = make(chainer.links, chainer.initializers.Normal)
     calls = inputs[0] if inputs and isinstance(inputs[0], list) else [inputs]  # a list is a sequence of calls
-    if device is not None:
+    if device is not None and device.xp is not np:
         initialized = copy.deepcopy(link)  # random numbers are those of NumPy
         initialized(*calls[0] if isinstance(calls[0], list) else [calls[0]])
-        link.copyparams(initialized, copy_persistent=False)
+        state = np.random.get_state()
+        link.copyparams(initialized, copy_persistent=False)  # draws too, before it copies
+        np.random.set_state(state)
         link.to_device(device)
         calls = sent(calls, device)
     for x in calls:
