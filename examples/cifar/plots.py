@@ -10,29 +10,32 @@ def figure(**kwargs):
     return Figure(layout='tight', **kwargs)
 
 
-def sample_grid(path, pictures, labels, columns=8):
-    """Pictures (n, 3, h, w) uint8 in rows, each under its label."""
-    fig = figure(figsize=(columns, 1.2 * -(-len(pictures) // columns)))
+def sample_grid(path, pictures, labels=None, columns=8):
+    """Pictures (n, 3, h, w) uint8 in rows, each under its label if there are labels."""
+    rows = -(-len(pictures) // columns)
+    fig = figure(figsize=(columns, (1 if labels is None else 1.2) * rows))
     if fig is None:
         return
-    for axes in fig.subplots(-(-len(pictures) // columns), columns, squeeze=False).flat:
+    for axes in fig.subplots(rows, columns, squeeze=False).flat:
         axes.axis('off')
-    for axes, picture, label in zip(fig.axes, pictures, labels):
+    for i, (axes, picture) in enumerate(zip(fig.axes, pictures)):
         axes.imshow(picture.transpose(1, 2, 0))
-        axes.set_title(label, fontsize=8)
+        if labels is not None:
+            axes.set_title(labels[i], fontsize=8)
     fig.savefig(path)
     print(f'wrote {path}')
 
 
 def curves(path, lines, xlabel, ylabel):
-    """One line for each entry of {label: values}."""
+    """One line for each entry of {label: values}, a point for each value where they are few."""
     fig = figure(figsize=(6, 4))
     if fig is None:
         return
     axes = fig.subplots()
     for label, values in lines.items():
-        axes.plot(range(1, len(values) + 1), values, label=label)
+        axes.plot(range(1, len(values) + 1), values, label=label, marker='o' if len(values) < 20 else None)
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.legend()
     fig.savefig(path)
     print(f'wrote {path}')

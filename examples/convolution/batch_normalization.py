@@ -30,6 +30,7 @@ def main(arguments=None):
     for axes, name, values in zip(figure.subplots(1, 2), ('before', 'after'), (x[:, 0].ravel(), y[:, 0].ravel())):
         axes.hist(values, bins=20)
         axes.set_title(f'{name}: mean={values.mean():.4f}, std={values.std():.2f}')
+        axes.set(xlabel='value in channel 0', ylabel='count')
         print(f'{name}: mean {values.mean():.4f}, deviation {values.std():.2f}')
     args.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out / 'batch_normalization.png')

@@ -60,7 +60,7 @@ def write_pictures(trainer):
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         x = chainer.backends.cuda.to_cpu(updater.generator(updater.device.send(z)).array)
     pictures = ((x + 1) * 127.5).astype(np.uint8)
-    plots.sample_grid(Path(trainer.out) / f'generated_{updater.epoch:03}.png', pictures, [''] * len(x))
+    plots.sample_grid(Path(trainer.out) / f'generated_{updater.epoch:03}.png', pictures)
 
 
 def parse(arguments=None):

@@ -60,6 +60,24 @@ def test_resnet_and_its_plain_twin_print_each_epoch_and_draw_both_losses(tmp_pat
     assert_png(tmp_path / 'loss.png')
 
 
+def test_curves_show_a_single_value_too(tmp_path):
+    pyplot = pytest.importorskip('matplotlib.image', reason='matplotlib is not installed')
+    sys.path.insert(0, str(EXAMPLES / 'cifar'))
+    try:
+        import plots
+    finally:
+        sys.path.pop(0)
+
+    def drawn(values):
+        """How much of the figure has the colour of the line."""
+        plots.curves(tmp_path / 'curve.png', {'training': values}, 'epoch', 'loss')
+        pixels = pyplot.imread(tmp_path / 'curve.png')[..., :3]
+        return (abs(pixels - np.array([31, 119, 180]) / 255).max(2) < 0.02).sum()
+
+    assert drawn([3.0]) > drawn([]) + 20
+    assert drawn([3.0, 2.0]) > drawn([3.0]) + 200
+
+
 @pytest.mark.skipif(not DATA, reason='no folder with cifar10/ is named by CHAINLITE_TEST_DATA')
 def test_pictures_come_from_a_folder(tmp_path):
     printed = run('cifar/plane_or_bird.py', '--data', Path(DATA) / 'cifar10', '--epoch', 2, '--out', tmp_path)
