@@ -38,30 +38,36 @@ class Recorder(DeviceResidentsVisitor):
         return arr * 2
 
 
-def test_a_visitor_sees_all_that_an_object_holds():
+def test_a_visitor_sees_all_that_an_object_holds(device):
     inner = Box()
-    outer = Box(inner)
+    outer = Box(inner).to_device(device)
+    assert inner.device == device
     recorder = Recorder()
     outer.device_resident_accept(recorder)
     assert recorder.seen == [outer, 'array', inner, 'array']
-    assert inner.array.tolist() == [2, 2]
+    assert isinstance(inner.array, device.xp.ndarray) and inner.array.tolist() == [2, 2]
 
 
+@pytest.mark.host('texts of errors')
 @pytest.mark.parametrize('method', ['visit_device_resident', 'visit_array', 'visit_variable'])
 def test_a_visitor_has_to_say_what_it_does(method):
     with pytest.raises(NotImplementedError):
         getattr(DeviceResidentsVisitor(), method)(None)
 
 
-def test_objects_start_on_the_cpu_and_return_themselves():
+def test_objects_start_on_the_cpu_and_return_themselves(device):
     box = Box(Box())
-    array = box.array
     assert box.device == backend.CpuDevice() and box.xp is np
-    assert box.to_device('@numpy') is box and box.from_chx() is box and box.array is array
+    assert box.to_device(device) is box and box.device == device and box.xp is device.xp
+    array = box.array
+    assert isinstance(array, device.xp.ndarray)
+    assert box.to_device(device) is box and box.from_chx() is box and box.array is array
     with pytest.warns(DeprecationWarning, match=r"to_cpu is deprecated. Please use to_device\('@numpy'\)"):
         assert box.to_cpu() is box
+    assert isinstance(box.array, np.ndarray) and isinstance(box.children[0].array, np.ndarray)
 
 
+@pytest.mark.host('texts of errors')
 def test_devices_that_are_not_there_say_so_before_anything_moves():
     box = Box()
     with pytest.raises(RuntimeError, match='ChainerX is not available'):
@@ -75,8 +81,7 @@ def test_devices_that_are_not_there_say_so_before_anything_moves():
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
-@pytest.mark.parametrize('move', [lambda box: box.to_device('@numpy'), lambda box: box.to_cpu()])
-def test_an_overriding_method_is_called_however_the_object_moves(move):
+def test_an_overriding_method_is_called_however_the_object_moves(device):
     class Old(Box):
         moved = 0
 
@@ -84,15 +89,24 @@ def test_an_overriding_method_is_called_however_the_object_moves(move):
             super().to_cpu()
             self.moved += 1
 
-    old = Old()
-    move(Box(old))
-    assert old.moved == 1
-    old.to_cpu()
-    assert old.moved == 2
-    old.to_device('@numpy')
-    assert old.moved == 3
+        def to_gpu(self, device=None):
+            super().to_gpu(device)
+            self.moved += 1
+
+    def call(box):
+        return box.to_cpu() if device.xp is np else box.to_gpu()
+
+    for move in lambda box: box.to_device(device), call:
+        old = Old()
+        move(Box(old))
+        assert old.moved == 1
+        call(old)
+        assert old.moved == 2
+        old.to_device(device)
+        assert old.moved == 3 and isinstance(old.array, device.xp.ndarray)
 
 
+@pytest.mark.host('texts of errors')
 def test_overriding_is_deprecated_or_refused():
     with pytest.warns(DeprecationWarning, match="Overriding method 'to_gpu'"):
         type('Old', (Box,), {'to_gpu': lambda self: self})
@@ -101,9 +115,9 @@ def test_overriding_is_deprecated_or_refused():
             type('Old', (Box,), {name: lambda self: self})
 
 
-def test_seed_sets_pythons_and_numpys_generators():
+def test_seed_sets_the_generators_of_python_numpy_and_cupy(xp):
     def draw():
-        return random.random(), np.random.rand(), np.random.permutation(5).tolist()
+        return random.random(), np.random.rand(), np.random.permutation(5).tolist(), xp.random.rand(3).tolist()
 
     _random.seed(3)
     first = draw()
@@ -112,6 +126,7 @@ def test_seed_sets_pythons_and_numpys_generators():
     assert draw() == first
 
 
+@pytest.mark.host('prints a text')
 def test_runtime_info_tells_versions(capsys):
     _runtime_info.print_runtime_info()
     lines = dict(line.split(': ', 1) for line in capsys.readouterr().out.splitlines())
