@@ -149,6 +149,20 @@ batch_statistics(const Pack<T, V>* __restrict__ x, Moments<A>* parts, unsigned* 
     }
 }
 
+// The same numbers for a mean and a variance that are given. One thread for each channel.
+template <typename G, typename A, typename I>
+__global__ void fixed_statistics(const G* __restrict__ gamma, const G* __restrict__ beta, const G* __restrict__ mean,
+                                 const G* __restrict__ var, double eps, A* __restrict__ numbers, I channels) {
+    GRID_STRIDE_LOOP(I, channel, channels) {
+        const A variance = static_cast<A>(load(var[channel])), inv_std = 1 / sqrt(variance + static_cast<A>(eps));
+        numbers[channel] = numbers[3 * channels + channel] = static_cast<A>(load(mean[channel]));
+        numbers[channels + channel] = variance;
+        numbers[2 * channels + channel] = inv_std;
+        numbers[4 * channels + channel] = static_cast<A>(load(gamma[channel])) * inv_std;
+        numbers[5 * channels + channel] = static_cast<A>(load(beta[channel]));
+    }
+}
+
 // mean, var (channels): of all parts, where nothing else is wanted. One thread for each channel.
 template <typename A, typename I>
 __global__ void merge_moments(const Moments<A>* __restrict__ parts, int n, A* __restrict__ mean, A* __restrict__ var,

@@ -72,6 +72,7 @@ KERNELS = {
         'gradient_sums': CHANNELS,
         'normalize_grad': SCALED,
         'batch_statistics': [(*row[:3], r, *row[3:]) for row in SCALED for r in sorted({*row[:3], 'float'})],
+        'fixed_statistics': [(g, a, i) for g, a in {(row[1], row[2]) for row in SCALED} for i in INDEX],
         'normalize_then': CHANNELS,
     },
     'embed_id': {

@@ -12,11 +12,7 @@ been shown (see `Variable._hidden`). Numbers by channel are copies.
 import numpy as np
 
 from chainlite.backends import cuda
-from chainlite.backends.cpu.batch_normalization import (
-    normalize_grad,
-    normalize_then,
-    rectified_normalize_grad,
-)
+from chainlite.backends.cpu.batch_normalization import normalize_then, rectified_normalize_grad
 from chainlite.backends.cpu.relu import relu_grad
 
 
@@ -60,7 +56,7 @@ class Normalized(Deferred):
 
     Args:
         x: array.
-        mean, scale, offset: arrays of the shape of the keys, in the dtype to compute in.
+        numbers: array that has mean, scale and offset, see `cpu.batch_normalization.batch_statistics`.
         axis: tuple of the axes that are not keys.
         of_batch: whether mean is that of x, so that it is not finite if x is not.
         differentiable: whether there may be a backward pass.
@@ -72,13 +68,13 @@ class Normalized(Deferred):
     h = kept = None
     rectified = False
 
-    def __init__(self, x, mean, scale, offset, axis, of_batch, differentiable):
+    def __init__(self, x, numbers, axis, of_batch, differentiable):
         super().__init__(x)
-        self.x, self.numbers, self.axis = x, (mean, scale, offset), axis
+        self.x, self.numbers, self.axis = x, numbers, axis
         self.of_batch, self.differentiable = of_batch, differentiable
 
     def _more(self):
-        new = Normalized(self.x, *self.numbers, self.axis, self.of_batch, self.differentiable)
+        new = Normalized(self.x, self.numbers, self.axis, self.of_batch, self.differentiable)
         new.h = self.h
         return new
 
@@ -106,7 +102,7 @@ class Normalized(Deferred):
 
     def _compute(self):
         y, self.kept = normalize_then(
-            self.x, *self.numbers, self.axis, self.h, self.rectified, self.of_batch, self.differentiable
+            self.x, self.numbers, self.axis, self.h, self.rectified, self.of_batch, self.differentiable
         )
         return y
 
@@ -137,13 +133,11 @@ class Rectified(Deferred):
     def _forget(self):
         self.gy = self.y = None
 
-    def through_normalization(self, x, gamma, mean, inv_std, axis, fixed):
-        """(gx, ggamma, gbeta) of `normalize_grad` for this gradient."""
-        if self.result is not None:
-            return normalize_grad(self.result, x, gamma, mean, inv_std, axis, fixed)
+    def through_normalization(self, *arguments):
+        """(gx, ggamma, gbeta) of this gradient, which has not been computed, for the arguments of
+        `rectified_normalize_grad` from x to `fixed`."""
         kept = self.y.kept if isinstance(self.y, Normalized) else None
-        numbers = x, gamma, mean, inv_std, axis, fixed
-        *gradients, result = rectified_normalize_grad(self.gy, solid(self.y), kept, *numbers, self.shared)
+        *gradients, result = rectified_normalize_grad(self.gy, solid(self.y), kept, *arguments, self.shared)
         if result is not None:
             self.result = self.like = result
             self._forget()

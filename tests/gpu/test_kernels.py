@@ -229,14 +229,14 @@ def test_batch_normalization_agrees(agree, normalized, dtype, mixed):
 def test_normalization_with_what_comes_next_agrees(agree, normalized, dtype, cupy):
     x, axis, per_channel = normalized
     wide = np.result_type(dtype, 'f')
-    numbers = per_channel(1, wide), per_channel(2, wide), per_channel(3, wide)
+    numbers = np.stack([per_channel(seed, wide) for seed in range(6)])
+    numbers[2] = abs(numbers[2]) + wide.type(0.5)
     rounding, h, gy = 16 * ROUNDING[dtype.char], values(x.shape, dtype, 4), values(x.shape, dtype, 5)
     for more, rectify in (None, False), (None, True), (h, True):
-        row = x, *numbers, axis, more, rectify, True, True
+        row = x, numbers, axis, more, rectify, True, True
         y, _ = agree(batch_normalization.normalize_then, *row, rounding=rounding)
-    gamma, inv_std = per_channel(1, dtype), np.asarray(abs(per_channel(3, wide)) + wide.type(0.5))
     for fixed, with_masked in (False, False), (True, False), (False, True):
-        row = gy, cupy.asnumpy(y), None, x, gamma, per_channel(2, wide), inv_std, axis, fixed, with_masked
+        row = gy, cupy.asnumpy(y), None, x, per_channel(1, dtype), numbers, axis, fixed, with_masked
         agree(batch_normalization.rectified_normalize_grad, *row, rounding=4 * rounding)
 
 
@@ -245,7 +245,7 @@ def test_normalization_of_channels_last_arrays_is_the_same_and_stays_so(cupy, sh
     axis, tolerance = (0, *range(2, len(shape))), 16 * ROUNDING[dtype.char]
     x, gy, h = [cupy.asarray(values(shape, dtype, seed)) for seed in range(3)]
     gamma, mean, inv_std = [cupy.asarray(abs(values(shape[1:2], dtype, seed)) + dtype.type(1)) for seed in range(3)]
-    wide = [a.astype(np.result_type(dtype, 'f')) for a in (gamma, mean, inv_std)]
+    numbers = batch_normalization.fixed_statistics(gamma, gamma, mean, inv_std, 1e-3, dtype)
 
     def results(x, gy, h):
         y, mean, var = batch_normalization.batch_normalize(x, gamma, gamma, axis, 1e-3)
@@ -253,10 +253,10 @@ def test_normalization_of_channels_last_arrays_is_the_same_and_stays_so(cupy, sh
         yield from batch_normalization.moments(x, axis)
         yield from batch_normalization.batch_statistics(x, gamma, gamma, axis, 1e-3, (None, None), 0.9)
         yield batch_normalization.normalize(x, gamma, gamma, mean, inv_std, axis)
-        rectified, _ = batch_normalization.normalize_then(x, *wide, axis, h, True, True, True)
+        rectified, _ = batch_normalization.normalize_then(x, numbers, axis, h, True, True, True)
         yield rectified
         yield from batch_normalization.normalize_grad(gy, x, gamma, mean, inv_std, axis, False)
-        row = gy, rectified, None, x, gamma, mean, inv_std, axis, False, True
+        row = gy, rectified, None, x, gamma, numbers, axis, False, True
         yield from batch_normalization.rectified_normalize_grad(*row)
 
     last = [channels_last(cupy, a) for a in (x, gy, h)]
@@ -267,7 +267,7 @@ def test_normalization_of_channels_last_arrays_is_the_same_and_stays_so(cupy, sh
 
 
 @pytest.mark.parametrize('mixed', [False, True])
-def test_statistics_of_batches_agree(cupy, normalized, dtype, mixed):
+def test_statistics_of_batches_agree(agree, cupy, normalized, dtype, mixed):
     x, axis, per_channel = normalized
     of_gamma = np.dtype('f') if mixed else dtype
     gamma, beta, *running = [per_channel(seed, of_gamma) for seed in range(4)]
@@ -278,11 +278,12 @@ def test_statistics_of_batches_agree(cupy, normalized, dtype, mixed):
         expected_moved = [a.astype('d') for a in running]
         arguments = [a.astype('d') for a in (x, gamma, beta)]
         expected = batch_normalization.batch_statistics.reference(*arguments, axis, 2e-5, expected_moved, 0.9)
-        for actual, wanted in zip((*results, *moved), (*expected, *expected_moved), strict=True):
+        for actual, wanted in zip((results, *moved), (expected, *expected_moved), strict=True):
             tolerance = 8 * ROUNDING[of_gamma.char if actual.dtype == of_gamma else dtype.char]
             np.testing.assert_allclose(cupy.asnumpy(actual).astype('d'), wanted, rtol=tolerance, atol=tolerance)
     results = run(cupy.asarray(x), *map(cupy.asarray, (gamma, beta)), axis, 2e-5, (None, moved[1]), 0.5)
     assert len(results) == 6
+    agree(batch_normalization.fixed_statistics, gamma, beta, running[0], np.asarray(abs(running[1])), 1e-3, dtype)
 
 
 def test_moments_do_not_cancel(agree):

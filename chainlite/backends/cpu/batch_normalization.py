@@ -75,13 +75,15 @@ def normalize_grad(gy, x, gamma, mean, inv_std, axis, fixed):
 
 
 @Kernel
-def normalize_then(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+def normalize_then(x, numbers, axis, h, rectify, of_batch, keep):
     """(x - mean) * scale + offset, plus h unless that is None, rectified if `rectify`; and what an implementation of
     `rectified_normalize_grad` wants to know of it if `keep`, or None.
 
-    mean, scale and offset have the dtype to compute in. `of_batch`: mean is that of x, hence finite only if x is.
+    numbers: what `batch_statistics` or `fixed_statistics` gave. `of_batch`: mean is that of x, hence finite only if x
+    is.
     """
     dtype, at = x.dtype, _expander(x, axis)
+    mean, scale, offset = numbers[3:]
     y = (x.astype(mean.dtype, copy=False) - mean[at]) * scale[at] + offset[at]
     y = y if h is None else y + h
     if rectify:
@@ -90,30 +92,45 @@ def normalize_then(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
 
 
 @Kernel
-def rectified_normalize_grad(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
+def rectified_normalize_grad(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
     """`normalize_grad` of gy where y > 0, and that gradient (None unless `with_masked`).
 
-    y and kept are what `normalize_then` gave; kept is None where y has been seen since.
+    numbers: what `batch_statistics` or `fixed_statistics` gave. y and kept are what `normalize_then` gave; kept is None
+    where y has been seen since.
     """
     masked = relu_grad(y, gy)
+    mean, _, inv_std, *_ = numbers
     return *normalize_grad(masked, x, gamma, mean, inv_std, axis, fixed), masked if with_masked else None
 
 
 @Kernel
 def batch_statistics(x, gamma, beta, axis, eps, running, decay):
-    """(mean, var, inv_std) of x, and (mean, scale, offset) that normalize it: gamma * inv_std and beta.
+    """mean, var, inv_std of x, and mean, scale, offset that normalize it: gamma * inv_std and beta.
 
-    All are new arrays in the dtype to compute in.
+    They are the rows of one new array (6, *keys), in the dtype to compute in: less to make than six arrays, and to
+    hand over to another kernel.
 
     `running` is the pair of the mean and the variance (without bias) to be moved towards these, None where there is
     none.
     """
     mean, var = moments(x, axis)
-    dtype = np.result_type(mean.dtype, gamma.dtype, beta.dtype)
-    mean, var = mean.astype(dtype, copy=False), var.astype(dtype, copy=False)
-    inv_std = (var + var.dtype.type(eps)) ** -0.5
-    move_statistics(running, mean, var, decay, x.size // max(gamma.size, 1))
-    return mean, var, inv_std, mean.copy(), gamma * inv_std, beta.astype(dtype)
+    numbers = fixed_statistics.reference(gamma, beta, mean, var, eps, mean.dtype)
+    move_statistics(running, *numbers[:2], decay, x.size // max(gamma.size, 1))
+    return numbers
+
+
+@Kernel
+def fixed_statistics(gamma, beta, mean, var, eps, dtype):
+    """The same for a mean and a variance that are given, in float32, `dtype` or that of the arrays, whatever is the
+    widest."""
+    dtype = np.result_type(np.float32, dtype, *[a.dtype for a in (gamma, beta, mean, var)])
+    numbers = backend.get_array_module(mean).empty((6, *mean.shape), dtype)
+    numbers[0] = numbers[3] = mean
+    numbers[1] = var
+    numbers[2] = inv_std = (numbers[1] + dtype.type(eps)) ** -0.5
+    numbers[4] = gamma * inv_std
+    numbers[5] = beta
+    return numbers
 
 
 def move_statistics(running, mean, var, decay, count):
@@ -237,14 +254,14 @@ def _affine(x, y, blocks, scale, offset, h=None, rectify=False):
 
 
 @normalize_then.when(numpy_backend, _not_empty)
-def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+def _(x, numbers, axis, h, rectify, of_batch, keep):
     dtype = x.dtype
     layout = _Layout(x.shape, axis)
+    mean, scale, offset = numbers[3:].reshape(3, -1)
     x = layout.matrix(x.astype(mean.dtype, copy=False))
     h = None if h is None else layout.matrix(h)
     y = np.empty_like(x)
-    scale = scale.reshape(-1)
-    offset = offset.reshape(-1) - mean.reshape(-1) * scale
+    offset = offset - mean * scale
     for keys, row, blocks in layout.tiles:
         more = None if h is None else h[:, row]
         _affine(x[:, row], y[:, row], blocks, layout.spread(scale[keys]), layout.spread(offset[keys]), more, rectify)

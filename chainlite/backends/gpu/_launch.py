@@ -72,6 +72,13 @@ def index_type_of(size):
     return 'unsigned long long' if size >= 1 << 31 else 'unsigned'
 
 
+def constants(*numbers):
+    """The numbers, each made what CuPy otherwise makes of it at every launch: that takes longer than an array does."""
+    from cupy._core._scalar import CScalar
+
+    return tuple(map(CScalar, numbers))
+
+
 def launch(run, count, *arguments):
     """Runs a function of grid-stride loops over `count` elements, which is also its last argument.
 

@@ -11,6 +11,7 @@ from chainlite.backends.cpu.batch_normalization import (
     _Layout,
     batch_normalize,
     batch_statistics,
+    fixed_statistics,
     moments,
     normalize,
     normalize_grad,
@@ -18,7 +19,7 @@ from chainlite.backends.cpu.batch_normalization import (
     rectified_normalize_grad,
 )
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import THREADS, alike, function, index_type_of, is_float, launch
+from chainlite.backends.gpu._launch import THREADS, alike, constants, function, index_type_of, is_float, launch
 from chainlite.backends.gpu._transpose import orders, strides_of
 
 _MOST_PARTS = 64  # of a channel: what a block merges quickly
@@ -71,6 +72,11 @@ class _Plan:
         workers = THREADS // side_by_side
         self.parts = max(1, min(_MOST_PARTS, _BLOCKS // blocks, self.sizes[2] // (4 * workers)))
         self.grid = blocks, self.parts
+        self.constants = constants(*self.sizes)
+        self.flags = constants(False, True)
+        self.n_parts, self.elements, self.unbias = constants(
+            self.parts, float(self.count), self.count / max(self.count - 1, 1)
+        )
 
     def ready(self, *arrays):
         """The arrays, or copies, as the kernels read them: they begin at multiples of 16 bytes. None stays None."""
@@ -90,10 +96,15 @@ class _Plan:
         """An array like the arrays."""
         return cuda.cupy.ndarray(self.shape, self.dtype, cuda.cupy.cuda.alloc(self.size), self.strides)
 
-    def per_channel(self, count):
-        """Arrays for one number of each channel, which lie side by side."""
-        memory = cuda.cupy.cuda.alloc(count * self.row)
-        return [cuda.cupy.ndarray(self.key_shape, self.wide, memory + i * self.row) for i in range(count)]
+    def per_channel(self):
+        """An array for one number of each channel."""
+        return cuda.cupy.ndarray(self.key_shape, self.wide)
+
+    def rows(self, numbers, *indexes):
+        """Where the rows of what `batch_statistics` gave begin, in the dtype to compute in."""
+        (numbers,) = alike(self.wide, numbers)
+        memory = numbers.data
+        return [memory + i * self.row for i in indexes]
 
     def scratch(self, count):
         """Memory for so many numbers of each part of each channel."""
@@ -110,7 +121,7 @@ class _Plan:
     def run(self, name, types, *arguments):
         """Runs a kernel, for arguments before the sizes."""
         run = function(name, self.dtype, *types, *self.types)
-        run(self.grid, (THREADS,), (*arguments, *self.sizes))
+        run(self.grid, (THREADS,), (*arguments, *self.constants))
 
     def moments(self, x):
         parts = self.scratch(3)
@@ -121,11 +132,11 @@ class _Plan:
         """(gx, ggamma, gbeta, masked) for the arrays (gy, x, y)."""
         arrays = self.ready(*arrays)
         (gamma,) = self.scales(gamma)
-        mean, inv_std = alike(self.wide, mean, inv_std)
         parts = self.scratch(2)
         self.run('batch_normalization.gradient_sums', (self.wide,), *arrays, mean, parts)
-        gx, (ggamma, gbeta), masked = self.new(), self.per_channel(2), self.new() if with_masked else None
-        numbers = parts, self.parts, gamma, mean, inv_std, float(self.count), bool(fixed)
+        gx, ggamma, gbeta = self.new(), self.per_channel(), self.per_channel()
+        masked = self.new() if with_masked else None
+        numbers = parts, self.n_parts, gamma, mean, inv_std, self.elements, self.flags[fixed]
         types = gamma.dtype, self.wide
         self.run('batch_normalization.normalize_grad', types, *arrays, *numbers, gx, ggamma, gbeta, masked)
         return gx, ggamma, gbeta, masked
@@ -143,7 +154,7 @@ def _plan(axis, x, *others):
 def _(x, axis):
     plan = _plan(axis, x)
     parts = plan.moments(*plan.ready(x))
-    mean, var = plan.per_channel(2)
+    mean, var = plan.per_channel(), plan.per_channel()
     merge = function('batch_normalization.merge_moments', plan.wide, plan.types[0])
     launch(merge, mean.size, parts, plan.parts, mean, var)
     return mean, var
@@ -154,8 +165,8 @@ def _(x, gamma, beta, axis, eps):
     plan = _plan(axis, x, gamma, beta)
     (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
     parts = plan.moments(x)
-    y, (mean, var) = plan.new(), plan.per_channel(2)
-    numbers = parts, plan.parts, gamma, beta, float(eps)
+    y, mean, var = plan.new(), plan.per_channel(), plan.per_channel()
+    numbers = parts, plan.n_parts, gamma, beta, float(eps)
     plan.run('batch_normalization.batch_normalize', (gamma.dtype, plan.wide), x, *numbers, y, mean, var)
     return y, mean, var
 
@@ -173,6 +184,7 @@ def _(x, gamma, beta, mean, inv_std, axis):
 @normalize_grad.when(gpu, lambda gy, x, *numbers: _takes(gy, x, *numbers))
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
     plan = _plan(axis, gy, x, gamma, mean, inv_std)
+    mean, inv_std = alike(plan.wide, mean, inv_std)
     return plan.normalize_grad((gy, x, None), gamma, mean, inv_std, fixed, False)[:3]
 
 
@@ -204,28 +216,36 @@ def _moves(running, gamma):
 def _(x, gamma, beta, axis, eps, running, decay):
     plan = _plan(axis, x, gamma, beta)
     (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
-    count, split = plan.count, plan.parts > 1
-    parts, counter = (plan.scratch(3), _counter(plan.grid[0])) if split else (None, None)
-    kind = next((a.dtype for a in running if a is not None), plan.wide)
-    numbers = plan.per_channel(6)
-    moving = *running, float(decay), count / max(count - 1, 1)
-    arguments = parts, counter, gamma, beta, float(eps), numbers[0], *moving
+    parts, counter = (plan.scratch(3), _counter(plan.grid[0])) if plan.parts > 1 else (None, None)
+    mean, var = running
+    kind = mean.dtype if mean is not None else var.dtype if var is not None else plan.wide
+    numbers = cuda.cupy.ndarray((6, *plan.key_shape), plan.wide)
+    arguments = parts, counter, gamma, beta, float(eps), numbers, mean, var, float(decay), plan.unbias
     plan.run('batch_normalization.batch_statistics', (gamma.dtype, plan.wide, kind), x, *arguments)
-    return tuple(numbers)
+    return numbers
 
 
-@normalize_then.when(gpu, lambda x, mean, scale, offset, axis, h, *_: is_float(x, mean) and (h is None or is_float(h)))
-def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
-    plan = _plan(axis, x, mean) if h is None else _plan(axis, x, mean, h)
+@fixed_statistics.when(gpu, lambda *arrays_eps_dtype: is_float(*arrays_eps_dtype[:4]))
+def _(gamma, beta, mean, var, eps, dtype):
+    arrays = gamma, beta, mean, var
+    dtype = np.result_type(np.float32, dtype, *[a.dtype for a in arrays])
+    kind = gamma.dtype if all([a.dtype == gamma.dtype for a in arrays]) else dtype
+    numbers = cuda.cupy.ndarray((6, *mean.shape), dtype)
+    run = function('batch_normalization.fixed_statistics', kind, dtype, index_type_of(numbers.size))
+    launch(run, mean.size, *alike(kind, *arrays), float(eps), numbers)
+    return numbers
+
+
+@normalize_then.when(gpu, lambda x, numbers, axis, h, *_: is_float(x, numbers) and (h is None or is_float(h)))
+def _(x, numbers, axis, h, rectify, of_batch, keep):
+    plan = _plan(axis, x, numbers) if h is None else _plan(axis, x, numbers, h)
     y = plan.new()
-    arguments = *plan.ready(x, h), *alike(plan.wide, mean, scale, offset), bool(rectify), y
+    arguments = *plan.ready(x, h), *plan.rows(numbers, 3, 4, 5), plan.flags[rectify], y
     plan.run('batch_normalization.normalize_then', (plan.wide,), *arguments)
     return y, None
 
 
-@rectified_normalize_grad.when(
-    gpu, lambda gy, y, kept, x, gamma, mean, inv_std, *_: is_float(gy, y, x, gamma, mean, inv_std)
-)
-def _(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
-    plan = _plan(axis, gy, x, y, gamma, mean, inv_std)
-    return plan.normalize_grad((gy, x, y), gamma, mean, inv_std, fixed, with_masked)
+@rectified_normalize_grad.when(gpu, lambda gy, y, kept, x, gamma, numbers, *_: is_float(gy, y, x, gamma, numbers))
+def _(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
+    plan = _plan(axis, gy, x, y, gamma, numbers)
+    return plan.normalize_grad((gy, x, y), gamma, *plan.rows(numbers, 0, 2), fixed, with_masked)

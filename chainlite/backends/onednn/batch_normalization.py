@@ -188,27 +188,26 @@ def _is_finite(x):
 
 @normalize_then.when(
     onednn,
-    lambda x, mean, scale, offset, axis, h, *_: (
-        is_float32(x, mean, scale, offset) and (h is None or is_float32(h)) and _by_channels(x, axis)
-    ),
+    lambda x, numbers, axis, h, *_: is_float32(x, numbers) and (h is None or is_float32(h)) and _by_channels(x, axis),
 )
-def _(x, mean, scale, offset, axis, h, rectify, of_batch, keep):
+def _(x, numbers, axis, h, rectify, of_batch, keep):
+    mean, scale, offset = numbers[3:]
     x, h = as_last(x), None if h is None else as_last(h)
     y = empty_last(x.shape)
-    numbers = scale, offset, mean, _identity(mean.size)[0]
+    given = scale, offset, mean, _identity(mean.size)[0]
     # oneDNN's rectifier would turn NaN into 0
     fused = rectify and np.isfinite(mean).all() and (of_batch or _is_finite(x)) and (h is None or _is_finite(h))
     if fused and h is None:
         run = operation(_build_rectified, x.shape, keep)
         kept = [np.empty(run.bytes[-1], np.uint8)] if keep else [None]
-        run(x, *numbers, y, *kept * keep)
+        run(x, *given, y, *kept * keep)
         return y, kept[0]
     rows, sums = [roll(a).reshape(-1, x.shape[1]) for a in (x, y)]
     more = None if h is None else roll(h).reshape(rows.shape)
     step = max(1, BLOCK // x.shape[1])
     for i in range(0, len(rows), step):  # the second operation finds the result of the first in the cache
         out = sums[i : i + step]
-        operation(_build_forward, out.shape, 0, True)(rows[i : i + step], *numbers, out)
+        operation(_build_forward, out.shape, 0, True)(rows[i : i + step], *given, out)
         if h is not None:
             operation(_build_sum, out.size, fused)(out, more[i : i + step], out)
         if rectify and not fused:
@@ -237,9 +236,10 @@ def _normalize_grad(gy, x, gamma, mean, inv_std, fixed, kept):
 
 @rectified_normalize_grad.when(
     onednn,
-    lambda gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked: (
+    lambda gy, y, kept, x, gamma, numbers, axis, fixed, with_masked: (
         kept is not None and not with_masked and is_float32(gy, gamma)
     ),
 )
-def _(gy, y, kept, x, gamma, mean, inv_std, axis, fixed, with_masked):
+def _(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
+    mean, _, inv_std, *_ = numbers
     return *_normalize_grad(gy, x, gamma, mean, inv_std, fixed, kept), None

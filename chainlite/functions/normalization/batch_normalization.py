@@ -11,11 +11,12 @@ import warnings
 import numpy as np
 
 from chainlite._fused import Fused
-from chainlite.backends._deferred import Normalized, Rectified
+from chainlite.backends._deferred import Normalized, Rectified, solid
 from chainlite.backends._layout import preferred
 from chainlite.backends.cpu.batch_normalization import (
     batch_normalize,
     batch_statistics,
+    fixed_statistics,
     move_statistics,
     normalize,
     normalize_grad,
@@ -46,6 +47,10 @@ def _axes(axis, x_ndim, gamma_ndim):
     return axis, keys, tuple([None if i in axis else slice(None) for i in range(x_ndim)])
 
 
+def _row(i, node):
+    return None if node.numbers is None else node.numbers[i, ...]
+
+
 class _Normalization(Fused):
     """Normalizes x over the axes that `axis` names, by default over all but those of gamma after the first.
 
@@ -60,6 +65,7 @@ class _Normalization(Fused):
     any_layout = gives_new = new_gradients = takes_deferred = True
     input_names = 'x', 'gamma', 'beta', 'mean', 'var'
     _defers = False
+    numbers = None  # the rows are mean, var and inv_std, and what else x is normalized by
 
     def __init__(self, eps, axis):
         self.eps = eps
@@ -82,9 +88,13 @@ class _Normalization(Fused):
         copy = preferred(x) if self.axis == (0, *range(2, x.ndim)) else x
         return copy, copy is not x
 
-    def _gradients(self, gy, *numbers):
+    mean, var, inv_std = [property(functools.partial(_row, i)) for i in range(3)]
+
+    def _gradients(self, gy, x, gamma, fixed):
         """What `normalize_grad` gives."""
-        return gy.through_normalization(*numbers) if isinstance(gy, Rectified) else normalize_grad(gy, *numbers)
+        if isinstance(gy, Rectified) and gy.result is None:
+            return gy.through_normalization(x, gamma, self.numbers, self.axis, fixed)
+        return normalize_grad(solid(gy), x, gamma, self.mean, self.inv_std, self.axis, fixed)
 
     def _check_data_type_forward(self, in_data):
         x, gamma, *others = in_data
@@ -132,7 +142,6 @@ class BatchNormalization(_Normalization):
     """
 
     n_in = 3
-    mean = var = inv_std = None
 
     def __init__(self, eps=2e-5, mean=None, var=None, decay=0.9, axis=None):
         super().__init__(eps, axis)
@@ -145,16 +154,15 @@ class BatchNormalization(_Normalization):
         running = self.running_mean, self.running_var
         x, defers = self._own(x)
         if defers:
-            row = gamma, beta, self.axis, self.eps, running, self.decay
-            self.mean, self.var, self.inv_std, *numbers = batch_statistics(x, *row)
-            return Normalized(x, *numbers, self.axis, True, config.enable_backprop), None
-        y, self.mean, self.var = batch_normalize(x, gamma, beta, self.axis, self.eps)
-        self.inv_std = (self.var + self.var.dtype.type(self.eps)) ** -0.5
-        move_statistics(running, self.mean, self.var, self.decay, x.size // max(gamma.size, 1))
+            self.numbers = batch_statistics(x, gamma, beta, self.axis, self.eps, running, self.decay)
+            return Normalized(x, self.numbers, self.axis, True, config.enable_backprop), None
+        y, mean, var = batch_normalize(x, gamma, beta, self.axis, self.eps)
+        self.numbers = fixed_statistics(gamma, beta, mean, var, self.eps, mean.dtype)
+        move_statistics(running, mean, var, self.decay, x.size // max(gamma.size, 1))
         return y, None
 
     def backward_kernel(self, saved, gy, x, gamma, beta):
-        gx, ggamma, gbeta = self._gradients(gy, x, gamma, self.mean, self.inv_std, self.axis, False)
+        gx, ggamma, gbeta = self._gradients(gy, x, gamma, False)
         return gx, ggamma.astype(gamma.dtype, copy=False), gbeta.astype(gamma.dtype, copy=False)
 
     def formula(self, x, gamma, beta):
@@ -178,21 +186,17 @@ class FixedBatchNormalization(_Normalization):
 
     def forward_kernel(self, x, gamma, beta, mean, var):
         self._set_axes(x, gamma)
-        wide = 'f' if var.dtype.itemsize == 2 else var.dtype
-        self.inv_var = 1 / (var.astype(wide, copy=False) + var.dtype.type(self.eps))
-        self.inv_std = self.inv_var**0.5
+        self.numbers = fixed_statistics(gamma, beta, mean, var, self.eps, x.dtype)
         x, defers = self._own(x)
         if defers:
-            dtype = np.result_type('f', x.dtype, *[a.dtype for a in (gamma, beta, mean, self.inv_std)])
-            scale = (gamma * self.inv_std).astype(dtype, copy=False)
-            numbers = mean.astype(dtype), scale, beta.astype(dtype)
-            return Normalized(x, *numbers, self.axis, False, config.enable_backprop), None
+            return Normalized(x, self.numbers, self.axis, False, config.enable_backprop), None
         return normalize(x, gamma, beta, mean, self.inv_std, self.axis), None
 
     def backward_kernel(self, saved, gy, x, gamma, beta, mean, var):
-        gx, ggamma, gbeta = self._gradients(gy, x, gamma, mean, self.inv_std, self.axis, True)
-        gmean = -gamma * self.inv_std * gbeta
-        gvar = -0.5 * gamma * self.inv_var * ggamma
+        gx, ggamma, gbeta = self._gradients(gy, x, gamma, True)
+        inv_std = self.inv_std
+        gmean = -gamma * inv_std * gbeta
+        gvar = -0.5 * gamma * inv_std * inv_std * ggamma
         return gx, *[g.astype(gamma.dtype, copy=False) for g in (ggamma, gbeta, gmean, gvar)]
 
     def formula(self, x, gamma, beta, mean, var):

@@ -6,7 +6,13 @@ Sergey Ioffe: Batch Renormalization: Towards Reducing Minibatch Dependence in Ba
 import warnings
 
 from chainlite import backend
-from chainlite.backends.cpu.batch_normalization import moments, move_statistics, normalize, normalize_grad
+from chainlite.backends.cpu.batch_normalization import (
+    fixed_statistics,
+    moments,
+    move_statistics,
+    normalize,
+    normalize_grad,
+)
 from chainlite.functions.normalization.batch_normalization import BatchNormalization, fixed_batch_normalization
 from chainlite.utils import type_check
 
@@ -38,16 +44,16 @@ class BatchRenormalizationFunction(BatchNormalization):
     def forward_kernel(self, x, gamma, beta):
         xp = backend.get_array_module(x)
         self._set_axes(x, gamma)
-        self.mean, self.var = moments(x, self.axis)
-        std = xp.sqrt(self.var + self.var.dtype.type(self.eps))
-        self.inv_std = 1 / std
+        mean, var = moments(x, self.axis)
+        self.numbers = fixed_statistics(gamma, beta, mean, var, self.eps, mean.dtype)
+        std = 1 / self.inv_std
         running_std = xp.sqrt(self.running_var + self.running_var.dtype.type(self.eps))
         self.r = xp.clip(std / running_std, 1 / self.rmax, self.rmax)
-        self.d = xp.clip((self.mean - self.running_mean) / running_std, -self.dmax, self.dmax)
-        y = normalize(x, gamma * self.r, beta + gamma * self.d, self.mean, self.inv_std, self.axis)
+        self.d = xp.clip((mean - self.running_mean) / running_std, -self.dmax, self.dmax)
+        y = normalize(x, gamma * self.r, beta + gamma * self.d, mean, self.inv_std, self.axis)
         if self.update_statistics:
             count = x.size // max(gamma.size, 1)
-            move_statistics((self.running_mean, self.running_var), self.mean, self.var, self.decay, count)
+            move_statistics((self.running_mean, self.running_var), mean, var, self.decay, count)
         return y, None
 
     def backward_kernel(self, saved, gy, x, gamma, beta):
