@@ -64,7 +64,7 @@ class Worker:
         return self._n_requests
 
     def request(self, indices, seed):
-        """Asks for examples; returns the number of the request, for :meth:`receive`.
+        """Asks for examples; returns the number of the request, for :func:`receive`.
 
         Args:
             indices: List of their indices.
@@ -78,30 +78,20 @@ class Worker:
         self._n_requests += 1
         return self._n_requests
 
-    def receive(self, number, timeout, warn):
-        """Returns the examples asked for; answers to earlier requests are dropped.
-
-        Args:
-            number: Number of the request.
-            timeout: Seconds after which ``warn()`` is called; None for never.
-            warn: Function.
-        """
-        while True:
-            try:
-                if timeout is not None and not self._connection.poll(timeout):
-                    warn()
-                succeeded, data, buffers, name, replaced = self._connection.recv()
-            except (OSError, EOFError) as e:
-                raise self._died() from e
-            self._n_answers += 1
-            for old in replaced:
-                self._memory.pop(old, None)
-            memory = self._open(name) if name else None
-            if self._n_answers != number:
-                continue
-            if not succeeded:
-                raise pickle.loads(data)
-            return unpack(data, buffers, memory)
+    def _receive(self, number):
+        """Returns the next answer, (whether it succeeded, examples or pickled exception); None if it is to a request
+        before the one with this number."""
+        try:
+            succeeded, data, buffers, name, replaced = self._connection.recv()
+        except (OSError, EOFError) as e:
+            raise self._died() from e
+        self._n_answers += 1
+        for old in replaced:
+            self._memory.pop(old, None)
+        memory = self._open(name) if name else None
+        if self._n_answers != number:
+            return None
+        return succeeded, unpack(data, buffers, memory) if succeeded else data
 
     def _open(self, name):
         """Returns a piece of shared memory as an array; it is free again when that and all arrays on it are gone."""
@@ -133,6 +123,34 @@ class Worker:
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join()
+
+
+def receive(requests, timeout, warn):
+    """Returns the examples of several workers, in the order of the requests; a worker that has died is noticed at once.
+
+    Args:
+        requests: List of pairs of a worker, each another one, and the number of its request.
+        timeout: Seconds without any answer after which ``warn()`` is called, once; None for never.
+        warn: Function.
+    """
+    from multiprocessing.connection import wait
+
+    waiting = {worker._connection: (i, worker, number) for i, (worker, number) in enumerate(requests)}
+    answers = [None] * len(requests)
+    while waiting:
+        ready = wait(list(waiting), timeout)
+        if not ready:
+            warn()
+            timeout = None
+        for connection in ready:
+            i, worker, number = waiting[connection]
+            answers[i] = worker._receive(number)
+            if answers[i] is not None:
+                del waiting[connection]
+    for succeeded, data in answers:
+        if not succeeded:
+            raise pickle.loads(data)
+    return [example for _, examples in answers for example in examples]
 
 
 def make_folder():

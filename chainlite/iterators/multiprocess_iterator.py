@@ -6,7 +6,7 @@ import zlib
 import numpy
 
 from chainlite.iterators._prefetching_iterator import PrefetchingIterator
-from chainlite.iterators._worker import Worker, WorkerDied, make_folder
+from chainlite.iterators._worker import Worker, WorkerDied, make_folder, receive
 from chainlite.iterators.order_samplers import ShuffleOrderSampler  # noqa: F401  (a name Chainer has here)
 from chainlite.serializer import Serializer
 
@@ -100,10 +100,8 @@ class MultiprocessIterator(PrefetchingIterator):
         return worker
 
     def _receive(self, request):
-        batch = []
         try:
-            for worker, number in request:
-                batch += worker.receive(number, self.dataset_timeout, self._warn_of_stall)
+            batch = receive(request, self.dataset_timeout, self._warn_of_stall)
         except WorkerDied:
             self.finalize()
             raise

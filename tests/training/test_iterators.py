@@ -189,6 +189,26 @@ def test_a_process_that_dies_is_an_error():
         it.next()
 
 
+class WaitingAndSuicidal:
+    """The first half takes long; the process of the other half dies."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, i):
+        if i == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+
+
+def test_the_death_of_a_process_does_not_wait_for_the_others():
+    it = iterators.MultiprocessIterator(WaitingAndSuicidal(), 2, shuffle=False, n_processes=2)
+    begin = time.perf_counter()
+    with pytest.raises(RuntimeError, match='has died'):
+        it.next()
+    assert time.perf_counter() - begin < 10  # starting two processes included, on a busy machine
+
+
 class Slow(Failing):
     def __getitem__(self, i):
         time.sleep(0.3 * (i == 0))
