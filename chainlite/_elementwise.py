@@ -119,22 +119,20 @@ class Elementwise(FunctionNode):
 
     # -- backward: the same for the function and for its derivatives ---------------------------------------------------
     def _plan(self, indexes, given):
-        key = indexes, given
-        equations = self._equations
+        """How to get the gradients of the inputs `indexes`; `given` are those of the outputs (an empty tuple: all are)."""
+        key = indexes
+        if len(given) > 1:  # otherwise the only one is there
+            key = indexes, tuple([g is not None for g in given])
+        equations = self._equations or self.equations()
         plan = equations.plans.get(key)
         if plan is None:
-            plan = equations.plans[key] = _Plan(equations, indexes, given)
+            known = (True,) * len(equations.outputs) if key is indexes else key[1]
+            plan = equations.plans[key] = _Plan(equations, indexes, known)
         return plan
-
-    def _given(self, grad_outputs):
-        """For each output, whether there is a gradient: there is one at least."""
-        if len(grad_outputs) == 1:
-            return self._equations.all_given
-        return tuple([g is not None for g in grad_outputs])
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            self._usual_plan = plan = self._plan(needs_grad, (self._equations or self.equations()).all_given)
+            self._usual_plan = plan = self._plan(needs_grad, ())
             self._input_indexes_to_retain = plan.retained_inputs
             self._output_indexes_to_retain = plan.retained_outputs
 
@@ -142,7 +140,7 @@ class Elementwise(FunctionNode):
         if target_input_indexes is self._needs_grad and len(grad_outputs) == 1:
             plan = self._usual_plan
         else:
-            plan = self._plan(target_input_indexes, self._given(grad_outputs))
+            plan = self._plan(target_input_indexes, grad_outputs)
         arguments = []
         for kind, i in plan.arguments:
             if kind == _GRADIENT:
@@ -160,7 +158,7 @@ class Elementwise(FunctionNode):
         return _sum_to(gradient, x)
 
     def backward(self, target_input_indexes, grad_outputs):
-        plan = self._plan(target_input_indexes, self._given(grad_outputs))
+        plan = self._plan(target_input_indexes, grad_outputs)
         outputs = plan.retained_outputs and dict(zip(self._output_indexes_to_retain, self.get_retained_outputs()))
         arguments = [
             self.inputs[i].get_variable() if kind == _INPUT else grad_outputs[i] if kind == _GRADIENT else outputs[i]

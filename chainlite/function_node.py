@@ -160,10 +160,12 @@ class FunctionNode:
             if type(array) is not np.ndarray:
                 plain = False
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
+        forward = self.forward
         if not plain:
             private = self.any_layout and not hooks
             in_data = self._private_data(xs) if private else tuple([x.array for x in xs])
             device = self._check_arrays(in_data)
+            forward = self.forward_any if private else forward
         if config.type_check:
             if self._checker is not None:
                 self._checker(self, in_data)
@@ -175,10 +177,10 @@ class FunctionNode:
             self._input_indexes_to_retain = self._output_indexes_to_retain = None
         try:
             if device is None:
-                arrays = self.forward(in_data)
+                arrays = forward(in_data)
             else:
                 with device:
-                    arrays = self.forward(in_data)
+                    arrays = forward(in_data)
         except Exception as error:
             explain(error, f'{self.label}, forward', in_data)
             raise
@@ -216,6 +218,10 @@ class FunctionNode:
         A node that takes more of what has not been computed yet, or leaves its own result to be computed, does so here.
         """
         return tuple([x._any_array for x in xs])
+
+    def forward_any(self, inputs):
+        """`forward` for what `_private_data` gives."""
+        return self.forward(inputs)
 
     def _record(self, xs, in_data, arrays, ys, needs_grad):
         inputs, rank = (), 0

@@ -214,7 +214,7 @@ class Variable:
     def _wrap_any(array, requires_grad):
         """`_wrap` for what a function gave, which may be channels last."""
         x = Variable.__new__(Variable)
-        if array is None or not is_last(array):
+        if array is None or array.ndim < 3 or not is_last(array):
             x._array = array
         else:
             x._hidden = array
@@ -824,16 +824,17 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
     gys = list(gys or [y.grad_var for y in ys])
     for y, gy in zip(ys, gys):
+        node = y.node
         if gy is None and y._any_array is not None and y.size == 1:
             gy = _gradient_variable(_like(y.array, 1 if loss_scale is None else loss_scale))
         if gy is None:
             continue
-        if y.creator_node is None:
+        if node._creator_node is None:
             y.grad_var = gy
             continue
-        y.node.grad_var = None
-        gradients.add(y.node, gy if enable_double_backprop else gy._any_array)
-        gradients.push(y.creator_node)
+        node.grad_var = None
+        gradients.add(node, gy if enable_double_backprop else gy._any_array)
+        gradients.push(node._creator_node)
     seen = {_memory(g._any_array) for g in gys if g is not None}
     for node in gradients.run():
         x = node._variable()
@@ -846,7 +847,7 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
                 gx = gx.copy()  # its memory is part of another gradient as well, or cannot be written to
                 memory = _memory(gx)
             seen.add(memory)
-            gx = _gradient_variable(gx)
+            gx = Variable._wrap_any(gx, True)
         node.grad_var = gx
         x._loss_scale = loss_scale
 

@@ -126,7 +126,6 @@ class Equations:
         self.explicit = {}  # gradients that the author wrote: input name -> expression
         self._programs, self._gradients = {}, {}
         self.plans = {}  # what others remember about them
-        self.all_given = (True,) * len(outputs)
         self._order = topological(outputs.values())
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
 
@@ -168,28 +167,34 @@ class Equations:
         x = arrays[0]
         if type(x) is not np.ndarray:
             return self._run_other(arrays, scalars)
-        shape, dtypes = x.shape, tuple(map(_dtype_of, arrays))
+        shape, dtype = x.shape, x.dtype
         alike = shape != ()
-        for a in arrays:
+        for a in arrays[1:]:
             if a.shape != shape:
                 alike = False
-        if (
-            alike
-            and x.size > BLOCK
-            and not self._single
-            and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays])
-        ):
-            dtype = np.result_type(*dtypes)
-            ys = tuple([np.empty(shape, dtype) for _ in self.outputs])
-            self.run_into(arrays, scalars, ys)
-            return ys
-        if alike and x.ndim > 2 and x.size > 1024 and any([is_last(a) for a in arrays]):
-            return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
-        key = alike, dtypes
+            if a.dtype is not dtype:
+                dtype = None
+        if alike and x.size > 1024:
+            ys = self._run_long(arrays, scalars)
+            if ys is not None:
+                return ys
+        key = dtype if alike and dtype is not None else (alike, tuple(map(_dtype_of, arrays)))
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._compile_fresh(alike, dtypes)
+            program = self._programs[key] = self._compile_fresh(alike, tuple(map(_dtype_of, arrays)))
         return program(*arrays, *scalars)
+
+    def _run_long(self, arrays, scalars):
+        """What `run` does with long arrays that are alike: in blocks, or channels last; None if neither pays."""
+        x = arrays[0]
+        if x.size > BLOCK and not self._single and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
+            dtype = np.result_type(*map(_dtype_of, arrays))
+            ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
+            self.run_into(arrays, scalars, ys)
+            return ys
+        if x.ndim > 2 and any([is_last(a) for a in arrays]):
+            return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
+        return None
 
     def run_into(self, arrays, scalars, out):
         """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap
@@ -388,7 +393,9 @@ class _Code:
         for step, e in enumerate(self.eqs._order):
             if e.op == 'const':
                 self.text[e] = c = f'c{len(self.constants)}'
-                self.constants[c] = self.compute.type(e.args[0]) if self.compute.kind in 'fc' else e.args[0]
+                value = self.compute.type(e.args[0]) if self.compute.kind in 'fc' else e.args[0]
+                # Among arrays that are alike, NumPy takes an array of no axes faster than a scalar.
+                self.constants[c] = np.asarray(value) if self.reuse and self.compute.kind == 'f' else value
             if leaf(e):
                 continue
             boolean = e.op in BOOLEAN

@@ -137,15 +137,15 @@ def _beside_constant(ufunc, limits):
     """maximum or minimum, which NumPy vectorizes between arrays alone: beside a constant, clipping is the fast way."""
 
     def apply(a, b, out=None):
-        if isinstance(a, np.ndarray) and not isinstance(b, np.ndarray) and a.size >= 1024 and a.dtype.kind == 'f':
+        if a.size >= 1024 and b.ndim == 0 and a.dtype.kind == 'f':
             return a.clip(*limits(b), out=out)
-        return ufunc(a, b, out=out)
+        return ufunc(a, b) if out is None else ufunc(a, b, out=out)
 
     return apply
 
 
-_maximum = _beside_constant(np.maximum, lambda b: (b, type(b)(np.inf)))
-_minimum = _beside_constant(np.minimum, lambda b: (type(b)(-np.inf), b))
+_maximum = _beside_constant(np.maximum, lambda b: (b, np.inf))
+_minimum = _beside_constant(np.minimum, lambda b: (-np.inf, b))
 
 
 def _mask(condition, x):
@@ -168,6 +168,10 @@ def select(condition, x, out=None):
     if mask is not None:
         bits = mask.dtype
         return np.bitwise_and(mask, x.view(bits), out=mask if out is None else out.view(bits)).view(x.dtype)
+    if out is None and x.shape == condition.shape and condition.dtype == bool:
+        y = np.zeros(x.shape, x.dtype)
+        np.copyto(y, x, where=condition)
+        return y
     y = np.where(condition, x, _zero(x.dtype))
     if out is not None:
         out[...] = y

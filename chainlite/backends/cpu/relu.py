@@ -12,4 +12,4 @@ def _gradient(y, gy):
 @Kernel
 def relu_grad(y, gy):
     """gy where y > 0, otherwise 0."""
-    return _gradient(y, gy)
+    return _gradient.run((y, gy))[0]

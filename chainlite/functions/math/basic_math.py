@@ -47,11 +47,11 @@ class _Addition(Elementwise):
                 return (y, h) if x is xs[0] else (h, y)
         return super()._private_data(xs)
 
-    def forward(self, inputs):
+    def forward_any(self, inputs):
         a, b = inputs
         if isinstance(a, Normalized):
             return (a.plus(b),)
-        return (b.plus(a),) if isinstance(b, Normalized) else super().forward(inputs)
+        return (b.plus(a),) if isinstance(b, Normalized) else self.forward(inputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs
@@ -60,7 +60,7 @@ class _Addition(Elementwise):
                 gy.shared = len(target_input_indexes) > 1
             else:
                 gy = gy.array()
-        return super().backward_arrays(target_input_indexes, (gy,))
+        return (gy,) * len(target_input_indexes)
 
 
 def _alike(a, b):
@@ -162,7 +162,7 @@ def add(*xs):
         lhs, rhs = xs
         if _is_scalar(rhs):
             return AddConstant(value=rhs).apply((lhs,))[0]
-        return Add().apply((lhs, _operand(lhs, rhs)))[0]
+        return Add().apply((lhs, rhs if isinstance(rhs, Variable) else _operand(lhs, rhs)))[0]
     return MultiAdd().apply(xs)[0]
 
 
