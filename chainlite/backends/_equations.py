@@ -312,6 +312,9 @@ class Equations:
         compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
         lines, results = self.cuda_statements(lambda e: f'C(in_{e.args[0]})')
         lines = [f'using C = {_ctype(compute)};', *lines]
+        if len(results) > 1:  # an output may take the place of what another is computed from
+            lines += [f'const auto y{k} = {text};' for k, text in enumerate(results)]
+            results = [f'y{k}' for k in range(len(results))]
         lines += [f'out_{y} = {text};' for y, text in zip(self.outputs, results)]
         # Prefixes keep the formula's names apart from those of CuPy's loop: i, n, ...
         ins = [f'{d.name} in_{x}' for x, d in zip(self.inputs, dtypes)]
