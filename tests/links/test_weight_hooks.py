@@ -7,16 +7,17 @@ import chainlite
 import chainlite.functions as F
 import chainlite.links as L
 from chainlite import gradient_check, serializers
+from chainlite.backends.cuda import to_cpu
 from chainlite.link_hooks import SpectralNormalization, WeightStandardization
 
 W = np.arange(12, dtype=np.float32).reshape(3, 4) / 10
 X = np.ones((2, 4), np.float32)
 
 
-def linear(hook, seed=1):
+def linear(device, hook, seed=1):
     link = L.Linear(4, 3, initialW=W)
     np.random.seed(seed)
-    return link.add_hook(hook)
+    return link.add_hook(hook).to_device(device)
 
 
 # Printed by Chainer 7.8.1: a row of the first output in training mode, u after it, and a row in test mode.
@@ -50,13 +51,13 @@ CHAINER = [
 
 
 @pytest.mark.parametrize('arguments, y, u, test_y', CHAINER)
-def test_spectral_normalization_is_chainers(arguments, y, u, test_y):
-    link = linear(SpectralNormalization(**arguments))
-    np.testing.assert_allclose(link(X).array[0], y, rtol=1e-5)
-    np.testing.assert_allclose(link.W_u, u, rtol=1e-5)
+def test_spectral_normalization_is_chainers(device, arguments, y, u, test_y):
+    link, x = linear(device, SpectralNormalization(**arguments)), device.send(X)
+    np.testing.assert_allclose(to_cpu(link(x).array[0]), y, rtol=1e-5)
+    np.testing.assert_allclose(to_cpu(link.W_u), u, rtol=1e-5)
     with chainlite.using_config('train', False):
-        np.testing.assert_allclose(link(X).array[0], test_y, rtol=1e-5)
-    np.testing.assert_allclose(link.W_u, u, rtol=1e-5)
+        np.testing.assert_allclose(to_cpu(link(x).array[0]), test_y, rtol=1e-5)
+    np.testing.assert_allclose(to_cpu(link.W_u), u, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -72,31 +73,31 @@ def test_spectral_normalization_is_chainers(arguments, y, u, test_y):
         (lambda: L.Deconvolution1D(None, 4, 2), np.ones((1, 3, 5), np.float32)),
     ],
 )
-def test_the_largest_singular_value_becomes_one(make, x):
+def test_the_largest_singular_value_becomes_one(device, make, x):
     hook = SpectralNormalization(n_power_iteration=100)
-    link = make()
+    link = make().to_device(device)
     link.add_hook(hook)
-    link(x)
-    normalized = hook.reshape_W(hook.normalize_weight(link)).array
+    link(device.send(x))
+    normalized = to_cpu(hook.reshape_W(hook.normalize_weight(link)).array)
     assert normalized.shape[0] == len(link.W_u) == 4
     assert np.linalg.svd(normalized, compute_uv=False)[0] == pytest.approx(1, rel=1e-3)
 
 
-def test_gamma_starts_as_the_largest_singular_value():
-    link = linear(SpectralNormalization(use_gamma=True))
-    assert link.gamma.array == pytest.approx(np.linalg.svd(W, compute_uv=False)[0])
+def test_gamma_starts_as_the_largest_singular_value(device):
+    link = linear(device, SpectralNormalization(use_gamma=True))
+    assert float(link.gamma.array) == pytest.approx(np.linalg.svd(W, compute_uv=False)[0])
     assert sorted(name for name, _ in link.namedparams()) == ['/W', '/b', '/gamma']
 
 
-def test_the_parameter_is_back_after_the_call_and_learns():
-    link = linear(SpectralNormalization(use_gamma=True))
+def test_the_parameter_is_back_after_the_call_and_learns(device):
+    link = linear(device, SpectralNormalization(use_gamma=True))
     weight = link.W
     link.cleargrads()
-    F.sum(link(X)).backward()
+    F.sum(link(device.send(X))).backward()
     assert link.W is weight and '/W' in dict(link.namedparams())
     # Printed by Chainer 7.8.1.
     np.testing.assert_allclose(
-        weight.grad,
+        to_cpu(weight.grad),
         [
             [1.612735, 1.6451434, 1.6775517, 1.7099602],
             [0.3356403, 0.460766, 0.5858916, 0.7110175],
@@ -106,41 +107,45 @@ def test_the_parameter_is_back_after_the_call_and_learns():
     )
 
 
-@pytest.mark.parametrize('hook', [SpectralNormalization(use_gamma=True, factor=2.0), WeightStandardization(eps=0.1)])
-def test_gradients_reach_the_weight(hook):
+@pytest.mark.parametrize(
+    'cls, arguments',
+    [(SpectralNormalization, dict(use_gamma=True, factor=2.0)), (WeightStandardization, dict(eps=0.1))],
+)
+def test_gradients_reach_the_weight(device, cls, arguments):
+    hook = cls(**arguments)
     link = L.Linear(4, 3, initialW=chainlite.initializers.Normal(1, np.float64), initial_bias=np.zeros(3))
     link.b.array = link.b.array.astype(np.float64)
-    link.add_hook(hook)
-    x = np.random.RandomState(0).rand(2, 4)
+    link.add_hook(hook).to_device(device)
+    x, gy = device.send((np.random.RandomState(0).rand(2, 4), np.ones((2, 3))))
     with chainlite.using_config('train', False):
         if isinstance(hook, SpectralNormalization):
             link.W_u = link.W_u.astype(np.float64)
             hook.n_power_iteration = 200  # u and v then are the singular vectors, and their gradients cancel
-        gradient_check.check_backward(link, x, np.ones((2, 3)), [link.W], dtype=np.float64, atol=1e-4, rtol=1e-3)
+        gradient_check.check_backward(link, x, gy, [link.W], dtype=np.float64, atol=1e-4, rtol=1e-3)
 
 
-def test_recomputing_takes_the_same_weight():
-    link = linear(SpectralNormalization())
-    y, u = link(X).array, link.W_u.copy()
+def test_recomputing_takes_the_same_weight(device):
+    link, x = linear(device, SpectralNormalization()), device.send(X)
+    y, u = to_cpu(link(x).array), to_cpu(link.W_u).copy()
     with chainlite.using_config('in_recomputing', True):
-        np.testing.assert_allclose(link(X).array, y, rtol=1e-6)
-    np.testing.assert_array_equal(link.W_u, u)
+        np.testing.assert_allclose(to_cpu(link(x).array), y, rtol=1e-6)
+    np.testing.assert_array_equal(to_cpu(link.W_u), u)
 
 
-def test_the_vector_is_saved_with_the_link(tmp_path):
-    link, other = linear(SpectralNormalization()), linear(SpectralNormalization(), seed=2)
-    link(X)
+def test_the_vector_is_saved_with_the_link(device, tmp_path):
+    link, other = linear(device, SpectralNormalization()), linear(device, SpectralNormalization(), seed=2)
+    link(device.send(X))
     serializers.save_npz(tmp_path / 'link.npz', link)
     serializers.load_npz(tmp_path / 'link.npz', other)
-    np.testing.assert_array_equal(other.W_u, link.W_u)
+    np.testing.assert_array_equal(to_cpu(other.W_u), to_cpu(link.W_u))
 
 
-def test_a_deleted_hook_leaves_nothing():
-    link = linear(SpectralNormalization(use_gamma=True))
-    link(X)
+def test_a_deleted_hook_leaves_nothing(device):
+    link, x = linear(device, SpectralNormalization(use_gamma=True)), device.send(X)
+    link(x)
     link.delete_hook('SpectralNormalization')
     assert not hasattr(link, 'W_u') and not hasattr(link, 'gamma') and link._persistent == set()
-    np.testing.assert_allclose(link(X).array, X @ W.T, rtol=1e-6)
+    np.testing.assert_allclose(to_cpu(link(x).array), X @ W.T, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -150,22 +155,23 @@ def test_a_deleted_hook_leaves_nothing():
         (lambda: L.Convolution2D(3, 4, 2), np.ones((1, 3, 5, 5), np.float32), (1, 2, 3)),
     ],
 )
-def test_weight_standardization_gives_each_row_mean_0_and_variance_1(make, x, axes):
+def test_weight_standardization_gives_each_row_mean_0_and_variance_1(device, make, x, axes):
     hook = WeightStandardization()
-    link = make().add_hook(hook)
-    link(x)
-    weight = hook.transform(link).array
+    link = make().add_hook(hook).to_device(device)
+    link(device.send(x))
+    weight = to_cpu(hook.transform(link).array)
     np.testing.assert_allclose(weight.mean(axes), 0, atol=1e-6)
     np.testing.assert_allclose(weight.var(axes), 1, rtol=1e-2)
-    assert not np.allclose(link.W.array.var(axes), 1, rtol=1e-2)
+    assert not np.allclose(to_cpu(link.W.array).var(axes), 1, rtol=1e-2)
 
 
-def test_weight_standardization_is_chainers():
+def test_weight_standardization_is_chainers(device):
     weight = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2) ** 2
     link = L.Deconvolution2D(2, 3, 2, initialW=weight).add_hook(WeightStandardization(eps=1e-2))
+    y = link.to_device(device)(device.xp.ones((1, 2, 1, 1), np.float32))
     # Printed by Chainer 7.8.1.
     np.testing.assert_allclose(
-        link(np.ones((1, 2, 1, 1), np.float32)).array.ravel(),
+        to_cpu(y.array).ravel(),
         [
             -2.5060039,
             -2.274497,
@@ -185,6 +191,7 @@ def test_weight_standardization_is_chainers():
     )
 
 
+@pytest.mark.host('texts of errors')
 @pytest.mark.parametrize('cls', [SpectralNormalization, WeightStandardization])
 def test_weight_hooks_are_for_one_link_with_a_weight(cls):
     with pytest.raises(NotImplementedError, match='not supposed to be used as context manager'):
@@ -195,6 +202,7 @@ def test_weight_hooks_are_for_one_link_with_a_weight(cls):
     assert cls(name='mine').name == 'mine'
 
 
+@pytest.mark.host('texts of errors')
 def test_bad_arguments_of_spectral_normalization():
     with pytest.raises(AssertionError, match='n_power_iteration must be positive'):
         SpectralNormalization(n_power_iteration=0)
