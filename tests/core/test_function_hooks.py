@@ -11,8 +11,8 @@ import chainlite.functions as F
 from chainlite import function_hooks
 
 
-def test_the_timer_records_forward_and_backward():
-    x = chainlite.Variable(np.ones((2, 3), np.float32))
+def test_the_timer_records_forward_and_backward(xp):
+    x = chainlite.Variable(xp.ones((2, 3), np.float32))
     with function_hooks.TimerHook() as hook:
         y = F.sum(F.exp(x))
         y.backward()
@@ -22,9 +22,9 @@ def test_the_timer_records_forward_and_backward():
     assert all(seconds > 0 for _, seconds in hook.call_history)
 
 
-def test_the_timer_counts_inner_calls_once():
-    hook, f = function_hooks.TimerHook(), F.exp(chainlite.Variable(np.ones(1))).creator_node
-    x = (np.ones(1),)
+def test_the_timer_counts_inner_calls_once(xp):
+    hook, f = function_hooks.TimerHook(), F.exp(chainlite.Variable(xp.ones(1))).creator_node
+    x = (xp.ones(1),)
     hook.backward_preprocess(f, x, x)
     hook.forward_preprocess(f, x)
     hook.forward_postprocess(f, x)
@@ -33,6 +33,7 @@ def test_the_timer_counts_inner_calls_once():
     assert inner < outer and hook.total_time() == outer
 
 
+@pytest.mark.host('adds and prints numbers of the host')
 def test_the_timer_prints_a_table():
     hook = function_hooks.TimerHook()
     hook.call_history = [('Exp', 2.5)]
@@ -41,16 +42,17 @@ def test_the_timer_prints_a_table():
     assert file.getvalue() == 'FunctionName  ElapsedTime  Occurrence\n         Exp      2.50sec           1\n'
 
 
-def test_print_hook_shows_inputs_and_gradients():
+def test_print_hook_shows_inputs_and_gradients(xp):
     file = io.StringIO()
     with function_hooks.PrintHook(file=file):
-        x = chainlite.Variable(np.ones((2, 2), np.float32))
+        x = chainlite.Variable(xp.ones((2, 2), np.float32))
         y = F.relu(x)
-        y.grad = np.ones((2, 2), np.float32)
+        y.grad = xp.ones((2, 2), np.float32)
         y.backward()
+    place, kind = ('CPU', 'numpy.ndarray') if xp is np else (r'<CUDA Device 0>', r'cupy.ndarray')
     table = (
-        r'<variable at 0x[0-9a-f]+>\n- device: CPU\n- backend: <class \'numpy.ndarray\'>\n- shape: \(2, 2\)\n'
-        r'- dtype: float32\n- statistics: mean={}.00000000, std=0.00000000\n- grad: {}\n'
+        rf'<variable at 0x[0-9a-f]+>\n- device: {place}\n- backend: <class \'{kind}\'>\n- shape: \(2, 2\)\n'
+        '- dtype: float32\n- statistics: mean={}.00000000, std=0.00000000\n- grad: {}\n'
     )
     assert re.match(
         r'function\tReLU\ninput data\n'
@@ -61,6 +63,7 @@ def test_print_hook_shows_inputs_and_gradients():
     )
 
 
+@pytest.mark.host('there is no GPU')
 @pytest.mark.skipif(chainlite.backends.cuda.available, reason='this machine has CUDA')
 @pytest.mark.parametrize('hook', [function_hooks.CUDAProfileHook, function_hooks.CupyMemoryProfileHook])
 def test_hooks_for_cuda_say_that_it_is_missing(hook):
@@ -76,6 +79,7 @@ def memory_hook():
     return hook
 
 
+@pytest.mark.host('adds and prints numbers of the host')
 def test_memory_is_added_up_by_name(memory_hook):
     assert memory_hook.summary()['A'] == {'used_bytes': 612, 'acquired_bytes': 1024, 'occurrence': 2}
 
@@ -103,6 +107,7 @@ FunctionName  UsedBytes  AcquiredBytes  Occurrence
 }
 
 
+@pytest.mark.host('adds and prints numbers of the host')
 @pytest.mark.parametrize('unit', MEMORY_TABLES)
 def test_memory_is_printed_as_a_table(memory_hook, unit):
     file = io.StringIO()
@@ -110,6 +115,7 @@ def test_memory_is_printed_as_a_table(memory_hook, unit):
     assert file.getvalue() == MEMORY_TABLES[unit]
 
 
+@pytest.mark.host('adds and prints numbers of the host')
 @pytest.mark.parametrize('size, unit', [(-1, 'B'), (1023, 'B'), (1024, 'KB'), (1 << 70, 'ZB'), (1 << 80, 'ZB')])
 def test_units_fit_sizes(memory_hook, size, unit):
     scale, chosen = memory_hook._choose_unit(size)
