@@ -67,6 +67,10 @@ CASES = {
     'Inception': (lambda L, N: L.Inception(None, 1, 2, 3, 4, 5, 6, bias_init=N(1)), [floats(1, 3, 5, 5)]),
     'InceptionBN': (lambda L, N: L.InceptionBN(3, 1, 2, 3, 4, 5, 'avg', 6), [floats(2, 3, 4, 4)]),
     'InceptionBN stride': (lambda L, N: L.InceptionBN(None, 0, 2, 3, 4, 5, 'max', stride=2), [floats(2, 3, 4, 4)]),
+    'InceptionBN stride, negative': (
+        lambda L, N: L.InceptionBN(3, 0, 2, 3, 4, 5, 'max', stride=2),
+        [floats(2, 3, 4, 4) - np.float32(1)],  # the pooled branch is not rectified
+    ),
     'Bias': (lambda L, N: L.Bias(1, (3,)), [floats(4, 3, 2)]),
     'Scale': (lambda L, N: L.Scale(1, (3,), True), [floats(4, 3, 2)]),
     'Parameter': (lambda L, N: L.Parameter(floats(3, 2)), []),

@@ -76,15 +76,15 @@ class InceptionBN(Chain):
         """Maps ``x``, (n, in_channels, h, w), to the concatenated channels of the branches."""
         branches = []
         if self.out1 > 0:
-            branches.append(self.conv1n(self.conv1(x)))
+            branches.append(relu(self.conv1n(self.conv1(x))))
         h = relu(self.proj3n(self.proj3(x)))
-        branches.append(self.conv3n(self.conv3(h)))
+        branches.append(relu(self.conv3n(self.conv3(h))))
         h = relu(self.proj33n(self.proj33(x)))
         h = relu(self.conv33an(self.conv33a(h)))
-        branches.append(self.conv33bn(self.conv33b(h)))
+        branches.append(relu(self.conv33bn(self.conv33b(h))))
         h = self._pool(x)
-        branches.append(h if self.proj_pool is None else self.poolpn(self.poolp(h)))
-        return relu(concat(branches))
+        branches.append(h if self.proj_pool is None else relu(self.poolpn(self.poolp(h))))
+        return concat(branches)
 
     def _pool(self, x):
         if self.pooltype == 'avg':
