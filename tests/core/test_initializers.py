@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from comparing import assert_allclose, host
 
 from chainlite import initializers as I
 from chainlite import utils
@@ -27,10 +28,12 @@ def ours():
     return {**chainer_values.initializer_values(I), **chainer_values.alias_values(utils)}
 
 
+@pytest.mark.host('CuPy draws by a generator of its own')
 def test_the_same_cases_are_stored(stored, ours):
     assert stored.keys() == ours.keys()
 
 
+@pytest.mark.host('CuPy draws by a generator of its own')
 @pytest.mark.parametrize('name', [*chainer_values.NAMES, *chainer_values.FILTERS, 'WalkerAlias'])
 def test_a_seed_gives_chainers_values(stored, ours, name):
     for key in stored:
@@ -39,16 +42,24 @@ def test_a_seed_gives_chainers_values(stored, ours, name):
             ulps = 4 if name == 'Orthogonal' else 0
             assert stored[key].dtype == ours[key].dtype
             scale = 1.1 * np.finfo(ours[key].dtype).eps if ulps else 0
-            np.testing.assert_allclose(ours[key], stored[key], rtol=0, atol=ulps * scale, err_msg=key)
+            assert_allclose(ours[key], stored[key], rtol=0, atol=ulps * scale, err_msg=key)
+
+
+@pytest.mark.parametrize('name', chainer_values.FILTERS)
+def test_filters_are_chainers_on_every_device(xp, stored, name):
+    for shape in chainer_values.SHAPES[name]:
+        for dtype in 'efd':
+            w = I.generate_array(getattr(I, name)(), shape, xp, dtype)
+            assert_allclose(w, stored[chainer_values.key(name, shape, dtype)], rtol=1e-3 if dtype == 'e' else 1e-7)
 
 
 @pytest.mark.parametrize('shape, rows', [((3, 5), 3), ((5, 3), 5), ((4, 2, 3), 4), ((3, 3), 3)])
-def test_orthogonal_matrices_are_orthogonal(shape, rows):
-    w = np.empty(shape, 'd')
-    I.Orthogonal(scale=2.0, rng=np.random.RandomState(3))(w)
-    w = w.reshape(rows, -1)
+def test_orthogonal_matrices_are_orthogonal(xp, shape, rows):
+    w = xp.empty(shape, 'd')
+    I.Orthogonal(scale=2.0, rng=xp.random.RandomState(3))(w)
+    w = host(w).reshape(rows, -1)
     product = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
-    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-13)
+    assert_allclose(product, 4 * np.eye(len(product)), atol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +70,8 @@ def test_orthogonal_matrices_are_orthogonal(shape, rows):
         *(('basis', (2, 3), False), ('basis', (2, 2), True)),
     ],
 )
-def test_orthogonal_modes_demand_shapes(mode, shape, ok):
-    w = np.empty(shape, 'f')
+def test_orthogonal_modes_demand_shapes(xp, mode, shape, ok):
+    w = xp.empty(shape, 'f')
     if ok:
         I.Orthogonal(mode=mode)(w)
     else:
@@ -83,49 +94,55 @@ def test_orthogonal_modes_demand_shapes(mode, shape, ok):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_deviation_is_that_of_the_formula(initializer, deviation):
-    initializer.rng = np.random.default_rng(0)
-    draws = np.empty((300, 40, 6, 5))
+def test_the_deviation_is_that_of_the_formula(xp, initializer, deviation):
+    initializer.rng = np.random.default_rng(0) if xp is np else xp.random.RandomState(0)
+    draws = xp.empty((300, 40, 6, 5))
     for w in draws:
         initializer(w)
     assert abs(draws.mean()) < 0.01 * deviation
-    np.testing.assert_allclose(draws.std(), deviation, rtol=0.01)
+    assert_allclose(float(draws.std()), deviation, rtol=0.01)
 
 
 @pytest.mark.parametrize('cls', [getattr(I, name) for name in chainer_values.NAMES])
-def test_a_random_state_of_its_own_leaves_the_global_one_alone(cls):
+def test_a_random_state_of_its_own_leaves_the_global_one_alone(xp, cls):
     np.random.seed(0)
+    xp.random.seed(0)
+    expected = xp.random.rand(3)
+    xp.random.seed(0)
     before = np.random.get_state()[1].copy()
-    a, b = np.empty((3, 4), 'f'), np.empty((3, 4), 'f')
-    cls(rng=np.random.RandomState(5))(a)
-    cls(rng=np.random.RandomState(5))(b)
+    a, b = xp.empty((3, 4), 'f'), xp.empty((3, 4), 'f')
+    cls(rng=xp.random.RandomState(5))(a)
+    cls(rng=xp.random.RandomState(5))(b)
     assert (np.random.get_state()[1] == before).all()
+    assert (xp.random.rand(3) == expected).all()
     assert (a == b).all() and a.std() > 0
 
 
-def test_constants_and_identity():
-    w = np.empty((2, 3), 'f')
+def test_constants_and_identity(xp):
+    w = xp.empty((2, 3), 'f')
     for initializer, value in [
         (I.Zero(), 0),
         (I.One(), 1),
         (I.Constant(3), 3),
-        (I.Constant(np.arange(3)), np.arange(3)),
+        (I.Constant(np.arange(3)), xp.arange(3)),
+        (I.Constant(xp.arange(3)), xp.arange(3)),
     ]:
         initializer(w)
         assert (w == value).all()
     I.NaN()(w)
-    assert np.isnan(w).all()
-    count = np.zeros(2, 'i')
+    assert xp.isnan(w).all()
+    count = xp.zeros(2, 'i')
     I.NaN()(count)
     assert (count == np.iinfo('i').min).all()
-    w = np.empty((3, 3), 'e')
+    w = xp.empty((3, 3), 'e')
     I.Identity(scale=2)(w)
     assert w.tolist() == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
     for shape in [(2, 3), (2, 2, 2)]:
         with pytest.raises(ValueError, match='2D squared'):
-            I.Identity()(np.empty(shape))
+            I.Identity()(xp.empty(shape))
 
 
+@pytest.mark.host('shapes alone')
 def test_fans():
     assert get_fans((2, 3, 4, 5)) == (60, 40)
     for initializer in (I.HeNormal(), I.GlorotUniform(), get_fans):
@@ -133,6 +150,7 @@ def test_fans():
             initializer((3,)) if initializer is get_fans else initializer(np.empty(3))
 
 
+@pytest.mark.host('texts of errors')
 @pytest.mark.parametrize(
     'make, error, message',
     [
@@ -154,29 +172,29 @@ def test_bad_arguments_are_refused(make, error, message):
         make()
 
 
-def test_generate_array_chooses_the_dtype():
-    assert I.generate_array(I.One(), 3, np).dtype == np.float32
-    assert I.generate_array(I.One('d'), (3,), np).dtype == np.float64
-    assert I.generate_array(I.One(), (3,), np, dtype='e', device='@numpy').dtype == np.float16
-    assert I.generate_array(I.One(mixed16), (), np).dtype == np.float16
+def test_generate_array_chooses_the_dtype(xp, device):
+    assert I.generate_array(I.One(), 3, xp).dtype == np.float32
+    assert I.generate_array(I.One('d'), (3,), xp).dtype == np.float64
+    assert I.generate_array(I.One(), (3,), xp, dtype='e', device=device).dtype == np.float16
+    assert I.generate_array(I.One(mixed16), (), xp).dtype == np.float16
     with using_config('dtype', 'd'):
-        assert I.generate_array(lambda a: a.fill(2), (3,), np).tolist() == [2, 2, 2]
-        assert I.generate_array(I.Zero(), (3,), np).dtype == np.float64
+        assert I.generate_array(lambda a: a.fill(2), (3,), xp).tolist() == [2, 2, 2]
+        assert I.generate_array(I.Zero(), (3,), xp).dtype == np.float64
 
 
-def test_links_arguments_become_initializers():
+def test_links_arguments_become_initializers(xp):
     assert isinstance(I._get_initializer(None), I.LeCunNormal)
     assert I._get_initializer(3).fill_value == 3
-    assert isinstance(I._get_initializer(np.ones(2)), I.Constant)
+    assert isinstance(I._get_initializer(xp.ones(2)), I.Constant)
     assert I._get_initializer(len) is len
 
 
 @pytest.mark.parametrize('name', ['Normal', 'HeUniform', 'Orthogonal', 'One', 'UpsamplingDeconvFilter'])
-def test_bfloat16_arrays_are_filled(name):
+def test_bfloat16_arrays_are_filled(xp, name):
     pytest.importorskip('ml_dtypes')
     values = []
     for dtype in ('bfloat16', 'float32'):
-        np.random.seed(0)
-        values.append(I.generate_array(getattr(I, name)(dtype=dtype), (2, 2, 4, 4), np))
+        xp.random.seed(0)
+        values.append(I.generate_array(getattr(I, name)(dtype=dtype), (2, 2, 4, 4), xp))
     assert values[0].dtype.name == 'bfloat16'
-    np.testing.assert_allclose(values[0].astype('f'), values[1], rtol=2**-8)
+    assert_allclose(host(values[0]).astype('f'), values[1], rtol=2**-8)
