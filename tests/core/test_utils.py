@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from comparing import assert_allclose, assert_array_equal, host
 
 import chainlite
 from chainlite import utils
@@ -40,22 +41,36 @@ def places(dims, ksize, stride, pad, dilate, cover_all):
 
 
 @pytest.mark.parametrize('case', CONVOLUTIONS, ids=str)
-@pytest.mark.parametrize('pval', [0, -7.5])
-def test_patches_hold_the_pixels_of_the_image(case, pval):
+def test_patches_hold_the_pixels_of_the_image(device, case):
     dims, ksize, stride, pad, dilate, cover_all = case
     img = np.random.RandomState(0).rand(2, 3, *dims)
-    col = conv_nd.im2col_nd_cpu(img, ksize, stride, pad, pval, cover_all, dilate)
-    assert col.flags.c_contiguous and col.flags.writeable
+    col = conv_nd.im2col_nd(device.send(img), ksize, stride, pad, cover_all, dilate)
+    assert col.flags.c_contiguous and isinstance(col, device.xp.ndarray)
+    if len(dims) == 2:
+        two = conv.im2col(device.send(img), *ksize, *stride, *pad, cover_all, *dilate)
+        assert_array_equal(two, host(col))
+    col = host(col)
+    assert col.flags.writeable
     for place, pixel in places(*case):
-        np.testing.assert_array_equal(col[place], pval if pixel is None else img[pixel])
+        assert_array_equal(col[place], 0 if pixel is None else img[pixel])
+
+
+@pytest.mark.host('the functions for CuPy have no value of the padding')
+@pytest.mark.parametrize('case', CONVOLUTIONS, ids=str)
+def test_the_padding_may_have_a_value(case):
+    dims, ksize, stride, pad, dilate, cover_all = case
+    img = np.random.RandomState(0).rand(2, 3, *dims)
+    col = conv_nd.im2col_nd_cpu(img, ksize, stride, pad, -7.5, cover_all, dilate)
+    for place, pixel in places(*case):
+        assert_array_equal(col[place], -7.5 if pixel is None else img[pixel])
     if len(dims) == 2:
         args = (*ksize, *stride, *pad)
-        two = conv.im2col_cpu(img, *args, pval=pval, cover_all=cover_all, dy=dilate[0], dx=dilate[1])
-        np.testing.assert_array_equal(two, col)
+        two = conv.im2col_cpu(img, *args, pval=-7.5, cover_all=cover_all, dy=dilate[0], dx=dilate[1])
+        assert_array_equal(two, col)
 
 
 @pytest.mark.parametrize('case', CONVOLUTIONS, ids=str)
-def test_patches_add_up_where_they_came_from(case):
+def test_patches_add_up_where_they_came_from(device, case):
     dims, ksize, stride, pad, dilate, cover_all = case
     rng = np.random.RandomState(0)
     col = conv_nd.im2col_nd(rng.rand(2, 3, *dims), ksize, stride, pad, cover_all, dilate)
@@ -64,25 +79,27 @@ def test_patches_add_up_where_they_came_from(case):
     for place, pixel in places(*case):
         if pixel is not None:
             expected[pixel] += col[place]
-    np.testing.assert_allclose(conv_nd.col2im_nd(col, stride, pad, dims, dilate), expected, rtol=1e-14)
+    col = device.send(col)
+    assert_allclose(conv_nd.col2im_nd(col, stride, pad, dims, dilate), expected, rtol=1e-14)
     if len(dims) == 2:
         two = conv.col2im(col, *stride, *pad, *dims, *dilate)
-        np.testing.assert_allclose(two, expected, rtol=1e-14)
+        assert_allclose(two, expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize('dtype', ['e', 'f', 'i', '?'])
-def test_patches_keep_the_dtype(dtype):
-    img = np.ones((1, 1, 4, 4), dtype)
+def test_patches_keep_the_dtype(xp, dtype):
+    img = xp.ones((1, 1, 4, 4), dtype)
     col = conv.im2col(img, 3, 3, 1, 1, 1, 1)
     assert col.dtype == dtype and conv.col2im(col, 1, 1, 1, 1, 4, 4).dtype == dtype
 
 
-def test_images_without_padding_are_not_changed_through_their_patches():
-    img = np.zeros((1, 1, 3, 3))
+def test_images_without_padding_are_not_changed_through_their_patches(xp):
+    img = xp.zeros((1, 1, 3, 3))
     conv.im2col(img, 1, 1, 1, 1, 0, 0)[...] = 1
     assert not img.any()
 
 
+@pytest.mark.host('numbers')
 @pytest.mark.parametrize('size, k, s, p, d', [*itertools.product([7, 10], [1, 3, 4], [1, 2, 3], [0, 2], [1, 2])])
 def test_output_sizes_are_the_largest_that_fit_and_the_smallest_that_cover(size, k, s, p, d):
     width, reach = size + 2 * p, (k - 1) * d + 1
@@ -94,8 +111,8 @@ def test_output_sizes_are_the_largest_that_fit_and_the_smallest_that_cover(size,
     assert conv.get_conv_outsize(back, k, s, p, cover_all=True, d=d) == out
 
 
-def test_empty_outputs_and_wrong_numbers_of_sizes_are_refused():
-    img = np.zeros((1, 1, 3, 3))
+def test_empty_outputs_and_wrong_numbers_of_sizes_are_refused(xp):
+    img = xp.zeros((1, 1, 3, 3))
     with pytest.raises(AssertionError, match='Height in the output should be positive'):
         conv.im2col(img, 5, 3, 1, 1, 0, 0)
     with pytest.raises(AssertionError, match='Width in the output should be positive'):
@@ -107,7 +124,7 @@ def test_empty_outputs_and_wrong_numbers_of_sizes_are_refused():
             conv_nd.im2col_nd(img, *args)
     for args in [((1,), (0, 0), (3, 3)), ((1, 1), (0,), (3, 3)), ((1, 1), (0, 0), (3,))]:
         with pytest.raises(AssertionError):
-            conv_nd.col2im_nd(np.zeros((1, 1, 2, 2, 2, 2)), *args)
+            conv_nd.col2im_nd(xp.zeros((1, 1, 2, 2, 2, 2)), *args)
     assert conv_nd.as_tuple([1, 2], 2) == (1, 2) and conv_nd.as_tuple(3, 2) == (3, 3)
 
 
@@ -135,6 +152,7 @@ def run_as_python(code, size, **names):
     return results
 
 
+@pytest.mark.host('the text for the device is run on the host')
 @pytest.mark.parametrize('case', [c for c in CONVOLUTIONS if not c[5]], ids=str)
 def test_the_generated_kernels_compute_the_same(case):
     dims, ksize, stride, pad, dilate, _ = case
@@ -144,12 +162,13 @@ def test_the_generated_kernels_compute_the_same(case):
     sizes = dict(d=dims, out=col.shape[2 + n :], k=ksize, s=stride, p=pad, di=dilate)
     names = {f'{prefix}_{i}': size for prefix, values in sizes.items() for i, size in enumerate(values)}
     code = conv_nd_kernel.Im2colNDKernel.generate(n)[2]
-    np.testing.assert_array_equal(run_as_python(code, col.size, img=img.ravel(), **names), col.ravel())
+    assert_array_equal(run_as_python(code, col.size, img=img.ravel(), **names), col.ravel())
     code = conv_nd_kernel.Col2imNDKernel.generate(n)[2]
     expected = conv_nd.col2im_nd(col, stride, pad, dims, dilate).ravel()
-    np.testing.assert_allclose(run_as_python(code, img.size, col=col.ravel(), **names), expected)
+    assert_allclose(run_as_python(code, img.size, col=col.ravel(), **names), expected)
 
 
+@pytest.mark.host('the text for the device is run on the host')
 def test_the_pieces_of_kernels():
     k = conv_nd_kernel
     assert k.vars('a', 2) == ['a_0', 'a_1']
@@ -178,52 +197,52 @@ def test_the_pieces_of_kernels():
     ],
 )
 @pytest.mark.parametrize('dtype', ['e', 'd'])
-def test_sum_to_is_the_transpose_of_broadcasting(shape, target, dtype):
+def test_sum_to_is_the_transpose_of_broadcasting(device, shape, target, dtype):
     rng = np.random.RandomState(0)
     x, y = rng.rand(*shape).astype(dtype), rng.rand(*target)
-    summed = array.sum_to(x, target)
+    summed = array.sum_to(device.send(x), target)
+    assert isinstance(summed, device.xp.ndarray)
+    summed = host(summed)
     assert summed.shape == target and summed.dtype == dtype
-    np.testing.assert_allclose(
-        (x * np.broadcast_to(y, shape)).sum(), (summed * y).sum(), rtol=1e-2 if dtype == 'e' else 1e-12
-    )
+    assert_allclose((x * np.broadcast_to(y, shape)).sum(), (summed * y).sum(), rtol=1e-2 if dtype == 'e' else 1e-12)
 
 
-def test_sum_to_adds_16_bit_floats_up_in_float32():
-    assert array.sum_to(np.ones((4097, 2), 'e'), (2,))[0] == 4096  # in float16 it would stop at 2048
+def test_sum_to_adds_16_bit_floats_up_in_float32(xp):
+    assert array.sum_to(xp.ones((4097, 2), 'e'), (2,))[0] == 4096  # in float16 it would stop at 2048
     ml_dtypes = pytest.importorskip('ml_dtypes')
-    assert array.sum_to(np.ones((600, 2), ml_dtypes.bfloat16), (2,))[0] == 600  # in bfloat16 it would stop at 256
+    assert array.sum_to(xp.ones((600, 2), ml_dtypes.bfloat16), (2,))[0] == 600  # in bfloat16 it would stop at 256
 
 
-def test_sum_to_refuses_shapes_that_do_not_broadcast():
+def test_sum_to_refuses_shapes_that_do_not_broadcast(xp):
     with pytest.raises(ValueError, match='cannot sum'):
-        array.sum_to(np.ones((2, 3)), (2,))
+        array.sum_to(xp.ones((2, 3)), (2,))
     with pytest.raises(ValueError, match='cannot sum'):
-        array.sum_to(np.ones((2, 3)), (1, 2, 3))
+        array.sum_to(xp.ones((2, 3)), (1, 2, 3))
 
 
-def test_shapes():
-    x = np.ones((2, 3, 4), 'e')
+def test_shapes(xp):
+    x = xp.ones((2, 3, 4), 'e')
     assert (array.as_vec(x).shape, array.as_mat(x).shape, utils.size_of_shape(x.shape)) == ((24,), (2, 12), 24)
     assert array.empty_like(x).dtype == 'e'
 
 
-def test_scalars_become_arrays():
+def test_scalars_become_arrays(xp):
     assert utils.force_array(np.float32(1)).dtype == np.float32 and utils.force_array(2.0, 'e').dtype == np.float16
-    x = np.ones(2, 'f')
+    x = xp.ones(2, 'f')
     assert utils.force_array(x) is x and utils.force_array(x, 'd').dtype == np.float64
     assert utils.force_type(np.dtype('f'), np.int32(1)).dtype == np.float32 and utils.force_type(np.dtype('f'), x) is x
 
 
-def test_ten_crops():
+def test_ten_crops(device):
     img = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    crops = imgproc.oversample(img, (2, 3))
+    crops = imgproc.oversample(device.send(img), (2, 3))
     assert crops.shape == (20, 3, 2, 3)
     for i, (y, x) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
-        np.testing.assert_array_equal(crops[i], img[0, :, y : y + 2, x : x + 3])
-        np.testing.assert_array_equal(crops[15 + i], img[1, :, y : y + 2, x : x + 3][..., ::-1])
+        assert_array_equal(crops[i], img[0, :, y : y + 2, x : x + 3])
+        assert_array_equal(crops[15 + i], img[1, :, y : y + 2, x : x + 3][..., ::-1])
 
 
-def test_float16_functions_may_compute_in_float32():
+def test_float16_functions_may_compute_in_float32(xp):
     class Node:
         @precision._fp16_mixed_precision_helper
         def forward(self, inputs):
@@ -231,7 +250,7 @@ def test_float16_functions_may_compute_in_float32():
             return (*inputs, None)
 
     node = Node()
-    e, f, i = np.ones(1, 'e'), np.ones(1, 'f'), np.ones(1, 'i')
+    e, f, i = xp.ones(1, 'e'), xp.ones(1, 'f'), xp.ones(1, 'i')
     outputs = node.forward((e, i))
     assert node.dtypes == ['f', 'i'] and [y.dtype.char for y in outputs[:2]] == ['e', 'i']
     assert node.forward((f, i))[0] is f
@@ -240,6 +259,7 @@ def test_float16_functions_may_compute_in_float32():
 # ---- arguments -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.host('nothing is computed')
 def test_keyword_arguments_are_parsed_and_named():
     def f(**kwargs):
         return argument.parse_kwargs(kwargs, ('a', 1), ('b', 2), old='old is gone')
@@ -251,6 +271,7 @@ def test_keyword_arguments_are_parsed_and_named():
         f(old=1)
 
 
+@pytest.mark.host('nothing is computed')
 def test_removed_arguments_name_the_new_spelling():
     @argument.removed_arguments('train', 'deterministic')
     def f(x, y=0):
@@ -268,6 +289,7 @@ def test_removed_arguments_name_the_new_spelling():
 # ---- warnings, caches, final methods ---------------------------------------------------------------------------------
 
 
+@pytest.mark.host('nothing is computed')
 def test_experimental_features_warn_unless_told_not_to(monkeypatch):
     monkeypatch.setattr(chainlite, 'disable_experimental_feature_warning', False)
     with pytest.warns(FutureWarning, match='a.b is experimental'):
@@ -276,12 +298,14 @@ def test_experimental_features_warn_unless_told_not_to(monkeypatch):
     utils.experimental('a.b')
 
 
+@pytest.mark.host('nothing is computed')
 def test_nondeterministic_functions_warn_if_asked_to():
     utils.nondeterministic('f')
     with using_config('warn_nondeterministic', True), pytest.warns(UserWarning, match='Source: f'):
         utils.nondeterministic('f')
 
 
+@pytest.mark.host('nothing is computed')
 def test_properties_are_cached_once_with_and_once_without_a_graph():
     class Thing:
         calls = 0
@@ -303,6 +327,7 @@ def test_properties_are_cached_once_with_and_once_without_a_graph():
         thing.value = 3
 
 
+@pytest.mark.host('nothing is computed')
 def test_final_methods_cannot_be_overridden():
     class Base(utils.enable_final()):
         @utils.final
@@ -323,6 +348,7 @@ def test_final_methods_cannot_be_overridden():
         type('GrandChild', (Child,), {'g': None})
 
 
+@pytest.mark.host('nothing is computed')
 def test_temporary_directories_go_away():
     with contextlib.suppress(KeyError), utils.tempdir(prefix='abc') as path:
         assert os.path.isdir(path) and 'abc' in path
@@ -336,19 +362,20 @@ def test_temporary_directories_go_away():
 @pytest.mark.parametrize('shape', [(2, 3), (4, 2, 3), (1, 2, 3)])
 @pytest.mark.parametrize('ldnz', [None, 6])
 @pytest.mark.parametrize('dtype', ['e', 'd'])
-def test_sparse_matrices_come_back_dense(shape, ldnz, dtype):
+def test_sparse_matrices_come_back_dense(device, shape, ldnz, dtype):
     x = np.random.RandomState(0).rand(*shape).astype(dtype)
     x[x < 0.5] = 0
-    sparse = utils.to_coo(x, ldnz=ldnz)
-    np.testing.assert_array_equal(sparse.to_dense(), x)
+    sparse = utils.to_coo(device.send(x), ldnz=ldnz)
+    assert {type(a) for a in (sparse.data.array, sparse.row, sparse.col)} == {device.xp.ndarray}
+    assert_array_equal(sparse.to_dense(), x)
     nnz = max(map(np.count_nonzero, x if x.ndim == 3 else [x]))
     assert sparse.data.shape[-1] == (nnz if ldnz is None else ldnz)
     assert sparse.order == utils.get_order(sparse.row, sparse.col) == 'C'
     assert sparse.row.dtype == np.int32 and not sparse.data.requires_grad
 
 
-def test_values_at_one_place_add_up():
-    data, row, col = np.array([3, 0, 4, -5.0]), np.array([0, 0, 1, 0]), np.array([0, 1, 2, 0])
+def test_values_at_one_place_add_up(xp):
+    data, row, col = xp.array([3, 0, 4, -5.0]), xp.array([0, 0, 1, 0]), xp.array([0, 1, 2, 0])
     assert utils.CooMatrix(data, row, col, (2, 3)).to_dense().tolist() == [[-2, 0, 0], [0, 0, 4]]
 
 
@@ -359,19 +386,19 @@ def test_values_at_one_place_add_up():
         *(([0, 0, 1, -1], [0, 1, 0, -1], 'C'), ([[0, 1], [0, 1]], [[0, 1], [1, 0]], 'C')),
     ],
 )
-def test_orders_of_places(row, col, order):
-    assert utils.get_order(np.array(row, 'i'), np.array(col, 'i')) == order
+def test_orders_of_places(xp, row, col, order):
+    assert utils.get_order(xp.array(row, 'i'), xp.array(col, 'i')) == order
 
 
-def test_bad_sparse_matrices_are_refused():
-    i, d = np.array([0, 1]), np.ones(2)
+def test_bad_sparse_matrices_are_refused(xp):
+    i, d = xp.array([0, 1]), xp.ones(2)
     for args, message in [
         ((d, i, i[:1], (2, 2)), 'shape of data, row and col'),
         ((d, i, i, (2, 2, 2)), 'length of shape'),
         ((d, i, i, (2, 0)), 'greater than 0'),
         ((d, i, i, (2, 2), 'X'), 'order must be'),
-        ((d, i, np.array([0, -1]), (2, 2)), 'must be -1 at the same places'),
-        ((np.ones((1, 1, 1)),) * 3 + ((1, 1),), 'ndim of data'),
+        ((d, i, xp.array([0, -1]), (2, 2)), 'must be -1 at the same places'),
+        ((xp.ones((1, 1, 1)),) * 3 + ((1, 1),), 'ndim of data'),
     ]:
         with pytest.raises(ValueError, match=message):
             utils.CooMatrix(*args)
@@ -380,33 +407,38 @@ def test_bad_sparse_matrices_are_refused():
 
 
 @pytest.mark.parametrize('probs', [[5, 3, 4, 1, 2], [1], [1, 1, 1], [0, 1, 0, 3], [0.7, 0.1, 0.05, 0.15, 3]])
-def test_an_alias_table_holds_the_probabilities(probs):
+def test_an_alias_table_holds_the_probabilities(device, probs):
     sampler = utils.WalkerAlias(probs)
+    sampler.to_device(device)
     n = len(probs)
     held = np.zeros(n)
-    for threshold, (first, second) in zip(sampler.threshold, sampler.values.reshape(n, 2)):
+    for threshold, (first, second) in zip(host(sampler.threshold), host(sampler.values).reshape(n, 2)):
         threshold = min(threshold, 1)
         held[first] += threshold / n
         held[second] += (1 - threshold) / n
-    np.testing.assert_allclose(held, np.array(probs) / sum(probs), atol=1e-6)
+    assert_allclose(held, np.array(probs) / sum(probs), atol=1e-6)
 
 
-def test_samples_have_their_shape_and_frequency():
+def test_samples_have_their_shape_and_frequency(device):
     sampler = utils.WalkerAlias([1, 2, 0, 5])
-    np.random.seed(0)
+    sampler.to_device(device)
+    device.xp.random.seed(0)
     samples = sampler.sample((100, 200))
-    assert samples.shape == (100, 200) and samples.dtype == np.int32 and not sampler.use_gpu
-    np.testing.assert_allclose(np.bincount(samples.ravel(), minlength=4) / 20000, [0.125, 0.25, 0, 0.625], atol=0.01)
+    assert isinstance(samples, device.xp.ndarray) and sampler.use_gpu == (device.xp is not np)
+    samples = host(samples)
+    assert samples.shape == (100, 200) and samples.dtype == np.int32
+    assert_allclose(np.bincount(samples.ravel(), minlength=4) / 20000, [0.125, 0.25, 0, 0.625], atol=0.01)
     assert sampler.sample(()).shape == ()
 
 
-def test_arrays_of_different_libraries_do_not_mix():
-    x = np.ones(1)
+def test_arrays_of_different_libraries_do_not_mix(xp):
+    x = xp.ones(1)
     utils._check_arrays_forward_compatible((x, None, x))
     with pytest.raises(TypeError, match=r'incompatible array types are mixed in the forward input \(F\)'):
-        utils._check_arrays_forward_compatible((x, [1]), 'F')
+        utils._check_arrays_forward_compatible((x, [1] if xp is np else np.ones(1)), 'F')
 
 
+@pytest.mark.host('nothing is computed')
 def test_names_that_are_not_there_are_refused():
     with pytest.raises(AttributeError, match='no_such_name'):
         utils.no_such_name  # noqa: B018
