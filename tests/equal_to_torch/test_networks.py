@@ -3,10 +3,11 @@
 In float64 all agree to 1e-8. In float32 the error, taken from the values in float64, is at most twice the one that
 PyTorch makes in float32: by NumPy's kernels in PyTorch's usual layout, and by oneDNN's, which compute with images that
 are channels last, in PyTorch's layout of that name (there PyTorch takes the same sums in the same order, which are two
-to four times less exact than its others).
+to four times less exact than its others). On CuPy all are compared in float64, the small ones in float32 too.
 """
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 import chainlite
 import chainlite.links as L
+from chainlite.backends import cuda
 from chainlite.backends.onednn import _library
 
 torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
@@ -45,6 +47,8 @@ NETWORKS = {
     'DCGAN, generator': (dcgan.Generator, lambda masks: twins.Generator(), (4, 100, 1, 1), 3),
     'DCGAN, discriminator': (dcgan.Discriminator, lambda masks: twins.Discriminator(), (4, 3, 64, 64), 3),
 }
+# In float32 on CuPy: its stand-in on the CPU takes minutes for the convolutions of the others.
+SMALL = 'LeNet-5', 'two classes', 'ResNet-20'
 # Biases in front of batch normalization: what it subtracts has no gradient, but for rounding.
 VANISHING = {'ResNet-50': {'/conv1/b'}}
 
@@ -65,7 +69,7 @@ class Masks(chainlite.FunctionHook):
 
     def forward_postprocess(self, function, in_data):
         if function.label == 'Dropout':
-            self.masks.append(function.mask)
+            self.masks.append(cuda.to_cpu(function.mask))
 
 
 def scores(link, x):
@@ -73,10 +77,14 @@ def scores(link, x):
 
 
 class Pair:
-    """A network and its twin, with the same random weights, and a random input and gradient of the output."""
+    """A network and its twin, with the same random weights, and a random input and gradient of the output.
 
-    def __init__(self, name, seed=0):
+    The network computes on the device; its twin, and all that they are compared by, is on the CPU.
+    """
+
+    def __init__(self, name, device, seed=0):
         make, make_twin, shape, _ = NETWORKS[name]
+        self.device = device
         np.random.seed(seed)
         self.link, self.masks, self.vanishing = make(), [], VANISHING.get(name, set())
         self.module = make_twin(self.masks)
@@ -99,16 +107,18 @@ class Pair:
     def ours(self, kernels='auto'):
         """{name: array} of the output, of all gradients and of the running averages."""
         np.random.seed(1)  # the masks of each run are the same
+        self.link.to_device(self.device)
         self.link.cleargrads()
-        x = chainlite.Variable(self.x)
+        x = chainlite.Variable(self.device.send(self.x))
         with Masks() as hook, chainlite.using_config('use_ideep', kernels):
             y = scores(self.link, x)
-            y.grad = self.gy
+            y.grad = self.device.send(self.gy)
             y.backward()
         self.masks[:] = hook.masks
         found = {'output': y.array, 'input': x.grad}
         found |= {path: param.grad for path, param in self.link.namedparams()}
-        return found | twins.persistents(self.link)
+        assert all(isinstance(array, self.device.xp.ndarray) for array in found.values())
+        return {path: cuda.to_cpu(array) for path, array in (found | twins.persistents(self.link)).items()}
 
     def theirs(self, layout=torch.contiguous_format):
         """The same of PyTorch, after :meth:`ours`, under chainlite's names."""
@@ -128,8 +138,8 @@ def distance(x, y):
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_float64_agrees_with_pytorch(name):
-    pair = Pair(name)
+def test_float64_agrees_with_pytorch(name, device):
+    pair = Pair(name, device)
     pair.to_float64()
     ours, theirs = pair.ours(), pair.theirs()
     for path in theirs.keys() - pair.vanishing:
@@ -140,8 +150,13 @@ def test_float64_agrees_with_pytorch(name):
             assert np.abs(found[path]).max() <= 1e-10 * np.abs(found[path[:-1] + 'W']).max()
 
 
-@pytest.mark.parametrize('kernels', ['numpy', 'onednn'])
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize(
+    'name, kernels',
+    [
+        *itertools.product(NETWORKS, ['numpy', 'onednn']),
+        *(pytest.param(name, 'cupy', marks=pytest.mark.gpu) for name in SMALL),
+    ],
+)
 def test_float32_is_at_most_twice_as_far_from_float64_as_pytorch(name, kernels):
     """The typical error: the median over the output and the gradients, and over some seeds.
 
@@ -150,11 +165,13 @@ def test_float32_is_at_most_twice_as_far_from_float64_as_pytorch(name, kernels):
     """
     if kernels == 'onednn' and _library.library() is None:
         pytest.skip(_library.unavailable_because())
-    ours, theirs = [], []
-    for seed in range(NETWORKS[name][-1]):
-        pair = Pair(name, seed)
+    cpu, ours, theirs = chainlite.get_device('@numpy'), [], []
+    for seed in range(1 if kernels == 'cupy' else NETWORKS[name][-1]):
+        pair = Pair(name, chainlite.get_device('@cupy:0') if kernels == 'cupy' else cpu, seed)
         a = pair.ours('never' if kernels == 'numpy' else 'always')
-        b = pair.theirs(torch.contiguous_format if kernels == 'numpy' else torch.channels_last)
+        b = pair.theirs(torch.channels_last if kernels == 'onednn' else torch.contiguous_format)
+        pair.link.to_device(cpu)
+        pair.device = cpu
         pair.to_float64()
         exact = pair.ours()
         paths = exact.keys() - pair.vanishing - twins.persistents(pair.link).keys()

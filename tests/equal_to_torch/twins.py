@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from chainlite.backends import cuda
+
 LEAVES = {'W': 'weight', 'b': 'bias', 'gamma': 'weight', 'beta': 'bias', 'avg_mean': 'running_mean'}
 LEAVES |= {'avg_var': 'running_var'}
 
@@ -39,7 +41,7 @@ def copy_weights(link, module):
     with torch.no_grad():
         for path, array, tensor in pair(link, module):
             assert tuple(tensor.shape) == np.shape(array), path
-            tensor.copy_(torch.as_tensor(np.asarray(array)))
+            tensor.copy_(torch.as_tensor(np.asarray(cuda.to_cpu(array))))
 
 
 def conv(n_in, n_out, ksize, stride=1, pad=0):
