@@ -6,6 +6,7 @@ import pytest
 import chainlite
 import chainlite.links as L
 from chainlite import Chain, initializers, serializers
+from chainlite.backends.cuda import to_cpu
 from chainlite.dataset import download
 from chainlite.links.model.vision import googlenet, resnet, vgg
 
@@ -24,6 +25,18 @@ def no_memory(monkeypatch):
 
 
 @pytest.fixture
+def narrow(monkeypatch):
+    """Networks of a sixteenth of the width, that compute in a moment."""
+
+    def narrowed(cls):
+        return lambda *args, **kwargs: cls(*[n // 16 if isinstance(n, int) and n >= 16 else n for n in args], **kwargs)
+
+    for module, names in ((resnet, ['BatchNormalization']), (googlenet, ['Inception'])):
+        for name in ('Convolution2D', 'Linear', *names):
+            monkeypatch.setattr(module, name, narrowed(getattr(module, name)))
+
+
+@pytest.fixture
 def cache(tmp_path):
     root = download.get_dataset_root()
     download.set_dataset_root(str(tmp_path))
@@ -31,12 +44,13 @@ def cache(tmp_path):
     download.set_dataset_root(root)
 
 
-@pytest.fixture(scope='module')
-def resnet50():
+@pytest.fixture
+def resnet50(narrow, device):
     np.random.seed(0)
-    return L.ResNet50Layers(pretrained_model=None)
+    return L.ResNet50Layers(pretrained_model=None).to_device(device)
 
 
+@pytest.mark.host('counts numbers')
 @pytest.mark.parametrize(
     'make, count, n_steps',
     [
@@ -54,38 +68,51 @@ def test_number_of_parameters_and_steps(no_memory, make, count, n_steps):
     assert model.available_layers == list(model.functions) and len(model.available_layers) == n_steps
 
 
-def test_steps_are_computed_on_the_way(resnet50):
-    x = np.random.RandomState(0).randn(2, 3, 64, 64).astype(np.float32)
+def on_host(model, x, layers):
+    """What a copy of the network computes on NumPy, of which it makes arrays."""
+    return {name: y.array for name, y in model.copy('copy').to_device('@numpy')(x, layers=layers).items()}
+
+
+def test_steps_are_computed_on_the_way(resnet50, device):
+    x = np.random.RandomState(0).randn(2, 3, 32, 32).astype(np.float32)
     with chainlite.using_config('train', False), chainlite.no_backprop_mode():
-        found = resnet50(x, layers=['res2', 'pool5', 'prob'])
+        found = resnet50(device.send(x), layers=['res2', 'pool5', 'prob'])
         assert {name: y.shape for name, y in found.items()} == {
-            'res2': (2, 256, 16, 16),
-            'pool5': (2, 2048),
-            'prob': (2, 1000),
+            'res2': (2, 16, 8, 8),
+            'pool5': (2, 128),
+            'prob': (2, 62),
         }
-        np.testing.assert_allclose(found['prob'].array.sum(1), 1, rtol=1e-5)
-        np.testing.assert_array_equal(resnet50(x)['prob'].array, found['prob'].array)
-        assert resnet50(x, layers=[]) == {}
+        found = {name: to_cpu(y.array) for name, y in found.items()}
+        np.testing.assert_allclose(found['prob'].sum(1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(to_cpu(resnet50(device.send(x))['prob'].array), found['prob'])
+        assert resnet50(device.send(x), layers=[]) == {}
+        for name, y in on_host(resnet50, x, list(found)).items():
+            np.testing.assert_allclose(found[name], y, rtol=1e-4, atol=1e-5)
 
 
-def test_the_auxiliary_classifiers_of_googlenet_start_on_the_way():
-    model = L.GoogLeNet(pretrained_model=None)
+def test_the_auxiliary_classifiers_of_googlenet_start_on_the_way(narrow, device):
+    model = L.GoogLeNet(pretrained_model=None).to_device(device)
     x = np.random.RandomState(0).randn(1, 3, 224, 224).astype(np.float32)
     with chainlite.using_config('train', False), chainlite.no_backprop_mode():
-        found = model(x, layers=['loss2_fc2', 'inception_4d', 'pool5'])
+        found = model(device.send(x), layers=['loss2_fc2', 'inception_4d', 'pool5'])
+        expected = on_host(model, x, list(found))
     assert {name: y.shape for name, y in found.items()} == {
-        'loss2_fc2': (1, 1000),
-        'inception_4d': (1, 528, 14, 14),
-        'pool5': (1, 1024, 1, 1),
+        'loss2_fc2': (1, 62),
+        'inception_4d': (1, 33, 14, 14),
+        'pool5': (1, 64, 1, 1),
     }
+    for name, y in found.items():
+        np.testing.assert_allclose(to_cpu(y.array), expected[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.host('looks at numbers of links')
 @pytest.mark.parametrize('fb, strides', [(False, (2, 1)), (True, (1, 2))])
 def test_where_blocks_have_their_stride(no_memory, fb, strides):
     block = L.ResNet50Layers(None, downsample_fb=fb).res3.a
     assert (block.conv1.stride[0], block.conv2.stride[0], block.conv4.stride[0]) == (*strides, 2)
 
 
+@pytest.mark.host('texts of errors')
 def test_depths_that_were_not_published_are_refused():
     with pytest.raises(ValueError, match='should be either 50, 101, or 152, but 51 was given'):
         resnet.ResNetLayers(None, 51)
@@ -96,6 +123,7 @@ def test_depths_that_were_not_published_are_refused():
 # -- images --
 
 
+@pytest.mark.host('images are prepared on the host')
 @pytest.mark.parametrize(
     'module, mean',
     [(resnet, (103.063, 115.903, 123.152)), (vgg, (103.939, 116.779, 123.68)), (googlenet, (104, 117, 123))],
@@ -111,6 +139,7 @@ def test_images_become_blue_green_red_without_the_mean(module, mean):
     assert module.prepare(image, size=(7, 9)).shape == (3, 9, 7)
 
 
+@pytest.mark.host('images are prepared on the host')
 def test_grey_and_pil_images_are_prepared():
     from PIL import Image
 
@@ -130,7 +159,7 @@ def test_features_are_extracted_in_the_current_mode(resnet50):
     with Spy(), chainlite.no_backprop_mode():
         for train in (True, False):
             with chainlite.using_config('train', train):
-                assert resnet50.extract(IMAGES, size=(32, 32))['pool5'].shape == (2, 2048)
+                assert resnet50.extract(IMAGES, size=(32, 32))['pool5'].shape == (2, 128)
             assert set(seen) == {train}
             seen.clear()
 
@@ -142,25 +171,29 @@ def test_images_that_keep_their_size_must_agree(resnet50):
             resnet50.extract(IMAGES, size=None)
 
 
-def test_predictions_average_crops_and_make_no_graph(resnet50):
+def test_predictions_average_crops_and_make_no_graph(device):
     calls = []
 
-    class Model(type(resnet50)):
+    class Model(L.ResNet50Layers):
         def __init__(self):
             Chain.__init__(self)
 
         def forward(self, x, layers):
-            calls.append((x.array, chainlite.config.train, chainlite.config.enable_backprop))
-            return {'prob': chainlite.Variable(x.array.mean((1, 2, 3))[:, None])}
+            assert x.device == device
+            x = to_cpu(x.array)
+            calls.append((x, chainlite.config.train, chainlite.config.enable_backprop))
+            return {'prob': chainlite.Variable(device.send(x.mean((1, 2, 3))[:, None]))}
 
-    y = Model().predict(IMAGES)
+    model = Model().to_device(device)
+    y = model.predict(IMAGES)
     x, train, enable_backprop = calls[0]
     assert x.shape == (20, 3, 224, 224) and not train and not enable_backprop
-    np.testing.assert_allclose(y.array, x.mean((1, 2, 3)).reshape(2, 10).mean(1)[:, None], rtol=1e-4)
-    x, prepared = Model().predict(IMAGES, oversample=False), np.stack([resnet.prepare(i, (256, 256)) for i in IMAGES])
+    np.testing.assert_allclose(to_cpu(y.array), x.mean((1, 2, 3)).reshape(2, 10).mean(1)[:, None], rtol=1e-4)
+    x, prepared = model.predict(IMAGES, oversample=False), np.stack([resnet.prepare(i, (256, 256)) for i in IMAGES])
     np.testing.assert_array_equal(calls[1][0], prepared[:, :, 16:240, 16:240])
 
 
+@pytest.mark.host('texts of errors')
 @pytest.mark.parametrize('name', ['test', 'volatile'])
 def test_removed_arguments_are_refused(no_memory, name):
     model = L.ResNet50Layers(None)
@@ -173,7 +206,9 @@ def test_removed_arguments_are_refused(no_memory, name):
 # -- weights --
 
 
-def test_weights_are_loaded_from_an_npz_file(tmp_path, cache, resnet50):
+@pytest.mark.host('reads files')
+def test_weights_are_loaded_from_an_npz_file(tmp_path, cache):
+    resnet50 = L.ResNet50Layers(pretrained_model=None)
     path = tmp_path / 'weights.npz'
     serializers.save_npz(path, resnet50, compression=False)
     np.testing.assert_array_equal(L.ResNet50Layers(str(path)).fc6.W.array, resnet50.fc6.W.array)
@@ -182,6 +217,7 @@ def test_weights_are_loaded_from_an_npz_file(tmp_path, cache, resnet50):
     np.testing.assert_array_equal(L.ResNet50Layers().conv1.W.array, resnet50.conv1.W.array)
 
 
+@pytest.mark.host('texts of errors')
 def test_resnets_say_which_file_to_put_where(no_memory, cache):
     with pytest.raises(OSError) as caught:
         L.ResNet152Layers()
@@ -191,6 +227,7 @@ def test_resnets_say_which_file_to_put_where(no_memory, cache):
     )
 
 
+@pytest.mark.host('converts files')
 @pytest.mark.parametrize('n_layers, blocks', [(50, 'abcdef'), (101, ['a', *(f'b{i}' for i in range(1, 23))])])
 def test_caffemodels_are_converted_name_by_name(n_layers, blocks):
     """With a stand-in for the caffemodel: the value of each layer is its place in the list of their names."""
