@@ -85,8 +85,12 @@ def launch(run, count, *arguments):
     Arrays are passed as pointers, and so is None; ints and floats fill integers of any size and doubles.
     """
     if count:
-        blocks = min((count + THREADS - 1) // THREADS, _MOST_BLOCKS)
-        run((blocks,), (THREADS,), (*[0 if a is None else a for a in arguments], count))
+        run(blocks_for(count), (THREADS,), (*arguments, count))
+
+
+def blocks_for(count):
+    """The blocks of a launch over so many elements."""
+    return (min((count + THREADS - 1) // THREADS, _MOST_BLOCKS),)
 
 
 def launch_columns(run, arrays, shape, axis, *rest):

@@ -5,7 +5,7 @@ from math import prod
 
 from chainlite.backends import cuda
 from chainlite.backends._layout import is_last, roll, unroll
-from chainlite.backends.gpu._launch import function, index_type, launch
+from chainlite.backends.gpu._launch import THREADS, blocks_for, constants, function, index_type_of
 
 _TILE = 32  # rows and columns
 _UNSIGNED = {1: 'unsigned char', 2: 'unsigned short', 4: 'unsigned', 8: 'unsigned long long'}  # by the size of a dtype
@@ -46,25 +46,33 @@ def turned(x, shape, pitch=None):
 
     With a `pitch` above the number of rows there are zeros behind.
     """
-    stack, rows, columns = shape
-    pitch = pitch or rows
-    y = cuda.cupy.ndarray((stack, columns, pitch), x.dtype)
-    if pitch in (4, 8) and pitch * x.itemsize <= 16:
-        run = function('transpose.interleave', _UNSIGNED[x.itemsize], index_type(x, y), pitch)
-        launch(run, stack * columns, x, y, rows, columns)
-        return y
-    tiles = stack * -(-columns // _TILE) * -(-pitch // _TILE)
-    if tiles:
-        run = function('transpose.turn', _UNSIGNED[x.itemsize], index_type(x, y))
-        run((tiles,), (_TILE, 8), (x, y, rows, columns, pitch))
+    result, blocks, threads, run, numbers = _turning(shape, pitch or shape[1], x.itemsize)
+    y = cuda.cupy.ndarray(result, x.dtype)
+    if run is not None:
+        run(blocks, threads, (x, y, *numbers))
     return y
+
+
+@functools.lru_cache(4096)
+def _turning(shape, pitch, size):
+    """The shape of what `turned` gives, and the launch: blocks, threads, function (None: nothing to do), numbers."""
+    stack, rows, columns = shape
+    result = stack, columns, pitch
+    if not prod(result):
+        return result, None, None, None, None
+    kinds = _UNSIGNED[size], index_type_of(stack * columns * max(rows, pitch))
+    if pitch in (4, 8) and pitch * size <= 16:
+        blocks, numbers = blocks_for(stack * columns), (rows, columns, stack * columns)
+        return result, blocks, (THREADS,), function('transpose.interleave', *kinds, pitch), constants(*numbers)
+    blocks = (stack * -(-columns // _TILE) * -(-pitch // _TILE),)
+    return result, blocks, (_TILE, 8), function('transpose.turn', *kinds), constants(rows, columns, pitch)
 
 
 def channels_last(x, channels=None):
     """A copy (n, *dims, channels) of an array (n, c, *dims), C-contiguous, with zeros in more channels than c."""
     n, c, *dims = x.shape
     channels = channels or c
-    if x.flags.c_contiguous:
+    if x._c_contiguous:
         return turned(x, (n, c, prod(dims)), channels).reshape(n, *dims, channels)
     if channels == c:
         return roll(x).copy(order='C')

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from chainlite.backends.gpu._launch import constants
+
 _FIELDS = ('dims', 'ksize', 'stride', 'pad', 'dilate', 'outs')
 _WINDOWS = np.dtype([(name, 'i4', 3) for name in _FIELDS], align=True)
 
@@ -15,4 +17,4 @@ def windows(dims, ksize, stride, pad, dilate, outs):
     for name, sizes in zip(_FIELDS, (dims, ksize, stride, pad, dilate, outs)):
         missing = 3 - len(sizes)
         struct[name] = [0 if name == 'pad' else 1] * missing + list(sizes)
-    return struct[()]  # CuPy passes scalars ten times as fast as arrays
+    return constants(struct[()])[0]  # a scalar, which CuPy passes by value

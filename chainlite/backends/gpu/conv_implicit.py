@@ -22,7 +22,7 @@ import numpy as np
 from chainlite.backends import cuda
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import contiguous, function, launch
+from chainlite.backends.gpu._launch import THREADS, blocks_for, constants, contiguous, function
 from chainlite.backends.gpu._transpose import channels_last, empty, orders, turned
 from chainlite.backends.gpu._windows import windows
 from chainlite.backends.gpu.conv_pointwise import is_pointwise
@@ -136,29 +136,24 @@ class _Plan:
         rows = self.images[0].stop * prod([-(-d // p) for d, p in zip(outs, phases)])
         batch = groups * prod(phases)
         bm, bn = _tile(rows, filters, batch, pieces, _device(device)[1])
-        self.function = (
-            'conv_implicit.implicit_gemm',
-            *(dtype, self.dtype, pieces, bm, bn),
-            *(_unit(channels, dtype), max(len(outs), 2)),
-        )
+        types = dtype, self.dtype, pieces, bm, bn, _unit(channels, dtype), max(len(outs), 2)
+        self.run = function('conv_implicit.implicit_gemm', *types)
         self.grid = -(-rows // bm) * -(-filters // bn), 1, batch
         m, pixels = self.shape[1], prod(outs)
         strides = np.array((m * pixels, *((1, m) if self.last else (pixels, 1))), _STRIDES)[()]
-        self.before, self.after = (windows(*sizes), int(transposed)), (groups, channels, filters, self.width, strides)
+        after = groups, channels, filters, self.width, strides
+        self.numbers = [
+            (windows(*sizes), *constants(int(transposed), part.stop - part.start, *after)) for part in self.images
+        ]
 
     def __call__(self, x, W, b):
         y = empty(self.shape, self.dtype, self.last)
         if b is not None:
             (b,) = contiguous(b.astype(x.dtype, copy=False))
-        bias = 0 if b is None else b
-        run = function(*self.function)
-        if len(self.images) == 1:
-            source = _pixels(x, self.width, self.ready)
-            run(self.grid, (BLOCK,), (source, W, bias, y, *self.before, len(x), *self.after))
-        else:
-            for part in self.images:
-                source, out = _pixels(x[part], self.width, self.ready), y[part]
-                run(self.grid, (BLOCK,), (source, W, bias, out, *self.before, len(out), *self.after))
+        whole = len(self.images) == 1
+        for part, numbers in zip(self.images, self.numbers):
+            source, out = (x, y) if whole else (x[part], y[part])
+            self.run(self.grid, (BLOCK,), (_pixels(source, self.width, self.ready), W, b, out, *numbers))
         return y if self.dtype == self.result else y.astype(self.result)
 
 
@@ -240,22 +235,26 @@ class _FilterPlan:
         self.each = -(-steps // length)  # parts of a slice of images
         self.parts = len(self.images) * self.each, self.filters, width
         units = _unit(filters, dtype), _unit(channels, dtype)
-        self.function = 'conv_implicit.implicit_filter_grad', dtype, pieces, bm, bn, *units, max(len(ksize), 2)
+        types = dtype, pieces, bm, bn, *units, max(len(ksize), 2)
+        self.run = function('conv_implicit.implicit_filter_grad', *types)
         self.grid = -(-filters // bm) * -(-width // bn), 1, groups * self.each
-        self.windows, self.sizes = windows(*sizes), (groups, channels, filters, length)
-        self.sum = taps, channels, c, self.filters * width
-        self.count = groups * m * width
+        self.numbers = [
+            (windows(*sizes), *constants(part.stop - part.start, groups, channels, filters, length))
+            for part in self.images
+        ]
+        self.sum, count = function('conv_implicit.sum_filter_parts', self.dtype), groups * m * width
+        self.blocks = blocks_for(count)
+        self.of_sum = constants(self.parts[0], taps, channels, c, self.filters * width, count)
 
     def __call__(self, x, gy):
         gW, parts = cuda.cupy.ndarray(self.shape, self.dtype), cuda.cupy.ndarray(self.parts, 'f')
-        run = function(*self.function)
-        for i, images in enumerate(self.images):
-            whole = len(self.images) == 1
+        whole = len(self.images) == 1
+        for i, (images, numbers) in enumerate(zip(self.images, self.numbers)):
             source = _pixels(x if whole else x[images], self.channels, self.x_ready)
             g = _pixels(gy if whole else gy[images], self.filters, self.gy_ready)
             out = parts if whole else parts[i * self.each :]
-            run(self.grid, (BLOCK,), (source, g, out, self.windows, len(source), *self.sizes))
-        launch(function('conv_implicit.sum_filter_parts', self.dtype), self.count, parts, gW, len(parts), *self.sum)
+            self.run(self.grid, (BLOCK,), (source, g, out, *numbers))
+        self.sum(self.blocks, (THREADS,), (parts, gW, *self.of_sum))
         return gW if self.dtype == self.result else gW.astype(self.result)
 
 
