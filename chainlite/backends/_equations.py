@@ -23,6 +23,7 @@ import operator
 
 import numpy as np
 
+from chainlite.backends._kernel import Kernel
 from chainlite.backends._layout import as_last, is_last, roll, unroll
 from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
     BOOLEAN,
@@ -70,6 +71,7 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
 )
 
 BLOCK = 1 << 17  # elements: a few float32 temporaries of this length stay in cache, and a call costs little beside
+LONG = 1 << 16  # elements: from here a formula is worth a look for something faster than a program
 
 
 def equations(function=None, *, outputs=None):
@@ -212,17 +214,22 @@ class Equations:
                 y[...] = value
             return out
         places = [id(a) for a in arrays]
-        key = tuple([places.index(id(y)) if id(y) in places else None for y in out]), dtypes
+        alias = tuple([places.index(id(y)) if id(y) in places else None for y in out])
+        if y.size < LONG or not all([a.flags.c_contiguous for a in everything]):
+            self.program_into(alias, arrays, out)(*everything, *scalars)
+        else:
+            run_long(arrays[0], self, arrays, scalars, out, alias)
+        return out
+
+    def program_into(self, alias, arrays, out):
+        """The program that writes to arrays like `out`; alias: the number of the input that each of them is, or
+        None."""
+        dtypes = tuple([a.dtype for a in arrays]), tuple([y.dtype for y in out])
+        key = alias, *dtypes
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._compile_into(key[0], dtypes[: len(arrays)], dtypes[len(arrays) :])
-        if y.size <= BLOCK or not all([a.flags.c_contiguous for a in everything]):
-            program(*everything, *scalars)
-        else:
-            views = [a.reshape(-1) for a in everything]
-            for i in range(0, y.size, BLOCK):
-                program(*[v[i : i + BLOCK] for v in views], *scalars)
-        return out
+            program = self._programs[key] = self._compile_into(alias, *dtypes)
+        return program
 
     def run_each(self, batch, into, values):
         """Runs in place for each tuple of arrays of `batch`, which are alike in dtypes: output k overwrites array
@@ -239,7 +246,7 @@ class Equations:
         given = [scalar(v) for v in values]  # once, not in each call
         for arrays in batch:
             x = arrays[0]
-            if program is None or x.size > BLOCK or x.ndim == 0:
+            if program is None or x.size >= LONG or x.ndim == 0:
                 self.run_into(arrays, values, tuple([arrays[i] for i in into]))
             else:
                 program(*arrays, *given)
@@ -445,6 +452,15 @@ class _Code:
         )
         exec(compile(source, f'<equations of {self.eqs.label}>', 'exec'), scope)
         return scope[self.eqs.label.translate(_IDENTIFIER)]
+
+
+@Kernel
+def run_long(x, equations, arrays, scalars, out, alias):
+    """Runs a formula on long C-contiguous arrays; x is the first of them. See `Equations.program_into` for alias."""
+    program = equations.program_into(alias, arrays, out)
+    flat = [a.reshape(-1) for a in (*arrays, *out)]
+    for i in range(0, x.size, BLOCK):
+        program(*[a[i : i + BLOCK] for a in flat], *scalars)
 
 
 _IDENTIFIER = {ord(c): '_' for c in ' +-*/@<>=.:{}()[]|%&^~,'}

@@ -32,10 +32,11 @@ def _family(amsgrad, adabound, decays):
         return m + fresh1 * (grad - m), v + fresh2 * (grad * grad - v)
 
     def moved(param, m, v, alpha_t, eps, lower, upper, eta, weight_decay_rate):
-        rate = alpha_t / (sqrt(v) + eps)
         if adabound:
-            rate = minimum(maximum(rate, lower), upper)
-        return param - eta * (rate * m + weight_decay_rate * param if decays else rate * m)
+            step = minimum(maximum(alpha_t / (sqrt(v) + eps), lower), upper) * m
+        else:
+            step = alpha_t * m / (sqrt(v) + eps)
+        return param - eta * (step + weight_decay_rate * param if decays else step)
 
     @equations
     def adam(param, grad, m, v, *, fresh1, fresh2, alpha_t, eps, lower, upper, eta, weight_decay_rate):

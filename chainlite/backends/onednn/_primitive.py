@@ -76,17 +76,28 @@ class Descriptors:
         """A layout that the primitive chooses."""
         return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), self._type, _ANY)
 
-    def primitive(self, kind, *arguments, relu=False):
+    def primitive(self, kind, *arguments, relu=False, attributes=None):
         """Descriptor of a primitive; `arguments` are those of oneDNN's function between the engine and the
         attributes. With `relu` its result is rectified, where NaN becomes 0."""
         name = kind + '_primitive_desc_create'
-        return self._new('primitive_desc', name, self._library.engine, *arguments, self._rectifier() if relu else None)
+        if relu:
+            attributes = self.attributes([('eltwise', _RELU, c_float(0), c_float(0))])
+        return self._new('primitive_desc', name, self._library.engine, *arguments, attributes)
 
-    def _rectifier(self):
+    def attributes(self, after, scaled=()):
+        """What a primitive does besides.
+
+        Args:
+            after: operations on its result, each a tuple of oneDNN's name of the kind and of what that takes.
+            scaled: numbers of the arguments that are multiplied by a factor, which is another argument.
+        """
         operations = self._new('post_ops', 'post_ops_create')
-        self._library.call('post_ops_append_eltwise', operations, _RELU, c_float(0), c_float(0))
+        for kind, *arguments in after:
+            self._library.call('post_ops_append_' + kind, operations, *arguments)
         attributes = self._new('primitive_attr', 'primitive_attr_create')
         self._library.call('primitive_attr_set_post_ops', attributes, operations)
+        for number in scaled:
+            self._library.call('primitive_attr_set_scales_mask', attributes, number, 0)
         return attributes
 
     def reorder(self, source, target):
@@ -190,10 +201,14 @@ class Operation:
         self._primitive = Primitive(primitive, layouts)
 
     def __call__(self, *arrays):
-        addresses = [address(a) for a in arrays]
+        self.at(*[address(a) for a in arrays])
+
+    def at(self, *addresses):
+        """The same for arrays that begin at these addresses."""
         if not self._reorders:
             self._primitive(*addresses)
             return
+        addresses = list(addresses)
         given, buffers = addresses.copy(), []
         for place, reorder, size, is_output in self._reorders:
             buffers.append(np.empty(size, np.uint8))

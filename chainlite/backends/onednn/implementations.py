@@ -1,6 +1,7 @@
 """All implementations: importing this module registers them."""
 
 from chainlite.backends.onednn import (  # noqa: F401
+    arithmetic,
     batch_normalization,
     conv,
     group_normalization,

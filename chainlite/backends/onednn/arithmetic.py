@@ -1,0 +1,231 @@
+"""Long arithmetic formulas, in as few passes over memory as they have results, and in threads.
+
+A formula of sums, products, quotients and roots of float32 arrays is cut into passes. A pass is one binary primitive
+with operations after it: it computes a value from two arrays and goes on with it in registers, by one more array or
+scalar at a time, until it is written: `v * momentum - grad * lr` in one pass, an Adam step in four. Each operation
+rounds by itself, as NumPy's does, so the results are equal bit by bit; formulas with anything else are left to NumPy.
+"""
+
+from ctypes import c_float
+from typing import NamedTuple
+
+import numpy as np
+
+from chainlite.backends._equations import run_long
+from chainlite.backends._symbols import PRIMITIVES, Expr, leaf
+from chainlite.backends.onednn._backend import onednn
+from chainlite.backends.onednn._primitive import RESULT, SRC_0, SRC_1, Descriptors, Operation, address
+from chainlite.backends.onednn._threads import operation
+
+BLOCK = 1 << 19  # elements: what the passes of a formula read and write stays in the last cache
+
+_ALGORITHMS = {'add': 0x1FFF0, 'mul': 0x1FFF1, 'div': 0x1FFF4, 'sub': 0x1FFF5}
+_SQRT = 0x25
+_SCALES, _OPERANDS = 0x1000, 0x8000  # numbers of arguments: factors of the two sources, operands of what comes after
+
+_ONE, _MINUS = Expr('const', 1), Expr('const', -1)
+
+
+class _Unable(Exception):
+    """The formula has an operation that a pass cannot do."""
+
+
+class _Pass(NamedTuple):
+    """`left * scales[0] <first> right * scales[1]`, then the operations `after` on what that gives, into `result`.
+
+    Operands are places (str) or scalar expressions; `after` are pairs (operation, operand), of a root (sqrt, None).
+    """
+
+    first: str
+    left: str
+    right: object
+    scales: tuple
+    after: list
+    result: str
+
+    def key(self):
+        """What its primitive is made for."""
+        after = [(op, _is_scalar(b)) for op, b in self.after]
+        return self.first, _is_scalar(self.right), bool(self.scales), tuple(after)
+
+    def operands(self):
+        """Arrays and scalars in the order of the primitive's arguments."""
+        return [self.left, self.right, self.result, *self.scales, *[b for _, b in self.after if b is not None]]
+
+
+def _is_scalar(operand):
+    return isinstance(operand, Expr)
+
+
+class _Plan:
+    """The passes of a formula.
+
+    Args:
+        equations: the formula.
+        alias: for each output, the number of the input whose array it overwrites, or None.
+
+    Raises:
+        _Unable: if there are none.
+    """
+
+    def __init__(self, equations, alias):
+        self._arrays, self._uses = set(), {}
+        for e in equations._order:
+            if e.op == 'name' or not leaf(e) and any([a in self._arrays for a in e.args]):
+                self._arrays.add(e)
+            for a in () if leaf(e) else e.args:
+                self._uses[a] = self._uses.get(a, 0) + 1
+        self._place = {Expr('name', x): f'x{i}' for i, x in enumerate(equations.inputs)}
+        self.passes: list[_Pass] = []
+        self.temporaries = 0
+        results = {e: f'o{k}' for k, e in enumerate(equations.outputs.values())}
+        if len(results) < len(alias) or any([leaf(e) for e in results]):
+            raise _Unable
+        self._results = results
+        for e in equations._order:
+            if e in results:
+                self._array(e)
+        self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
+        self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
+        self._scalar_names = equations.scalars
+        places = [f'x{i}' for i in range(len(equations.inputs))] + [f'o{k}' for k in range(len(alias))]
+        places += [f't{i}' for i in range(self.temporaries)] + self._scalars
+        self.steps = [(p.key(), tuple([places.index(b) for b in p.operands()])) for p in self.passes]
+
+    def _refuse_late_reads(self, inputs):
+        """An input must not be read after the pass that overwrites it."""
+        gone = set()
+        for p in self.passes:
+            if not gone.isdisjoint([b for b in p.operands() if isinstance(b, str)]):
+                raise _Unable
+            gone.add(inputs.get(p.result))
+
+    def _array(self, e):
+        """The place where the value of e is, after passes that compute it if need be."""
+        if e not in self._place:
+            head, *after = self._chain(e, True)
+            if head.__class__ is str:  # one array: the first operation on it is the pass's own
+                (op, b), *after = after if after[0][1] is not None else [('mul', _ONE), *after]
+                head = op, (head, _ONE), (b, _ONE)
+            first, (left, scale), (right, other) = head
+            result = self._results.get(e)
+            if result is None:
+                result = f't{self.temporaries}'
+                self.temporaries += 1
+            scales = () if scale is other is _ONE else (scale, other)
+            self.passes.append(_Pass(first, left, right, scales, after, result))
+            self._place[e] = result
+        return self._place[e]
+
+    def _chain(self, e, is_root=False):
+        """[where it begins, (operation, operand), ...]: e as operations on one value. It begins with a place, or with
+        (operation, (place, factor), (place, factor))."""
+        if not is_root and (e in self._place or e in self._results or self._uses[e] > 1):
+            return [self._array(e)]
+        if e.op == 'neg':
+            return [*self._chain(e.args[0]), ('mul', _MINUS)]
+        if e.op == 'sqrt':
+            return [*self._chain(e.args[0]), ('sqrt', None)]
+        if e.op not in _ALGORITHMS:
+            raise _Unable
+        a, b = e.args
+        if b not in self._arrays:
+            return [*self._chain(a), (e.op, b)]
+        if e.op in ('add', 'sub') and a in self._arrays:
+            scaled = self._scaled(a), self._scaled(b)
+            if None not in scaled:
+                return [(e.op, *scaled)]
+        if a not in self._arrays or self._is_ready(a) and not self._is_ready(b):  # go on with b
+            other = self._array(a) if a in self._arrays else a
+            if e.op in ('add', 'mul'):
+                return [*self._chain(b), (e.op, other)]
+            if e.op == 'sub':  # a - b is a + (-b), to the last bit
+                return [*self._chain(b), ('mul', _MINUS), ('add', other)]
+            if a not in self._arrays:
+                raise _Unable
+        other = self._array(b)
+        return [*self._chain(a), (e.op, other)]
+
+    def _is_ready(self, e):
+        return e in self._place
+
+    def _scaled(self, e):
+        """(place, factor) of an array times a scalar, None of anything else."""
+        if self._is_ready(e):
+            return self._place[e], _ONE
+        if e.op == 'mul' and e not in self._results and self._uses[e] == 1:
+            for a, b in (e.args, e.args[::-1]):
+                if b not in self._arrays and self._is_ready(a):
+                    return self._place[a], b
+        return None
+
+    def run(self, arrays, scalars):
+        """Runs it on arrays of one length: inputs, then outputs."""
+        numbers = self._numbers(scalars)
+        length = arrays[0].size
+        block = min(length, BLOCK)
+        temporaries = np.empty((self.temporaries, block), 'f')
+        fixed = [address(temporaries) + 4 * block * i for i in range(self.temporaries)]
+        fixed += [address(numbers) + 4 * i for i in range(len(numbers))]
+        places = [address(a) for a in arrays]
+        for begin in range(0, length, block):
+            size = min(block, length - begin)
+            places_now = [place + 4 * begin for place in places] + fixed
+            for key, operands in self.steps:
+                operation(_build, size, *key).at(*[places_now[i] for i in operands])
+
+    def _numbers(self, scalars):
+        """A float32 array of the values of all scalars."""
+        known = dict(zip(self._scalar_names, scalars))
+
+        def value(e):
+            if e.op == 'const':
+                return np.float32(e.args[0])
+            if e.op == 'scalar':
+                return np.float32(known[e.args[0]])
+            return PRIMITIVES[e.op].numpy(*map(value, e.args))
+
+        return np.array([value(e) for e in self._scalars], 'f')
+
+
+def _build(size, first, right_is_scalar, is_scaled, after):
+    with Descriptors() as make:
+        array, scalar = make.plain((size,)), make.plain((1,))
+        right = scalar if right_is_scalar else array
+        arguments = [(SRC_0, array, False), (SRC_1, right, False), (RESULT, array, True)]
+        if is_scaled:
+            arguments += [((_SCALES | n, None), scalar, False) for n, _ in (SRC_0, SRC_1)]
+        operations = []
+        for i, (op, is_scalar) in enumerate(after, 1):
+            if op == 'sqrt':
+                operations.append(('eltwise', _SQRT, c_float(0), c_float(0)))
+            else:
+                operand = scalar if is_scalar else array
+                operations.append(('binary', _ALGORITHMS[op], operand))
+                arguments.append(((_OPERANDS * i | SRC_1[0], None), operand, False))
+        attributes = make.attributes(operations, [n for n, _ in (SRC_0, SRC_1)] if is_scaled else [])
+        primitive = make.primitive('binary', _ALGORITHMS[first], array, right, array, attributes=attributes)
+        return Operation(make, primitive, *arguments)
+
+
+def _plan(equations, alias):
+    """The plan, or None."""
+    key = 'onednn', alias
+    if key not in equations.plans:
+        try:
+            equations.plans[key] = _Plan(equations, alias)
+        except _Unable:
+            equations.plans[key] = None
+    return equations.plans[key]
+
+
+def _is_arithmetic(x, equations, arrays, scalars, out, alias):
+    for a in arrays:
+        if a.dtype != np.float32:
+            return False
+    return all([y.dtype == np.float32 for y in out]) and _plan(equations, alias) is not None
+
+
+@run_long.when(onednn, _is_arithmetic)
+def _(x, equations, arrays, scalars, out, alias):
+    _plan(equations, alias).run([*arrays, *out], scalars)
