@@ -16,9 +16,9 @@ from chainlite.training import extensions
 class Updater(training.Updater):
     """Reports the value 10 times the iteration; two iterations to an epoch."""
 
-    def __init__(self):
-        self.iteration = 0
-        self.optimizer = optimizers.SGD(lr=0.25).setup(L.Linear(2, 2))
+    def __init__(self, device):
+        self.iteration, self.device = 0, device
+        self.optimizer = optimizers.SGD(lr=0.25).setup(L.Linear(2, 2).to_device(device))
 
     epoch = property(lambda self: self.iteration // 2)
     epoch_detail = property(lambda self: self.iteration / 2)
@@ -32,12 +32,14 @@ class Updater(training.Updater):
 
     def update(self):
         self.iteration += 1
-        chainlite.report({'x': self.iteration * 10.0, 'n': 2.0, 'v': chainlite.Variable(numpy.array(1, 'f'))})
+        x, v = map(self.device.send, (numpy.array(self.iteration * 10, 'f'), numpy.array(1, 'f')))
+        chainlite.report({'x': x, 'n': 2.0, 'v': chainlite.Variable(v)})
 
 
 @pytest.fixture
-def trainer(tmp_path):
-    return training.Trainer(Updater(), (5, 'iteration'), out=str(tmp_path))
+def trainer(tmp_path, device):
+    """It trains on a device, where also what it reports is."""
+    return training.Trainer(Updater(device), (5, 'iteration'), out=str(tmp_path))
 
 
 def test_a_log_has_the_means_of_intervals(trainer, tmp_path):
@@ -154,7 +156,7 @@ def test_micro_average_is_the_quotient_of_sums(trainer):
 
 def test_statistics_of_parameters(trainer):
     link = trainer.updater.optimizer.target
-    link.W.array[...] = [[1, 2], [3, 6]]
+    link.W.array[...] = link.xp.array([[1, 2], [3, 6]])
     link.W.grad[...] = numpy.nan
     trainer.extend(extensions.ParameterStatistics(link, prefix='p', skip_nan_params=True))
     trainer.stop_trigger = training.get_trigger((2, 'iteration'))
@@ -174,7 +176,7 @@ def test_statistics_of_parameters(trainer):
 def test_statistics_are_plotted(trainer, tmp_path):
     pytest.importorskip('matplotlib')
     link = trainer.updater.optimizer.target
-    link.W.array[...] = [[1, 2], [3, 6]]
+    link.W.array[...] = link.xp.array([[1, 2], [3, 6]])
     plot = extensions.VariableStatisticsPlot(link.W, report_grad=False, percentile_sigmas=(0, 50, 100))
     trainer.extend(plot)
     trainer.run()
@@ -184,6 +186,7 @@ def test_statistics_are_plotted(trainer, tmp_path):
     numpy.testing.assert_allclose(values[0], [[3, numpy.std([1, 2, 3, 6]), 1, 2.5, 6]], rtol=1e-6)
 
 
+@pytest.mark.host('samples are kept on the host')
 def test_a_reservoir_keeps_a_sample():
     reservoir = extensions.variable_statistics_plot.Reservoir(4, (1,))
     for i in range(20):
@@ -203,8 +206,8 @@ def make_iterator(**kwargs):
     return iterators.SerialIterator(numpy.arange(6, dtype='f'), 2, shuffle=False, **{'repeat': False, **kwargs})
 
 
-def test_an_evaluation_reports_means():
-    evaluator = extensions.Evaluator(make_iterator(), Model(), device=-1)
+def test_an_evaluation_reports_means(device):
+    evaluator = extensions.Evaluator(make_iterator(), Model(), device=device)
     for name, prefix in ((None, ''), ('validation', 'validation/')):
         evaluator.name = name
         with chainlite.Reporter() as reporter:
@@ -213,20 +216,26 @@ def test_an_evaluation_reports_means():
 
 
 @pytest.mark.parametrize(
-    'converter, expected',
+    'form, expected',
     [
-        (lambda batch, device: (numpy.array(batch), 1), 6.0),
-        (lambda batch, device: {'x': numpy.array(batch), 't': 2}, 7.0),
+        (lambda x: (x, 1), 6.0),
+        (lambda x: {'x': x, 't': 2}, 7.0),
     ],
 )
-def test_a_batch_can_be_a_tuple_or_a_dictionary(converter, expected):
-    assert extensions.Evaluator(make_iterator(), Model(), converter)() == {'main/loss': expected}
+def test_a_batch_can_be_a_tuple_or_a_dictionary(form, expected, device):
+    def converter(batch, number):
+        assert number == (-1 if device.xp is numpy else 0)
+        return form(device.send(numpy.array(batch)))
+
+    assert extensions.Evaluator(make_iterator(), Model(), converter, device)() == {'main/loss': expected}
 
 
-def test_an_evaluator_has_hooks_functions_and_a_bar(capsys):
+def test_an_evaluator_has_hooks_functions_and_a_bar(capsys, device):
     called = []
     model = Model()
-    evaluator = extensions.Evaluator(make_iterator(), {}, eval_hook=called.append, eval_func=model, progress_bar=True)
+    evaluator = extensions.Evaluator(
+        make_iterator(), {}, device=device, eval_hook=called.append, eval_func=model, progress_bar=True
+    )
     with chainlite.Reporter() as reporter:
         reporter.add_observer('target', model)
         assert evaluator.evaluate is not None
@@ -238,15 +247,17 @@ def test_an_evaluator_has_hooks_functions_and_a_bar(capsys):
     assert bars[2].splitlines()[1] == '         6 / 6 iterations'
 
 
+@pytest.mark.host('nothing is computed')
 def test_an_iterator_that_repeats_is_warned_of():
     with pytest.warns(UserWarning, match='`repeat` property'):
         extensions.Evaluator(make_iterator(repeat=True), Model())
 
 
-def test_the_graph_is_dumped_once(tmp_path):
+def test_the_graph_is_dumped_once(tmp_path, device):
     model = L.Classifier(L.Linear(2, 2))
     data = [(numpy.zeros(2, 'f'), numpy.int32(0))] * 4
-    updater = training.StandardUpdater(iterators.SerialIterator(data, 2), optimizers.SGD().setup(model))
+    optimizer = optimizers.SGD().setup(model)
+    updater = training.StandardUpdater(iterators.SerialIterator(data, 2), optimizer, device=device)
     trainer = training.Trainer(updater, (3, 'iteration'), out=str(tmp_path))
     trainer.extend(extensions.DumpGraph('main/loss'))
     trainer.run()
@@ -263,8 +274,8 @@ def test_only_variables_have_graphs(trainer):
     assert not chainlite.config.keep_graph_on_report
 
 
-def test_graphs_are_freed(trainer):
-    x = chainlite.Parameter(numpy.ones(2, 'f'))
+def test_graphs_are_freed(trainer, device):
+    x = chainlite.Parameter(device.send(numpy.ones(2, 'f')))
     y = F.sum(x * 2)
     with chainlite.using_config('keep_graph_on_report', True):
         extension = extensions.unchain_variables()
@@ -273,4 +284,4 @@ def test_graphs_are_freed(trainer):
         trainer.observation = {'y': y}
         extension(trainer)
     y.backward()
-    assert x.grad is None or numpy.isnan(x.grad).all()
+    assert x.grad is None or device.xp.isnan(x.grad).all()

@@ -7,6 +7,8 @@ import pytest
 from chainlite.serializers import DictionarySerializer, NpzDeserializer
 from chainlite.training import extensions as E
 
+pytestmark = pytest.mark.host('hyperparameters are numbers of the host')
+
 CASES = [
     (E.ExponentialShift, ('lr', 0.5), [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]),
     (E.ExponentialShift, ('lr', 0.5, 1.0, 0.3), [1.0, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]),

@@ -7,7 +7,11 @@ import chainlite
 import chainlite.functions as F
 import chainlite.links as L
 from chainlite import datasets, iterators, optimizers, training
+from chainlite.backends import cuda
+from chainlite.testing import assert_allclose
 from chainlite.training import extensions
+
+loop = pytest.mark.host('the loop itself has no arrays')
 
 
 class CountingUpdater(training.Updater):
@@ -43,6 +47,7 @@ def make_trainer(tmp_path):
     return make
 
 
+@loop
 def test_extensions_are_called_by_priority_then_in_the_order_of_registration(make_trainer):
     called = []
     trainer = make_trainer(1)
@@ -52,6 +57,7 @@ def test_extensions_are_called_by_priority_then_in_the_order_of_registration(mak
     assert called == ['b', 'c', 'a', 'd']
 
 
+@loop
 def test_names_that_are_taken_get_numbers(make_trainer):
     trainer = make_trainer()
     functions = [lambda trainer: None for _ in range(3)]
@@ -61,6 +67,7 @@ def test_names_that_are_taken_get_numbers(make_trainer):
     assert [function.name for function in functions] == ['f', 'f_1', 'f_2']
 
 
+@loop
 def test_extensions_can_be_bound_methods(make_trainer):
     called = []
     trainer = make_trainer(2)
@@ -69,6 +76,7 @@ def test_extensions_can_be_bound_methods(make_trainer):
     assert called == [trainer, trainer]
 
 
+@loop
 @pytest.mark.parametrize(
     'call, error, message',
     [
@@ -90,6 +98,7 @@ def test_misuse_is_an_error(make_trainer, call, error, message):
         call(make_trainer())
 
 
+@loop
 def test_a_trainer_runs_once(make_trainer):
     trainer = make_trainer()
     trainer.run()
@@ -99,6 +108,7 @@ def test_a_trainer_runs_once(make_trainer):
         trainer.run()
 
 
+@loop
 def test_an_exception_is_shown_handled_and_raised(make_trainer, capsys):
     seen = []
 
@@ -130,6 +140,7 @@ def test_an_exception_is_shown_handled_and_raised(make_trainer, capsys):
     assert 'Exception in error handler: in the handler' in lines
 
 
+@loop
 def test_the_message_can_be_left_out(make_trainer, capsys):
     def fail(trainer):
         raise RuntimeError('boom')
@@ -141,6 +152,7 @@ def test_the_message_can_be_left_out(make_trainer, capsys):
     assert capsys.readouterr().err == ''
 
 
+@loop
 def test_an_interrupt_finalizes(make_trainer):
     def interrupt(trainer):
         raise KeyboardInterrupt
@@ -152,6 +164,7 @@ def test_an_interrupt_finalizes(make_trainer):
     assert trainer.updater.finalized == 1
 
 
+@loop
 def test_make_extension_sets_the_attributes_of_an_extension():
     @training.make_extension(trigger=(2, 'epoch'), default_name='other', priority=0, initializer=print)
     def extension(trainer):
@@ -169,6 +182,7 @@ def test_make_extension_sets_the_attributes_of_an_extension():
         training.make_extension(other=True)
 
 
+@loop
 def test_an_extension_knows_what_was_removed():
     extension = training.Extension()
     with pytest.raises(AttributeError, match='has been removed since Chainer v2'):
@@ -191,57 +205,66 @@ class Regression(chainlite.Chain):
         return loss
 
 
-def make_updater(**kwargs):
+def make_updater(device='@numpy', **kwargs):
     r = numpy.random.RandomState(0)
     data = datasets.TupleDataset(r.rand(10, 3).astype('f'), r.rand(10, 1).astype('f'))
     iterator = iterators.SerialIterator(data, 2, shuffle=False)
     optimizer = optimizers.SGD(lr=0.1).setup(Regression())
-    return training.StandardUpdater(iterator, optimizer, **kwargs), data, optimizer
+    return training.StandardUpdater(iterator, optimizer, device=device, **kwargs), data, optimizer
 
 
-def test_an_update_is_a_step_of_gradient_descent():
-    updater, data, optimizer = make_updater()
+def test_an_update_is_a_step_of_gradient_descent(device):
+    updater, data, optimizer = make_updater(device)
     x, t = (numpy.stack(part).astype('d') for part in zip(*data[:2]))
     w = numpy.array([[1.0, 2.0, 3.0]])
     error = x @ w.T - t
     expected = w - 0.1 * error.T @ x
     updater.update()
-    numpy.testing.assert_allclose(optimizer.target.l.W.array, expected, rtol=1e-5)
+    assert optimizer.target.device == device and isinstance(optimizer.target.l.W.array, device.xp.ndarray)
+    assert_allclose(optimizer.target.l.W.array, expected, rtol=1e-5)
     assert (updater.iteration, updater.epoch_detail, updater.previous_epoch_detail) == (1, 0.2, 0)
 
 
-def test_the_optimizer_is_told_of_a_new_epoch():
-    updater, _, optimizer = make_updater()
+def test_the_optimizer_is_told_of_a_new_epoch(device):
+    updater, _, optimizer = make_updater(device)
     for _ in range(5):
         updater.update()
     assert updater.is_new_epoch and optimizer.epoch == 1
-    updater, _, optimizer = make_updater(auto_new_epoch=False)
+    updater, _, optimizer = make_updater(device, auto_new_epoch=False)
     for _ in range(5):
         updater.update()
     assert optimizer.epoch == 0
 
 
-def test_devices_are_resolved():
-    cpu = chainlite.backend.CpuDevice()
-    updater, _, _ = make_updater(device=-1)
-    assert updater.device == updater.input_device == cpu
-    updater, _, _ = make_updater(input_device='@numpy')
-    assert updater.device is None and updater.input_device == cpu
+def test_devices_are_resolved(device):
+    number = -1 if device.xp is numpy else 0
+    for name in (number, device, device.name):
+        updater, _, _ = make_updater(name)
+        assert updater.device == updater.input_device == device
+    updater, _, optimizer = make_updater(None, input_device=device.name)
+    assert updater.device is None and updater.input_device == device
+    assert optimizer.target.device == chainlite.get_device('@numpy')  # the model stays where it is
     with pytest.raises(TypeError, match="'other'"):
-        make_updater(other=1)
+        make_updater(device, other=1)
 
 
-def test_a_loss_scale_goes_to_the_optimizer():
-    assert make_updater(loss_scale=8)[2]._loss_scale == 8
+def test_a_loss_scale_goes_to_the_optimizer(device):
+    weights = []
+    for scale in None, 8:
+        updater, _, optimizer = make_updater(device, loss_scale=scale)
+        assert optimizer._loss_scale == scale
+        updater.update()
+        weights.append(cuda.to_cpu(optimizer.target.l.W.array))
+    assert_allclose(*weights, rtol=1e-6)
 
 
-def test_a_parallel_updater_does_what_one_device_does():
-    updater, data, single = make_updater(loss_func=None)
+def test_a_parallel_updater_does_what_one_device_does(device):
+    updater, data, single = make_updater(device, loss_func=None)
     parallel_optimizer = optimizers.SGD(lr=0.1).setup(Regression())
     iterator = iterators.SerialIterator(data, 2, shuffle=False)
     # Two copies with one example each have a mean over one: twice the gradient.
     parallel_optimizer.lr = 0.05
-    parallel = training.ParallelUpdater(iterator, parallel_optimizer, devices={'main': -1, 'second': -1})
+    parallel = training.ParallelUpdater(iterator, parallel_optimizer, devices={'main': device, 'second': device})
     reporter = chainlite.Reporter()
     reporter.add_observer('main', parallel_optimizer.target)
     parallel.connect_trainer(type('T', (), {'reporter': reporter}))
@@ -250,10 +273,13 @@ def test_a_parallel_updater_does_what_one_device_does():
         with reporter:
             parallel.update()
     assert set(reporter.observation) == {'main/loss', 'second/loss'}
-    numpy.testing.assert_allclose(parallel_optimizer.target.l.W.array, single.target.l.W.array, rtol=1e-5)
-    numpy.testing.assert_array_equal(parallel._models['second'].l.W.array, parallel_optimizer.target.l.W.array)
+    main, second = parallel_optimizer.target.l.W.array, parallel._models['second'].l.W.array
+    assert isinstance(second, device.xp.ndarray)
+    assert_allclose(main, single.target.l.W.array, rtol=1e-5)
+    assert_allclose(second, main, rtol=0, atol=0)
 
 
+@pytest.mark.host('nothing is computed')
 def test_a_parallel_updater_needs_a_main_model():
     updater, data, optimizer = make_updater()
     iterator = iterators.SerialIterator(data, 2)
@@ -263,8 +289,8 @@ def test_a_parallel_updater_needs_a_main_model():
         training.ParallelUpdater(iterator, optimizer, devices={'a': -1})
 
 
-def test_training_fails_on_nan(tmp_path):
-    updater, _, optimizer = make_updater()
+def test_training_fails_on_nan(tmp_path, device):
+    updater, _, optimizer = make_updater(device)
     optimizer.target.l.W.array[0, 1] = numpy.nan
     trainer = training.Trainer(updater, (2, 'iteration'), out=str(tmp_path))
     trainer.extend(extensions.FailOnNonNumber())

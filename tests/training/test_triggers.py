@@ -9,6 +9,8 @@ from chainlite import training
 from chainlite.serializers import DictionarySerializer, NpzDeserializer
 from chainlite.training import triggers
 
+count = pytest.mark.host('what it counts are iterations, on the host')
+
 
 def make_trainer(iterations_per_epoch):
     updater = types.SimpleNamespace(iteration=0, epoch_detail=0.0, previous_epoch_detail=None, epoch=0)
@@ -30,7 +32,7 @@ def fires(make, iterations_per_epoch, n=8, reload_at=None, value=None, every=1):
     for i in range(1, n + 1):
         trainer.advance()
         if value is not None:
-            trainer.observation = {'value': value[i - 1]}
+            trainer.observation = {'value': value[i - 1]}  # of the host or of a device
         if i % every == 0 and trigger(trainer):
             fired.append(i)
         if i == reload_at:
@@ -41,6 +43,7 @@ def fires(make, iterations_per_epoch, n=8, reload_at=None, value=None, every=1):
     return fired
 
 
+@count
 @pytest.mark.parametrize('reload_at', [None, 1, 3, 4, 5])
 @pytest.mark.parametrize(
     'make, iterations_per_epoch, expected',
@@ -60,11 +63,13 @@ def test_schedules(make, iterations_per_epoch, expected, reload_at):
     assert fires(make, iterations_per_epoch, reload_at=reload_at) == expected
 
 
+@count
 def test_what_passed_between_calls_counts():
     assert fires(lambda: triggers.IntervalTrigger(2, 'iteration'), 5, every=3) == [3, 6]
     assert fires(lambda: triggers.ManualScheduleTrigger([1, 2, 5], 'iteration'), 5, every=4) == [4, 8]
 
 
+@count
 def test_once_can_fire_again_after_loading():
     assert fires(lambda: triggers.OnceTrigger(call_on_resume=True), 1, reload_at=4) == [1, 5]
 
@@ -82,11 +87,11 @@ VALUES = [0.5, 0.5, 0.4, 0.6, 0.6, 0.2, 0.3, 0.7]
         (triggers.MinValueTrigger, 2, [2, 6]),
     ],
 )
-def test_best_values(cls, interval, expected, reload_at):
+def test_best_values(cls, interval, expected, reload_at, device):
     def make():
         return cls('value', (interval, 'iteration'))
 
-    assert fires(make, 1, reload_at=reload_at, value=VALUES) == expected
+    assert fires(make, 1, reload_at=reload_at, value=device.send(numpy.array(VALUES))) == expected
 
 
 @pytest.mark.parametrize('reload_at', [None, 2, 4, 5])
@@ -97,36 +102,40 @@ def test_best_values(cls, interval, expected, reload_at):
         ('max', [0.5, 0.5, 0.6, 0.7, 0.6, 0.4, 0.3, 0.2], [7, 8]),
     ],
 )
-def test_early_stopping(monitor_mode, values, expected, reload_at):
+def test_early_stopping(monitor_mode, values, expected, reload_at, device):
     def make():
         return triggers.EarlyStoppingTrigger(monitor='value', mode=monitor_mode, patience=3)
 
-    assert fires(make, 1, reload_at=reload_at, value=values) == expected
+    assert fires(make, 1, reload_at=reload_at, value=device.send(numpy.array(values))) == expected
 
 
-def test_early_stopping_has_an_end(capsys):
+def test_early_stopping_has_an_end(capsys, device):
     trigger = triggers.EarlyStoppingTrigger(monitor='value', max_trigger=(3, 'iteration'), verbose=True)
     assert capsys.readouterr().out == 'early stopping: operator is less\n'
     assert trigger.get_training_length() == (3, 'iteration')
-    assert fires(lambda: trigger, 1, n=4, value=[4, 3, 2, 1]) == [3]
+    assert fires(lambda: trigger, 1, n=4, value=device.send(numpy.array([4, 3, 2, 1]))) == [3]
 
 
+@count
 def test_early_stopping_by_accuracy_wants_more():
     assert triggers.EarlyStoppingTrigger(monitor='validation/main/accuracy').best == -numpy.inf
     assert triggers.EarlyStoppingTrigger(monitor='main/loss').best == numpy.inf
 
 
+@count
 def test_early_stopping_takes_the_older_spelling():
     assert triggers.EarlyStoppingTrigger(patients=10).patience == 10
     with pytest.raises(TypeError, match="Specify only 'patience'"):
         triggers.EarlyStoppingTrigger(patience=10, patients=3)
 
 
+@count
 def test_early_stopping_warns_of_a_missing_value():
     with pytest.warns(UserWarning, match='value is not in observation'):
         assert fires(lambda: triggers.EarlyStoppingTrigger(monitor='value'), 1, n=1) == []
 
 
+@count
 def test_time():
     trigger, trainer = triggers.TimeTrigger(1), make_trainer(1)
     fired = []
@@ -135,6 +144,7 @@ def test_time():
     assert fired == [False, False, True, False, True, True, False, True]
 
 
+@count
 @pytest.mark.parametrize(
     'make',
     [
@@ -157,6 +167,7 @@ def test_files_of_old_versions_lack_the_last_call(make):
     assert fired == expected
 
 
+@count
 def test_units_and_forms():
     for cls in (triggers.IntervalTrigger, triggers.ManualScheduleTrigger):
         with pytest.raises(ValueError, match="Trigger unit must be either 'epoch' or 'iteration'."):
