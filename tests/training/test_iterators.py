@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy
 import pytest
 
-from chainlite import iterators
+from chainlite import datasets, iterators
+from chainlite.dataset import ConcatWithAsyncTransfer, concat_examples
 from chainlite.serializers import DictionarySerializer, NpzDeserializer
+from chainlite.testing import assert_allclose
+
+on_host = pytest.mark.host('examples are chosen and made on the host')
 
 KINDS = {
     'serial': iterators.SerialIterator,
@@ -37,6 +41,7 @@ def make(request):
         iterator.finalize()
 
 
+@on_host
 @pytest.mark.parametrize('shuffle', [False, True])
 def test_batches_larger_than_the_dataset_are_full(make, shuffle):
     it = make([0, 1, 2], 7, shuffle=shuffle)
@@ -47,6 +52,7 @@ def test_batches_larger_than_the_dataset_are_full(make, shuffle):
     assert shuffle or examples == [0, 1, 2] * 7
 
 
+@on_host
 def test_order_sampler_hears_where_the_epoch_was_left():
     positions = []
 
@@ -60,6 +66,7 @@ def test_order_sampler_hears_where_the_epoch_was_left():
     assert positions == [0, 0, 0, 2, 0, 0]
 
 
+@on_host
 def test_batches_and_positions_in_order(make):
     it = make([0, 1, 2, 3, 4], 2, shuffle=False)
     seen = [(it.epoch, it.epoch_detail, it.previous_epoch_detail)]
@@ -75,6 +82,7 @@ def test_batches_and_positions_in_order(make):
     ]
 
 
+@on_host
 def test_the_last_batch_is_smaller_without_repetition(make):
     it = make([0, 1, 2, 3, 4], 2, repeat=False, shuffle=False)
     for _ in range(2):
@@ -85,6 +93,28 @@ def test_the_last_batch_is_smaller_without_repetition(make):
         it.reset()
 
 
+@pytest.mark.parametrize('convert', [concat_examples, ConcatWithAsyncTransfer()])
+def test_batches_of_all_are_sent_to_a_device(make, convert, device):
+    x, t = numpy.arange(12, dtype='f').reshape(6, 2), numpy.arange(6, dtype='i')
+    it = make(datasets.TupleDataset(x, t), 4, shuffle=False)
+    for expected in ([0, 1, 2, 3], [4, 5, 0, 1]):
+        batch = convert(it.next(), device)
+        assert all(isinstance(array, device.xp.ndarray) for array in batch)
+        for array, of in zip(batch, (x, t)):
+            assert array.dtype == of.dtype
+            assert_allclose(array, of[expected], rtol=0, atol=0)
+
+
+def test_examples_may_be_on_a_device(device):
+    x = numpy.arange(6, dtype='f').reshape(3, 2)
+    it = iterators.SerialIterator(device.send(x), 2, shuffle=False)
+    for expected in ([0, 1], [2, 0]):
+        batch = concat_examples(it.next())
+        assert isinstance(batch, device.xp.ndarray)
+        assert_allclose(batch, x[expected], rtol=0, atol=0)
+
+
+@on_host
 def test_shuffles_are_those_of_chainer(make):
     # By Chainer 7.8.1 after numpy.random.seed(0).
     numpy.random.seed(0)
@@ -92,11 +122,13 @@ def test_shuffles_are_those_of_chainer(make):
     assert [it.next() for _ in range(6)] == [[6, 2, 1], [3, 0, 5], [4, 1, 0], [6, 3, 4], [2, 5, 6], [3, 5, 1]]
 
 
+@on_host
 def test_an_own_generator_is_that_of_chainer(make):
     it = make(list(range(7)), 3, order_sampler=iterators.ShuffleOrderSampler(numpy.random.RandomState(3)))
     assert [it.next() for _ in range(6)] == [[4, 6, 5], [3, 1, 0], [2, 6, 4], [1, 2, 3], [5, 0, 6], [1, 3, 4]]
 
 
+@on_host
 @pytest.mark.parametrize('generator', [numpy.random.RandomState, numpy.random.default_rng])
 @pytest.mark.parametrize('other', KINDS)
 @pytest.mark.parametrize('n', [0, 1, 2, 3, 7])
@@ -118,6 +150,7 @@ def test_a_loaded_position_goes_on_the_same(make, other, n, generator):
     loaded.finalize()
 
 
+@on_host
 def test_a_position_of_old_versions_is_loaded(make):
     old = {'current_position': 4, 'epoch': 0, 'is_new_epoch': False, '_order': numpy.arange(5, -1, -1)}
     it = make([0, 1, 2, 3, 4, 5], 2)
@@ -126,6 +159,7 @@ def test_a_position_of_old_versions_is_loaded(make):
     assert it.next() == [1, 0]
 
 
+@on_host
 def test_an_order_of_another_length_is_not_loaded(make):
     target = {}
     make(list(range(7)), 3).serialize(DictionarySerializer(target))
@@ -133,12 +167,14 @@ def test_an_order_of_another_length_is_not_loaded(make):
         make(list(range(5)), 3).serialize(NpzDeserializer(target))
 
 
+@on_host
 def test_samplers_decide_the_length_of_an_epoch(make):
     it = make([0, 1, 2], 2, order_sampler=lambda order, position: numpy.repeat(numpy.arange(3), 2))
     assert [it.next() for _ in range(3)] == [[0, 0], [1, 1], [2, 2]]
     assert it.epoch_detail == 1
 
 
+@on_host
 def test_samplers_that_change_the_length_are_errors(make):
     it = make(list(range(6)), 6, order_sampler=lambda order, position: numpy.arange(len(order) - (position or 0)))
     with pytest.raises(ValueError, match='The size of order does not match'):
@@ -147,6 +183,7 @@ def test_samplers_that_change_the_length_are_errors(make):
             it.order_sampler = lambda order, position: order[:3]
 
 
+@on_host
 def test_samplers_and_shuffle_exclude_each_other(make):
     with pytest.raises(ValueError, match='`shuffle` is not `None` and a custom `order_sampler` is set'):
         make([0], 1, shuffle=True, order_sampler=lambda order, position: order)
@@ -165,6 +202,7 @@ class Failing:
         return i
 
 
+@on_host
 @pytest.mark.parametrize('error', [ZeroDivisionError('in the dataset'), TimeoutError('in the dataset')])
 def test_an_error_of_the_dataset_is_raised_with_its_batch(make, error):
     it = make(Failing(error), 2, shuffle=False)
@@ -180,6 +218,7 @@ class Suicidal(Failing):
         return i
 
 
+@on_host
 def test_a_process_that_dies_is_an_error():
     it = iterators.MultiprocessIterator(Suicidal(), 2, shuffle=False, n_processes=1)
     with pytest.raises(RuntimeError, match='has died'):
@@ -201,6 +240,7 @@ class WaitingAndSuicidal:
         time.sleep(60)
 
 
+@on_host
 def test_the_death_of_a_process_does_not_wait_for_the_others():
     it = iterators.MultiprocessIterator(WaitingAndSuicidal(), 2, shuffle=False, n_processes=2)
     begin = time.perf_counter()
@@ -215,6 +255,7 @@ class Slow(Failing):
         return i
 
 
+@on_host
 def test_a_slow_dataset_is_warned_of_and_waited_for():
     with iterators.MultiprocessIterator(Slow(), 3, shuffle=False, n_processes=1, dataset_timeout=0.05) as it:
         with pytest.warns(iterators.MultiprocessIterator.TimeoutWarning, match='Stalled dataset'):
@@ -230,6 +271,7 @@ class Noisy:
         return numpy.random.randint(1 << 30), os.getpid()
 
 
+@on_host
 def test_processes_draw_different_numbers_and_the_same_in_the_next_run():
     runs = []
     for _ in range(2):
@@ -242,12 +284,14 @@ def test_processes_draw_different_numbers_and_the_same_in_the_next_run():
     assert len(set(runs[0])) == 24
 
 
+@on_host
 def test_processes_are_replaced():
     with iterators.MultiprocessIterator(Noisy(), 8, n_processes=1, maxtasksperchild=2) as it:
         pids = [it.next()[0][1] for _ in range(9)]
     assert len(set(pids)) >= 3
 
 
+@on_host
 def test_a_finalized_iterator_is_not_reset():
     it = iterators.MultiprocessIterator([1, 2], 1, n_processes=1)
     it.next()
@@ -257,6 +301,7 @@ def test_a_finalized_iterator_is_not_reset():
         it.reset()
 
 
+@on_host
 @pytest.mark.parametrize('duplicate', [copy.copy, lambda it: pickle.loads(pickle.dumps(it))])
 def test_copies_go_on_by_themselves(duplicate):
     with iterators.MultiprocessIterator(list(range(5)), 2, n_processes=1, n_prefetch=4) as it:
@@ -282,6 +327,7 @@ def check_pictures(batch, indices):
         assert example['small'].tolist() == list(range(i))
 
 
+@on_host
 def test_large_arrays_come_whole_and_stay_as_they_are():
     with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=3, n_prefetch=2) as it:
         kept = []
@@ -301,6 +347,7 @@ def test_large_arrays_come_whole_and_stay_as_they_are():
     assert not os.path.exists(folder)
 
 
+@on_host
 def test_memory_is_used_again():
     with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=1, n_prefetch=1) as it:
         for _ in range(60):
@@ -308,6 +355,7 @@ def test_memory_is_used_again():
         assert len(it._workers[0]._memory) <= 4
 
 
+@on_host
 def test_batches_ahead_are_dropped_on_reset():
     with iterators.MultiprocessIterator(Pictures(), 8, shuffle=False, n_processes=2, n_prefetch=4) as it:
         for n in (3, 1, 2):
@@ -316,6 +364,7 @@ def test_batches_ahead_are_dropped_on_reset():
             it.reset()
 
 
+@on_host
 @pytest.mark.parametrize('method', ['spawn', 'forkserver'])
 def test_other_start_methods(method, tmp_path):
     script = tmp_path / 'script.py'
@@ -345,6 +394,7 @@ time.sleep(60)
 """
 
 
+@on_host
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_workers_end_with_their_parent(number):
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
