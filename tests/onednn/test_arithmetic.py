@@ -1,5 +1,6 @@
 """Formulas in passes of oneDNN: NumPy's results, bit by bit."""
 
+import operator
 import random
 
 import numpy as np
@@ -80,7 +81,8 @@ def random_formula(seed):
     known = [Expr('name', n) for n in inputs] + [Expr('scalar', n) for n in scalars] + [as_expr(0.3)]
     for _ in range(draw.randint(2, 9)):
         a, b = draw.choice(known), draw.choice(known)
-        known.append(draw.choice([lambda: a + b, lambda: a - b, lambda: a * b, lambda: a / b, lambda: -a])())
+        operation = draw.choice([operator.add, operator.sub, operator.mul, operator.truediv, operator.neg])
+        known.append(operation(a) if operation is operator.neg else operation(a, b))
         if draw.random() < 0.15:
             known.append(sqrt(a))
     results = list(dict.fromkeys(known[6:]))[-draw.randint(1, 3) :]
