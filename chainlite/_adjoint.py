@@ -26,7 +26,8 @@ class Adjoint(FunctionNode):
 
     def __init__(self, in_shape, *params):
         self.in_shape, self.params = in_shape, params
-        self.__dict__.update(zip(self._names, params))
+        for name, value in zip(self._names, params):
+            setattr(self, name, value)  # `__dict__` would make all attributes of the object slower
 
     def forward(self, inputs):
         return (self.run(inputs[0], self.in_shape, *self.params),)

@@ -168,7 +168,7 @@ def select(condition, x, out=None):
     if mask is not None:
         bits = mask.dtype
         return np.bitwise_and(mask, x.view(bits), out=mask if out is None else out.view(bits)).view(x.dtype)
-    if out is None and x.shape == condition.shape and condition.dtype == bool:
+    if out is None and x.shape == condition.shape and condition.dtype.kind == 'b':
         y = np.zeros(x.shape, x.dtype)
         np.copyto(y, x, where=condition)
         return y

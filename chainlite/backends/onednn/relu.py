@@ -26,7 +26,7 @@ def _build(size):
         return Operation(make, primitive, (DST, x, False), (DIFF_DST, x, False), (DIFF_SRC, x, True))
 
 
-@relu_grad.when(onednn, lambda y, gy: y.size >= _WORTH and is_float32(y, gy) and (y.flags.c_contiguous or is_last(y)))
+@relu_grad.when(onednn, lambda y, gy: is_float32(y, gy) and (y.flags.c_contiguous or is_last(y)), least=_WORTH)
 def _(y, gy):
     gy = as_last(gy) if is_last(y) else np.ascontiguousarray(gy)
     gx = np.empty_like(y)

@@ -33,13 +33,12 @@ def _pad_back(y, in_shape, pad_width, mode, keywords):
     return y
 
 
-_seen: dict[str, object] = dict(  # what exporters read
-    pad_width=property(lambda self: self.params[0]),
-    pad_bw=property(lambda self: np.broadcast_to(np.asarray(self.pad_width), (len(self.in_shape), 2))),
-    mode=property(lambda self: self.params[1]),
-    keywords=property(lambda self: self.params[2]),
-)
-_seen = dict(_seen, check='x: f', any_layout=True, gives_new=True)
+def _pad_bw(self):
+    """Before and after, for each axis: what exporters read."""
+    return np.broadcast_to(np.asarray(self.pad_width), (len(self.in_shape), 2))
+
+
+_seen = dict(check='x: f', any_layout=True, gives_new=True, pad_bw=property(_pad_bw))
 Pad, PadGrad = adjoint_pair('Pad', _pad, 'PadGrad', _pad_back, __name__, **_seen)
 
 

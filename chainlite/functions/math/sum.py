@@ -1,5 +1,7 @@
 """Sums over axes."""
 
+from math import prod
+
 import numpy as np
 
 from chainlite import backend
@@ -11,10 +13,20 @@ from chainlite.variable import as_variable, operations
 def sum_array(x, axis=None, keepdims=False):
     """`x.sum` as an array of x's dtype, added up in at least 32 bits."""
     wide = np.float32 if x.dtype.itemsize == 2 and x.dtype.kind not in 'iu' else x.dtype
-    y = x.sum(axis=axis, dtype=wide, keepdims=keepdims)
-    if wide is not x.dtype:
-        y = y.astype(x.dtype)
-    return y if y.ndim else backend.get_array_module(x).asarray(y)
+    if isinstance(x, np.ndarray):
+        y = np.asarray(np.add.reduce(x, axis, wide, None, keepdims))  # what x.sum calls
+    else:
+        y = x.sum(axis=axis, dtype=wide, keepdims=keepdims)
+    return y if wide is x.dtype else y.astype(x.dtype)
+
+
+def broadcast(x, shape):
+    """`x` broadcast to a shape: a view that cannot be written to, or a new array where that is faster."""
+    if isinstance(x, np.ndarray) and prod(shape) < 4096:
+        y = np.empty(shape, x.dtype)
+        y[...] = x
+        return y
+    return backend.get_array_module(x).broadcast_to(x, shape)
 
 
 def _sum(x, in_shape, axis, keepdims):
@@ -22,14 +34,14 @@ def _sum(x, in_shape, axis, keepdims):
 
 
 def _spread(gy, in_shape, axis, keepdims):
-    if not keepdims and gy.ndim != len(in_shape):
+    if not keepdims and 0 < gy.ndim < len(in_shape):
         axes = (
             range(len(in_shape))
             if axis is None
             else [a % len(in_shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
         )
         gy = gy.reshape([1 if i in axes else n for i, n in enumerate(in_shape)])
-    return backend.get_array_module(gy).broadcast_to(gy, in_shape)
+    return broadcast(gy, in_shape)
 
 
 Sum, SumGrad = adjoint_pair('Sum', _sum, 'SumGrad', _spread, __name__, check='x: f')
@@ -42,7 +54,7 @@ def _sum_to(x, in_shape, shape):
 
 
 def _broadcast_back(y, in_shape, shape):
-    return backend.get_array_module(y).broadcast_to(y, in_shape)
+    return broadcast(y, in_shape)
 
 
 SumTo, SumToGrad = adjoint_pair('SumTo', _sum_to, 'SumToGrad', _broadcast_back, __name__)
