@@ -45,6 +45,19 @@ def device(xp):
 
 
 @pytest.fixture
+def on_device(device, request, monkeypatch):
+    """Lets `xp` and the arrays that a test's module names be those of the device, for tables of calls; gives it."""
+    import numpy as np
+
+    for name, value in list(vars(request.module).items()):
+        if value is np and name == 'xp':
+            monkeypatch.setattr(request.module, name, device.xp)
+        elif isinstance(value, np.ndarray):
+            monkeypatch.setattr(request.module, name, device.send(value))
+    return device
+
+
+@pytest.fixture
 def checked_kernels(monkeypatch):
     """Lets the race detector watch the kernels of kernels/*.cu."""
     from chainlite.backends.gpu import _launch
