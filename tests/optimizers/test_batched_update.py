@@ -218,12 +218,13 @@ def test_replaced_method_of_a_rule_is_called(device):
     np.testing.assert_array_equal(arrays(optimizer)['/w1'], before['/w1'])
 
 
-def test_replaced_method_of_a_class_is_called(monkeypatch):
-    optimizer = optimizers.SGD(lr=1).setup(Model())
+def test_replaced_method_of_a_class_is_called(monkeypatch, device):
+    optimizer = optimizers.SGD(lr=1).setup(Model(device=device))
     optimizer.target.set_grads()
     calls = []
     cls = type(optimizer.target.w1.update_rule)
-    monkeypatch.setattr(cls, 'update_core_cpu', lambda rule, param: calls.append(param))
+    method = f'update_core_{"cpu" if optimizer.target.xp is np else "gpu"}'
+    monkeypatch.setattr(cls, method, lambda rule, param: calls.append(param))
     optimizer.update()
     assert len(calls) == len(SHAPES)
 

@@ -2,6 +2,7 @@ import copy
 
 import numpy as np
 import pytest
+from comparing import assert_allclose, assert_array_equal, host
 
 import chainlite
 from chainlite import functions as F
@@ -19,11 +20,21 @@ class Model(chainlite.Link):
             param.grad = np.ones(4, dtype)
 
 
-def set_up(cls=optimizers.SGD, dtype='f', n=1, **arguments):
-    model = Model(dtype, n)
-    return cls(**arguments).setup(model), model
+@pytest.fixture
+def make_model(device):
+    return lambda dtype='f', n=1: Model(dtype, n).to_device(device)
 
 
+@pytest.fixture
+def set_up(make_model):
+    def set_up(cls=optimizers.SGD, dtype='f', n=1, **arguments):
+        model = make_model(dtype, n)
+        return cls(**arguments).setup(model), model
+
+    return set_up
+
+
+@pytest.mark.host('numbers of the host')
 class TestHyperparameter:
     def test_values_fall_back_to_the_parent(self):
         parent = optimizer.Hyperparameter()
@@ -54,7 +65,7 @@ class TestHyperparameter:
 
 class TestHooks:
     @pytest.mark.parametrize('of_rule', [False, True])
-    def test_bad_hooks_are_refused(self, of_rule):
+    def test_bad_hooks_are_refused(self, set_up, of_rule):
         opt, model = set_up()
         host = model.w0.update_rule if of_rule else opt
         with pytest.raises(TypeError, match='hook function must be callable'):
@@ -71,12 +82,13 @@ class TestHooks:
         host.remove_hook('name')
         host.add_hook(print, 'name', timing='post')
 
+    @pytest.mark.host('texts of errors')
     def test_hooks_need_set_up(self):
         for call in (lambda o: o.add_hook(print), lambda o: o.remove_hook('x'), lambda o: o.call_hooks()):
             with pytest.raises(RuntimeError, match='Optimizer is not set up. Call `setup` method.'):
                 call(optimizers.SGD())
 
-    def test_unknown_timing_attribute_means_pre(self):
+    def test_unknown_timing_attribute_means_pre(self, set_up):
         def hook(opt):
             calls.append('hook')
 
@@ -92,7 +104,7 @@ class TestHooks:
         with pytest.raises(ValueError, match="timing must be either 'pre' or 'post'"):
             opt.call_hooks('auto')
 
-    def test_setup_forgets_hooks_and_counts(self):
+    def test_setup_forgets_hooks_and_counts(self, set_up):
         opt, model = set_up()
         opt.add_hook(print)
         opt.update()
@@ -101,7 +113,7 @@ class TestHooks:
         assert (opt.t, opt.epoch) == (0, 0)
         opt.add_hook(print)
 
-    def test_order_of_an_update(self):
+    def test_order_of_an_update(self, set_up):
         events = []
 
         class Rule(optimizer.UpdateRule):
@@ -132,45 +144,46 @@ class TestHooks:
             'opt post 1 0.5',
         ]
 
-    def test_gradient_that_a_hook_clears_becomes_zero(self):
+    def test_gradient_that_a_hook_clears_becomes_zero(self, set_up):
         opt, model = set_up()
         seen = []
         opt.add_hook(lambda o: o.target.cleargrads(), 'clear')
         opt.add_hook(lambda o: seen.append(o.target.w0.grad.copy()), 'look')
         opt.update()
-        np.testing.assert_array_equal(seen, np.zeros((1, 4)))
-        np.testing.assert_array_equal(model.w0.array, np.arange(4))
+        assert_array_equal(host(seen[0]), np.zeros(4))
+        assert_array_equal(model.w0.array, np.arange(4))
 
 
 class TestUpdateRule:
-    @pytest.mark.parametrize('method', ['update_core', 'update_core_cpu'])
-    def test_users_rule_overrides_one_method(self, method):
+    @pytest.mark.parametrize('method', ['update_core', 'update_core_of_the_device'])
+    def test_users_rule_overrides_one_method(self, device, make_model, method):
         class Rule(optimizer.UpdateRule):
             pass
 
         def step(self, param):
             param.array -= param.grad
 
-        setattr(Rule, method, step)
-        model = Model()
+        of_device = 'update_core_cpu' if device.xp is np else 'update_core_gpu'
+        setattr(Rule, of_device if method == 'update_core_of_the_device' else method, step)
+        model = make_model()
         Rule().update(model.w0)
-        np.testing.assert_array_equal(model.w0.array, np.arange(4) - 1)
+        assert_array_equal(model.w0.array, np.arange(4) - 1)
 
-    def test_base_rule_does_not_update(self):
-        rule, param = optimizer.UpdateRule(), Model().w0
+    def test_base_rule_does_not_update(self, make_model):
+        rule, param = optimizer.UpdateRule(), make_model().w0
         for method in (rule.update, rule.update_core, rule.update_core_cpu, rule.update_core_gpu):
             with pytest.raises(NotImplementedError):
                 method(param)
         assert rule.t == 0
 
-    def test_disabled_rule_does_nothing(self):
+    def test_disabled_rule_does_nothing(self, set_up):
         opt, model = set_up()
         model.w0.update_rule.enabled = False
         opt.update()
         assert model.w0.update_rule.t == 0 and opt.t == 1
-        np.testing.assert_array_equal(model.w0.array, np.arange(4))
+        assert_array_equal(model.w0.array, np.arange(4))
 
-    def test_parameter_without_a_shape_is_passed_over(self):
+    def test_parameter_without_a_shape_is_passed_over(self, device):
         class Late(Model):
             def __init__(self):
                 super().__init__()
@@ -178,7 +191,7 @@ class TestUpdateRule:
                     self.late = chainlite.Parameter()
                 self.late.cleargrad()
 
-        model = Late()
+        model = Late().to_device(device)
         opt = optimizers.Adam().setup(model)
         opt.update()
         assert model.late.update_rule.state is None
@@ -186,7 +199,7 @@ class TestUpdateRule:
         opt.update()
         assert set(model.late.update_rule.state) == {'m', 'v'}
 
-    def test_error_in_the_middle_leaves_the_count(self):
+    def test_error_in_the_middle_leaves_the_count(self, set_up):
         opt, model = set_up(optimizers.Adam)
         rule = model.w0.update_rule
         rule.add_hook(lambda rule, param: 1 / 0, 'fail')
@@ -197,16 +210,16 @@ class TestUpdateRule:
         opt.update()
         assert rule.t == 1
 
-    def test_gradient_is_unscaled_once(self):
+    def test_gradient_is_unscaled_once(self, set_up):
         opt, model = set_up(lr=1)
         model.w0._loss_scale = 2
         opt.update()
         opt.update()
-        np.testing.assert_array_equal(model.w0.array, np.arange(4) - 1)
+        assert_array_equal(model.w0.array, np.arange(4) - 1)
 
 
 class TestFp32Update:
-    def test_keeps_what_float16_loses(self):
+    def test_keeps_what_float16_loses(self, set_up):
         opt, model = set_up(dtype='e', lr=1e-4)
         opt.use_fp32_update()
         array = model.w0.array
@@ -214,13 +227,13 @@ class TestFp32Update:
         for _ in range(100):
             opt.update()
         assert model.w0.array is array and array.dtype == np.float16
-        np.testing.assert_allclose(array, 0.99, rtol=1e-3)
+        assert_allclose(array, 0.99, rtol=1e-3)
         opt.use_fp32_update(False)
         for _ in range(100):
             opt.update()
-        np.testing.assert_allclose(array, 0.99, rtol=1e-3)
+        assert_allclose(array, 0.99, rtol=1e-3)
 
-    def test_rule_and_its_hooks_see_float32(self):
+    def test_rule_and_its_hooks_see_float32(self, set_up):
         opt, model = set_up(optimizers.MomentumSGD, dtype='e')
         opt.use_fp32_update()
         seen = []
@@ -230,15 +243,15 @@ class TestFp32Update:
         assert model.w0.update_rule.state['v'].dtype == np.float32
         assert model.w0.grad.dtype == np.float16
 
-    def test_chosen_before_setup(self):
+    def test_chosen_before_setup(self, make_model):
         opt = optimizers.SGD()
         opt.use_fp32_update()
-        model = Model('e')
+        model = make_model('e')
         opt.setup(model)
         opt.update()
         assert model.w0.update_rule._fp32_param is not None
 
-    def test_loading_forgets_the_float32_copy(self):
+    def test_loading_forgets_the_float32_copy(self, set_up):
         opt, model = set_up(dtype='e', lr=1)
         opt.use_fp32_update()
         opt.update()
@@ -247,11 +260,11 @@ class TestFp32Update:
         opt.serialize(NpzDeserializer(saved.target))
         model.w0.array[...] = 10
         opt.update()
-        np.testing.assert_array_equal(model.w0.array, 9)
+        assert_array_equal(model.w0.array, 9)
 
 
 class TestLossScaling:
-    def test_bad_settings_are_refused(self):
+    def test_bad_settings_are_refused(self, set_up):
         opt, _ = set_up()
         with pytest.raises(ValueError, match='interval must be greater than or equal to 1. Actual: 0'):
             opt.loss_scaling(interval=0)
@@ -260,17 +273,17 @@ class TestLossScaling:
                 opt.loss_scaling(scale=scale)
 
     @pytest.mark.parametrize('scale', [None, 64.0])
-    def test_scale_does_not_change_the_update(self, scale):
+    def test_scale_does_not_change_the_update(self, set_up, scale):
         opt, model = set_up(lr=1)
         if scale:
             opt.loss_scaling(scale=scale)
         seen = []
-        opt.add_hook(lambda o: seen.append(model.w0.grad[0]), 'look')
+        opt.add_hook(lambda o: seen.append(float(model.w0.grad[0])), 'look')
         opt.update(lambda: F.sum(model.w0 * 3))
-        np.testing.assert_array_equal(model.w0.array, np.arange(4) - 3)
+        assert_array_equal(model.w0.array, np.arange(4) - 3)
         assert seen == [3 * (scale or 1)]
 
-    def test_dynamic_scale_doubles_until_an_overflow(self):
+    def test_dynamic_scale_doubles_until_an_overflow(self, set_up):
         opt, model = set_up(lr=1)
         opt.loss_scaling(interval=2)
         scales = []
@@ -285,14 +298,14 @@ class TestLossScaling:
         ):
             opt.update()
         assert (opt._loss_scale, opt.t, model.w0.update_rule.t, opt.is_safe_to_update()) == (8, 5, 4, False)
-        np.testing.assert_array_equal(model.w0.array, before)
+        assert_array_equal(model.w0.array, before)
         model.w0.grad[0] = 1
         for expected in (8 * 2**0.5, 16):
             opt.update()
             assert opt.is_safe_to_update()
             assert opt._loss_scale == pytest.approx(expected)
 
-    def test_dynamic_scale_stays_in_the_range_of_float16(self):
+    def test_dynamic_scale_stays_in_the_range_of_float16(self, set_up):
         opt, model = set_up()
         opt.loss_scaling()
         opt.set_loss_scale(6e4)
@@ -307,16 +320,18 @@ class TestLossScaling:
 
 
 class TestOptimizer:
+    @pytest.mark.host('texts of errors')
     def test_target_must_be_a_link(self):
         with pytest.raises(TypeError, match='optimization target must be a link'):
             optimizers.SGD().setup('xxx')
 
-    def test_base_classes_leave_the_rest_to_subclasses(self):
+    def test_base_classes_leave_the_rest_to_subclasses(self, make_model):
         with pytest.raises(NotImplementedError):
             optimizer.Optimizer().update()
         with pytest.raises(NotImplementedError):
-            optimizer.GradientMethod().setup(Model())
+            optimizer.GradientMethod().setup(make_model())
 
+    @pytest.mark.host('texts of errors')
     def test_new_epoch_is_called_by_one_side_only(self):
         opt = optimizer.Optimizer()
         opt.new_epoch()
@@ -328,66 +343,70 @@ class TestOptimizer:
             opt.new_epoch()
         assert opt.epoch == 2
 
-    def test_update_with_a_loss_function_clears_gradients_first(self):
+    def test_update_with_a_loss_function_clears_gradients_first(self, set_up):
         opt, model = set_up(lr=1)
 
         def loss(factor, *, power):
             return F.sum(model.w0 * factor**power)
 
         opt.update(loss, 2.0, power=2)
-        np.testing.assert_array_equal(model.w0.grad, np.full(4, 4))
-        np.testing.assert_array_equal(model.w0.array, np.arange(4) - 4)
+        assert_array_equal(model.w0.grad, np.full(4, 4))
+        assert_array_equal(model.w0.array, np.arange(4) - 4)
 
-    def test_use_cleargrads_is_deprecated(self):
+    def test_use_cleargrads_is_deprecated(self, set_up):
         opt, model = set_up()
         with pytest.warns(DeprecationWarning, match='GradientMethod.use_cleargrads is deprecated.'):
             opt.use_cleargrads()
 
-    def test_parameter_without_a_rule_stays(self):
+    def test_parameter_without_a_rule_stays(self, set_up):
         opt, model = set_up(n=2)
         model.w0.update_rule = None
         opt.update()
-        np.testing.assert_array_equal(model.w0.array, np.arange(4))
+        assert_array_equal(model.w0.array, np.arange(4))
         assert model.w1.array[0] != 0
 
 
 class TestSerialize:
-    def saved(self, steps=2, cls=optimizers.Adam):
-        opt, model = set_up(cls, n=2)
-        for _ in range(steps):
-            opt.update()
-        opt.epoch = 7
-        serializer = DictionarySerializer()
-        opt.serialize(serializer)
-        return serializer.target
+    @pytest.fixture
+    def save(self, set_up):
+        def save(steps=2, cls=optimizers.Adam):
+            opt, model = set_up(cls, n=2)
+            for _ in range(steps):
+                opt.update()
+            opt.epoch = 7
+            serializer = DictionarySerializer()
+            opt.serialize(serializer)
+            return serializer.target
 
-    def test_keys_and_values(self):
-        saved = self.saved()
+        return save
+
+    def test_keys_and_values(self, save):
+        saved = save()
         assert set(saved) == {'t', 'epoch', 'w0/t', 'w0/m', 'w0/v', 'w1/t', 'w1/m', 'w1/v'}
         assert (saved['t'], saved['epoch'], saved['w0/t']) == (2, 7, 2)
-        assert set(self.saved(0)) == {'t', 'epoch', 'w0/t', 'w1/t'}
+        assert set(save(0)) == {'t', 'epoch', 'w0/t', 'w1/t'}
 
-    def test_loaded_optimizer_goes_on_alike(self):
+    def test_loaded_optimizer_goes_on_alike(self, set_up, save):
         one, model = set_up(optimizers.Adam, n=2)
         for _ in range(3):
             one.update()
         other, model2 = set_up(optimizers.Adam, n=2)
-        other.serialize(NpzDeserializer(self.saved()))
+        other.serialize(NpzDeserializer(save()))
         assert (other.t, other.epoch, model2.w0.update_rule.t) == (2, 7, 2)
         other.update()
         for name in 'mv':
-            np.testing.assert_array_equal(model2.w0.update_rule.state[name], model.w0.update_rule.state[name])
+            assert_array_equal(model2.w0.update_rule.state[name], model.w0.update_rule.state[name])
 
-    def test_missing_state_is_an_error_if_strict(self):
-        saved = self.saved()
+    def test_missing_state_is_an_error_if_strict(self, set_up, save):
+        saved = save()
         del saved['w0/m']
         opt, model = set_up(optimizers.Adam, n=2)
         with pytest.raises(KeyError):
             opt.serialize(NpzDeserializer(saved))
         assert model.w0.update_rule.state is None and model.w0.update_rule.t == 0
 
-    def test_missing_state_starts_anew_if_not_strict(self):
-        saved = self.saved()
+    def test_missing_state_starts_anew_if_not_strict(self, set_up, save):
+        saved = save()
         del saved['w0/m'], saved['w1/t']  # snapshots of Chainer v1 have no t for each parameter
         opt, model = set_up(optimizers.Adam, n=2)
         opt.serialize(NpzDeserializer(saved, strict=False))
@@ -395,15 +414,15 @@ class TestSerialize:
         assert set(model.w1.update_rule.state) == {'m', 'v'} and model.w1.update_rule.t == 0
         opt.update()
 
-    def test_disabled_rule_needs_no_state(self):
-        saved = self.saved()
+    def test_disabled_rule_needs_no_state(self, set_up, save):
+        saved = save()
         del saved['w0/m']
         opt, model = set_up(optimizers.Adam, n=2)
         model.w0.update_rule.enabled = False
         opt.serialize(NpzDeserializer(saved))
         assert model.w0.update_rule.state is None
 
-    def test_state_may_be_anything_that_serializers_take(self):
+    def test_state_may_be_anything_that_serializers_take(self, make_model):
         class Rule(optimizer.UpdateRule):
             def init_state(self, param):
                 self.state['count'] = 0
@@ -411,7 +430,7 @@ class TestSerialize:
             def update_core(self, param):
                 self.state['count'] += 3
 
-        param = Model().w0
+        param = make_model().w0
         rule = Rule()
         rule.update(param)
         serializer = DictionarySerializer()
@@ -421,14 +440,15 @@ class TestSerialize:
         assert loaded.state['count'] == 3
 
 
-def test_an_update_passes_over_parameters_that_wait_for_their_shape():
+def test_an_update_passes_over_parameters_that_wait_for_their_shape(device):
     model = chainlite.Link()
     with model.init_scope():
         model.late = chainlite.Parameter(0)
         model.ready = chainlite.Parameter(0, (2,))
+    model.to_device(device)
     optimizer = chainlite.optimizers.SGD(lr=1).setup(model)
     model.cleargrads()
-    model.ready.grad = np.ones(2, 'f')
+    model.ready.grad = device.xp.ones(2, 'f')
     optimizer.update()
     assert not model.late.is_initialized
-    np.testing.assert_array_equal(model.ready.array, [-1, -1])
+    assert_array_equal(model.ready.array, [-1, -1])

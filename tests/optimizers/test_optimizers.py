@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+from comparing import assert_allclose, assert_array_equal
 
 import chainlite
 from chainlite import optimizers
@@ -27,17 +28,25 @@ ALL = [
 ]
 
 
-def parameter(shape=(2, 3), dtype='f', seed=0):
-    random = np.random.RandomState(seed)
-    param = chainlite.Parameter(np.asarray(random.randn(*shape)).astype(dtype))
-    param.grad = np.asarray(random.randn(*shape)).astype(dtype)
-    return param
+@pytest.fixture
+def parameter(device):
+    """Makes a parameter of random values, the same at each call, with a gradient."""
+
+    def parameter(shape=(2, 3), dtype='f'):
+        random = np.random.RandomState(0)
+        param, grad = (np.asarray(random.randn(*shape)).astype(dtype) for _ in range(2))
+        param = chainlite.Parameter(device.send(param))
+        param.grad = device.send(grad)
+        return param
+
+    return parameter
 
 
 def rule_of(name, **arguments):
     return getattr(optimizers, name)(**arguments).create_update_rule()
 
 
+@pytest.mark.host('names')
 def test_every_optimizer_is_here():
     found = [
         name
@@ -49,7 +58,7 @@ def test_every_optimizer_is_here():
 
 @pytest.mark.parametrize('name', ALL)
 @pytest.mark.parametrize('shape', [(2, 3), (), (1, 0, 2), (5, 7000)])
-def test_update_keeps_arrays_dtype_and_shape(name, shape):
+def test_update_keeps_arrays_dtype_and_shape(parameter, name, shape):
     param = parameter(shape)
     array, grad = param.array, param.grad
     before, expected_grad = array.copy(), grad.copy()
@@ -59,29 +68,29 @@ def test_update_keeps_arrays_dtype_and_shape(name, shape):
     rule.update(param)
     assert param.array is array and array.dtype == np.float32
     assert param.grad is grad
-    np.testing.assert_array_equal(grad, expected_grad)
+    assert_array_equal(grad, expected_grad)
     for key, value in rule.state.items():
         assert value is states[key] and value.shape == shape and value.dtype == np.float32
     assert array.size == 0 or (array != before).mean() > 0.99
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_blocks_and_strides_do_not_change_the_result(name):
+def test_blocks_and_strides_do_not_change_the_result(xp, parameter, name):
     big = parameter((6, 7000))
     rule_of(name).update(big)
     whole = parameter((6, 7000))
-    strided = chainlite.Parameter(np.asfortranarray(whole.array))
-    strided.grad = np.asfortranarray(whole.grad)
+    strided = chainlite.Parameter(xp.asfortranarray(whole.array))
+    strided.grad = xp.asfortranarray(whole.grad)
     rule_of(name).update(strided)
-    np.testing.assert_array_equal(strided.array, big.array)
+    assert_array_equal(strided.array, big.array)
     row = chainlite.Parameter(whole.array[2].copy())
     row.grad = whole.grad[2]
     rule_of(name).update(row)
-    np.testing.assert_array_equal(row.array, big.array[2])
+    assert_array_equal(row.array, big.array[2])
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_numpy_scalars_as_hyperparameters_do_not_change_the_result(name):
+def test_numpy_scalars_as_hyperparameters_do_not_change_the_result(parameter, name):
     optimizer = getattr(optimizers, name)()
     one, other = parameter(), parameter()
     optimizer.create_update_rule().update(one)
@@ -89,24 +98,25 @@ def test_numpy_scalars_as_hyperparameters_do_not_change_the_result(name):
         if type(value) is float:
             setattr(optimizer, key, np.float64(value))
     optimizer.create_update_rule().update(other)
-    np.testing.assert_array_equal(one.array, other.array)
+    assert_array_equal(one.array, other.array)
     assert other.array.dtype == np.float32
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_cleared_gradient_leaves_the_parameter(name):
+def test_cleared_gradient_leaves_the_parameter(parameter, name):
     param = parameter()
     before = param.array.copy()
     param.cleargrad()
     rule_of(name).update(param)
-    np.testing.assert_array_equal(param.array, before)
+    assert_array_equal(param.array, before)
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_pickled_optimizer_goes_on_alike(name):
+def test_pickled_optimizer_goes_on_alike(device, parameter, name):
     link = chainlite.Link()
     with link.init_scope():
         link.w = parameter()
+    link.to_device(device)
     optimizer = getattr(optimizers, name)().setup(link)
     optimizer.update()
     for other in [pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)]:
@@ -117,11 +127,11 @@ def test_pickled_optimizer_goes_on_alike(name):
         link_w.array[...] = link.w.array
         rule = copy.deepcopy(link.w.update_rule)
         rule.update(link_w)
-        np.testing.assert_array_equal(copied, link_w.array)
+        assert_array_equal(copied, link_w.array)
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_subclass_can_call_the_rules_update_core(name):
+def test_subclass_can_call_the_rules_update_core(parameter, name):
     calls = []
 
     class Rule(type(rule_of(name))):
@@ -129,15 +139,19 @@ def test_subclass_can_call_the_rules_update_core(name):
             calls.append(param)
             super().update_core_cpu(param)
 
+        def update_core_gpu(self, param):
+            calls.append(param)
+            super().update_core_gpu(param)
+
     one, other = parameter(), parameter()
     Rule(getattr(optimizers, name)().hyperparam).update(one)
     rule_of(name).update(other)
     assert len(calls) == 1
-    np.testing.assert_array_equal(one.array, other.array)
+    assert_array_equal(one.array, other.array)
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_zero_gradients_do_not_make_nan(name):
+def test_zero_gradients_do_not_make_nan(parameter, name):
     for dtype in 'efd':
         if (name, dtype) == ('RMSprop', 'e'):
             continue  # refuses its default eps, below
@@ -147,9 +161,10 @@ def test_zero_gradients_do_not_make_nan(name):
         rule = rule_of(name)
         for _ in range(3):
             rule.update(param)
-        np.testing.assert_array_equal(param.array, before)
+        assert_array_equal(param.array, before)
 
 
+@pytest.mark.host('numbers')
 def test_rule_has_hyperparameters_of_its_own():
     optimizer = optimizers.MomentumSGD(lr=0.5)
     rule = type(optimizer.create_update_rule())(optimizer.hyperparam, momentum=0.25)
@@ -159,14 +174,14 @@ def test_rule_has_hyperparameters_of_its_own():
     assert type(rule)().hyperparam.get_dict() == {'lr': 0.01, 'momentum': 0.9}
 
 
-def test_eps_that_vanishes_is_refused_before_anything_changes():
+def test_eps_that_vanishes_is_refused_before_anything_changes(parameter):
     param = parameter(dtype='e')
     before = param.array.copy()
     rule = rule_of('RMSprop')
     with pytest.raises(ValueError, match=r'eps of RMSprop optimizer is too small for float16 \(1e-08\)'):
         rule.update(param)
     assert rule.t == 0
-    np.testing.assert_array_equal(param.array, before)
+    assert_array_equal(param.array, before)
     rule_of('RMSprop', eps=1e-6).update(param)
     rule_of('Adam').update(parameter(dtype='e'))
     rule_of('Adam', eps=1e-50).update(parameter(dtype='d'))
@@ -175,10 +190,11 @@ def test_eps_that_vanishes_is_refused_before_anything_changes():
 
 
 class TestAdam:
-    def test_alpha_t_is_the_bias_corrected_step_size(self):
+    def test_alpha_t_is_the_bias_corrected_step_size(self, device, parameter):
         link = chainlite.Link()
         with link.init_scope():
             link.w = parameter()
+        link.to_device(device)
         optimizer = optimizers.Adam().setup(link)
         rule = link.w.update_rule
         for adam in (optimizer, rule):
@@ -190,6 +206,7 @@ class TestAdam:
             with pytest.warns(DeprecationWarning, match=f'^{name}.lr has been renamed to AdamRule.alpha_t. Use of '):
                 assert adam.lr == adam.alpha_t
 
+    @pytest.mark.host('numbers')
     def test_bounds_follow_alpha_and_close_in_on_final_lr(self):
         rule = rule_of('AMSBound')
         with pytest.raises(RuntimeError, match="Can't determine the bounds of AdaBound optimizer because"):
@@ -201,19 +218,19 @@ class TestAdam:
         rule.t = 10**9
         assert rule.bounds == pytest.approx((1.0, 1.0), rel=1e-5)
 
-    def test_amsgrad_keeps_the_largest_second_moment(self):
-        param = chainlite.Parameter(np.zeros(4, 'f'))
+    def test_amsgrad_keeps_the_largest_second_moment(self, xp):
+        param = chainlite.Parameter(xp.zeros(4, 'f'))
         rule = AdamRule(alpha=0.01, beta2=0.7, amsgrad=True)
-        param.grad = np.array([1, -1, 10, -10], 'f')
+        param.grad = xp.array([1, -1, 10, -10], 'f')
         rule.update(param)
-        np.testing.assert_allclose(param.array, [-0.01, 0.01, -0.01, 0.01], rtol=1e-6)
-        param.grad = np.array([-10, -10, -1, -1], 'f')
+        assert_allclose(param.array, [-0.01, 0.01, -0.01, 0.01], rtol=1e-6)
+        param.grad = xp.array([-10, -10, -1, -1], 'f')
         rule.update(param)
-        np.testing.assert_allclose(rule.state['v'], [30.21, 30.21, 21.3, 21.3], rtol=1e-6)
-        np.testing.assert_allclose(rule.state['vhat'], [30.21, 30.21, 30, 30], rtol=1e-6)
+        assert_allclose(rule.state['v'], [30.21, 30.21, 21.3, 21.3], rtol=1e-6)
+        assert_allclose(rule.state['vhat'], [30.21, 30.21, 30, 30], rtol=1e-6)
 
-    def test_weight_decay_is_decoupled(self):
-        param = chainlite.Parameter(np.ones(1, 'f'))
-        param.grad = np.ones(1, 'f')
+    def test_weight_decay_is_decoupled(self, xp):
+        param = chainlite.Parameter(xp.ones(1, 'f'))
+        param.grad = xp.ones(1, 'f')
         AdamRule(eta=0.5, weight_decay_rate=0.1).update(param)
-        np.testing.assert_allclose(param.array, 1 - 0.5 * (0.001 + 0.1), rtol=1e-7)
+        assert_allclose(param.array, 1 - 0.5 * (0.001 + 0.1), rtol=1e-7)
