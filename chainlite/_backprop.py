@@ -1,19 +1,30 @@
 """`backward` and `grad`: the backward pass from several variables, and gradients as return values."""
 
+import warnings
+
 from chainlite import variable
 from chainlite._engine import Gradients
 from chainlite.backends._deferred import solid
 from chainlite.configuration import using_config
+from chainlite.utils import argument
+
+_NO_GRADIENT = (
+    'outputs contains a Variable without grad, or duplicate outputs. '
+    'Note that chainer.backward does not set default grad.'
+)
 
 
 def backward(outputs, grad_outputs=None, **kwargs):
     """Runs the backward pass from several variables at once.
 
     Args:
-        outputs: sequence of Variables. Those with a single element and no gradient start from 1.
-        grad_outputs: their gradients (Variables or None); their own `grad` if not given.
-        retain_grad, enable_double_backprop, loss_scale: as in `Variable.backward`.
+        outputs: sequence of Variables.
+        grad_outputs: their gradients (Variables or None); their own `grad`, which they lose, if not given. Nothing
+            starts from a variable that has none, with a warning.
+        enable_double_backprop: as in `Variable.backward`.
     """
+    argument.check_unexpected_kwargs(kwargs, retain_grad='semantics for retain_grad=True is under discussion')
+    (differentiable,) = argument.parse_kwargs(kwargs, ('enable_double_backprop', False))
     if not isinstance(outputs, (tuple, list)):
         raise TypeError(f'outputs must be a tuple or a list, not {type(outputs)}.')
     if grad_outputs is not None:
@@ -23,7 +34,14 @@ def backward(outputs, grad_outputs=None, **kwargs):
             raise ValueError(
                 f'grad_outputs must be of the same length as outputs: {len(outputs)} != {len(grad_outputs)}'
             )
-    variable.backward_from(outputs, grad_outputs, **kwargs)
+    starts = {}  # of each variable once
+    for y, gy in zip(outputs, grad_outputs or [y.grad_var for y in outputs]):
+        if gy is None or id(y) in starts:
+            warnings.warn(_NO_GRADIENT, RuntimeWarning, stacklevel=2)
+        else:
+            starts[id(y)] = y, gy
+    if starts:
+        variable.backward_from(*zip(*starts.values()), enable_double_backprop=differentiable)
 
 
 def grad(
@@ -63,6 +81,8 @@ def grad(
                 f'{name} must be of the same length as {name[5:]}.\n'
                 f'len({name[5:]}) = {len(others)}, len({name}) = {len(value)}'
             )
+    for y in outputs:
+        y.node.check_differentiable()
     wanted = [x.node for x in inputs]
     pass_ = Gradients(variable._gradient_variable, enable_double_backprop, retain_grad, _paths(outputs, set(wanted)))
     pass_.kept = set(wanted)

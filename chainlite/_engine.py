@@ -94,6 +94,7 @@ class Gradients:
                             self._backward(function, indexes, gys, leaves)
                 except Exception as error:
                     explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
+                    _add_stack(error, function)
                     raise
         return leaves
 
@@ -178,8 +179,7 @@ class Gradients:
     def _load(self, node):
         """The first time that a leaf is met, what it already has comes in."""
         if self.targets is None and node._creator_node is None and node not in self.known:
-            if node.old_style is not None:
-                raise RuntimeError(f'cannot twice-differentiate an old style Function "{node.old_style}"')
+            node.check_differentiable()
             if node.grad_var is not None:
                 self.known[node] = node.grad_var if self.differentiable else node.grad_var._any_array
 
@@ -191,12 +191,12 @@ class Gradients:
         if config.debug:
             array = gx.array if self.differentiable else solid(gx)
             if array.dtype.kind == 'f' and backend.get_array_module(array).isnan(array).any():
-                raise RuntimeError(f'NaN is detected on backward computation of {function.label}\n{_made_at(function)}')
+                raise RuntimeError(f'NaN is detected on backward computation of {function.label}')
 
     def _fail(self, function, what, actual, expected, error=ValueError):
         raise error(
             f'{what} of gradients returned from backward is incorrect: {actual} != expected {expected}\n'
-            f'{function.describe()}\n{_made_at(function)}'
+            f'{function.describe()}'
         )
 
     def _arrays(self, function, gradients):
@@ -207,8 +207,9 @@ class Gradients:
             self._fail(function, 'type', tuple(type(g) for g in gradients), 'Variable or None')
 
 
-def _made_at(function):
-    """Where a function was called, which is known in debug mode."""
-    if function.stack is None:
-        return ''
-    return f'{"-" * 80}\nStacktrace of the function is below:\n{"".join(traceback.format_list(function.stack))}'
+def _add_stack(error, function):
+    """Adds to the text of an error where the function was called, which is known in debug mode."""
+    if function.stack is not None:
+        lines = ''.join(traceback.format_list(function.stack))
+        text = f'{error.args[0] if error.args else ""}\n{"-" * 80}\nStacktrace of the function is below:\n{lines}'
+        error.args = (text, *error.args[1:])

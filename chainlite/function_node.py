@@ -195,6 +195,8 @@ class FunctionNode:
             if type(y) not in _OUTPUT_TYPES:
                 self._check_output(y, arrays)
             ys += (wrap(y, requires_grad),)
+        if len(ys) > 1 and len(set(map(type, arrays))) > 1:
+            self._check_alike(arrays)
         for hook in hooks:
             hook.forward_postprocess(self, in_data)
         if config.debug:
@@ -211,6 +213,14 @@ class FunctionNode:
                 f'forward output must be a tuple of ndarrays ({self.label})\nActual: {tuple(map(type, arrays))}'
             )
         _OUTPUT_TYPES.add(type(y))
+
+    def _check_alike(self, arrays):
+        arrays = [y.like if isinstance(y, Deferred) else y for y in arrays]
+        if not backend.is_arrays_compatible(arrays):
+            raise TypeError(
+                f'incompatible array types are mixed in the forward output ({self.label}).\n'
+                f'Actual: {", ".join(str(type(y)) for y in arrays)}'
+            )
 
     def _private_data(self, xs):
         """The arrays of the inputs as they are inside, for a node that takes them in any layout.
@@ -280,7 +290,7 @@ class FunctionNode:
         """Called by Chainer to check memory layouts; every layout but the standard one is private here."""
 
     def _check_data_type_forward(self, in_data):
-        if type(self).check_type_forward is FunctionNode.check_type_forward:
+        if getattr(self.check_type_forward, '__func__', None) is FunctionNode.check_type_forward:
             return
         in_light = type_check.get_light_types(in_data)
         with type_check.get_function_check_context(self):
@@ -397,6 +407,8 @@ class FunctionNode:
         )
 
     def _retained_output(self, index, array):
+        if array is None:
+            return None
         array, node = solid(array), self.outputs[index]()
         if node is None:  # nobody else kept it: make it again
             y = Variable._wrap(None, True)

@@ -27,6 +27,13 @@ from chainlite.utils import argument
 from chainlite.utils._check import kind_of
 
 operations = types.SimpleNamespace()
+_nothing = lambda: None  # noqa: E731  (like the weak reference to an output that is gone)
+
+_ONE_ELEMENT = (
+    'Treating a variable with only one element as a scalar in Variable.backward is deprecated. A scalar variable must '
+    'be a 0-dimensional array. Apply chainer.functions.squeeze to obtain a scalar variable. If the size of this variable '
+    'accidentally becomes one, set zero to grad.'
+)
 
 
 class VariableNode:
@@ -57,13 +64,15 @@ class VariableNode:
         '__weakref__',
     )
 
-    def __init__(self, variable, name, grad=None):
+    def __init__(self, variable, name, **kwargs):
+        argument.check_unexpected_kwargs(
+            kwargs, grad='unexpected keyword argument "grad": pass the gradient to Variable instead'
+        )
+        argument.assert_kwargs_empty(kwargs)
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
         self._rank, self.requires_grad, self.name, self.lent = 0, variable.requires_grad, name, variable._lent
         self._update_data_info(variable._form)
-        if grad is not None:
-            self.grad_var = Variable(grad)
 
     @staticmethod
     def _made_by(function, variable):
@@ -151,8 +160,15 @@ class VariableNode:
         self.creator_node = creator_node
 
     def unchain(self):
-        """Forgets the creator."""
-        self._creator_node = None
+        """Forgets the creator, and the creator this output: no gradient of it comes there any more."""
+        function, self._creator_node = self._creator_node, None
+        if function is not None:
+            function.outputs = tuple([_nothing if y() is self else y for y in function.outputs])
+
+    def check_differentiable(self):
+        """Raises RuntimeError for a gradient that has no graph, because an old-style Function made it."""
+        if self.old_style is not None:
+            raise RuntimeError(f'cannot twice-differentiate an old style Function "{self.old_style}"')
 
     def retain_data(self):
         """Keeps the array here, so that it outlives the Variable."""
@@ -504,9 +520,15 @@ class Variable:
 
         The gradient of this variable must be set, unless it has one element: then 1 is taken.
         """
-        node = self._own_node
-        if node is None or node._creator_node is not None or node.grad_var is None:
-            backward_from([self], None, retain_grad, enable_double_backprop, loss_scale)
+        gy = self.grad_var
+        if gy is None and self._any_array is not None and self.size == 1:
+            if self.shape != ():
+                warnings.warn(_ONE_ELEMENT, DeprecationWarning, stacklevel=2)
+            gy = _gradient_variable(_like(self._any_array, 1 if loss_scale is None else loss_scale))
+        elif gy is not None and self.creator_node is None:
+            return
+        if gy is not None:
+            backward_from([self], [gy], retain_grad, enable_double_backprop, loss_scale)
 
     # -- devices ------------------------------------------------------------------------------------------------------
     def to_device(self, device):
@@ -652,7 +674,7 @@ def _unsupported(symbol):
 
 for _name, _symbol in dict(lt='<', le='<=', eq='==', ne='!=', gt='>', ge='>=').items():
     setattr(Variable, f'__{_name}__', _unsupported(_symbol))
-Variable.__hash__ = object.__hash__  # type: ignore[method-assign]
+Variable.__hash__ = None  # type: ignore[method-assign, assignment]
 
 
 class Parameter(Variable):
@@ -677,7 +699,7 @@ class Parameter(Variable):
     def __init__(self, initializer=None, shape=None, name=None, *, layout=None):
         if initializer is None:
             initializer = initializers.NaN()
-        elif np.isscalar(initializer):
+        elif np.isscalar(initializer) or (shape is not None and isinstance(initializer, backend.get_array_types())):
             initializer = initializers.Constant(initializer)
         super().__init__(name=name)
         self._initial_device = backend.CpuDevice()
@@ -819,23 +841,19 @@ def as_array(obj):
     return obj.array if isinstance(obj, Variable) else obj
 
 
-def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False, loss_scale=None):
+def backward_from(ys, gys, retain_grad=False, enable_double_backprop=False, loss_scale=None):
     """The backward pass from several variables; what `Variable.backward` and `chainlite.backward` have in common."""
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
-    gys = list(gys or [y.grad_var for y in ys])
     for y, gy in zip(ys, gys):
         node = y.node
-        if gy is None and y._any_array is not None and y.size == 1:
-            gy = _gradient_variable(_like(y.array, 1 if loss_scale is None else loss_scale))
-        if gy is None:
-            continue
+        node.check_differentiable()
         if node._creator_node is None:
-            y.grad_var = gy
+            y.grad_var = gy if node.grad_var is None or node.grad_var is gy else node.grad_var + gy
             continue
         node.grad_var = None
         gradients.add(node, gy if enable_double_backprop else gy._any_array)
         gradients.push(node._creator_node)
-    seen = {_memory(g._any_array) for g in gys if g is not None}
+    seen = {_memory(g._any_array) for g in gys}
     for node in gradients.run():
         x = node._variable()
         if x is None:
@@ -850,6 +868,9 @@ def backward_from(ys, gys=None, retain_grad=False, enable_double_backprop=False,
             gx = Variable._wrap_any(gx, True)
         node.grad_var = gx
         x._loss_scale = loss_scale
+    if retain_grad:
+        for y, gy in zip(ys, gys):
+            y.node.grad_var = gy  # itself, not a copy
 
 
 def _memory(array):

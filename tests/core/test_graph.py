@@ -82,20 +82,47 @@ class TestRecording:
         with chainlite.using_config('type_check', False):
             assert F.relu(xp.array([-1, 1])).array.tolist() == [0, 1]
 
+    @pytest.mark.gpu
+    def test_outputs_are_arrays_of_one_library(self):
+        import cupy
+        import numpy
+
+        class Mixed(FunctionNode):
+            def forward(self, inputs):
+                return numpy.zeros(1), cupy.zeros(1)
+
+        with pytest.raises(TypeError, match=r'incompatible array types are mixed in the forward output \(Mixed\)'):
+            Mixed().apply((cupy.ones(1),))
+
+    def test_an_output_that_is_none_is_retained_as_none(self, variable):
+        class Halves(FunctionNode):
+            def forward(self, inputs):
+                self.retain_outputs((0, 1))
+                return inputs[0] * 2, None
+
+            def backward(self, target_input_indexes, grad_outputs):
+                y, nothing = self.get_retained_outputs()
+                assert nothing is None
+                return (grad_outputs[0] * y,)
+
+        x = variable(3)
+        F.sum(Halves().apply((x,))[0]).backward()
+        assert_array_equal(x.grad, [6])
+
 
 class TestBackward:
     def test_through_a_diamond(self, variable):
         x = variable(3)
         y = x * x
         z = y * y + y
-        z.backward()
+        F.sum(z).backward()
         assert_allclose(x.grad, [4 * 27 + 6])
 
     def test_a_long_chain_does_not_recurse(self, variable):
         x = y = variable(1)
         for _ in range(5000):
             y = y + 1
-        y.backward()
+        F.sum(y).backward()
         assert_array_equal(x.grad, [1])
 
     def test_scalars_start_from_one_times_the_loss_scale(self, variable):
@@ -199,8 +226,46 @@ class TestBackward:
 
     def test_from_several_variables(self, variable):
         x = variable(2)
-        chainlite.backward([x * 2, x * 3])
-        assert_array_equal(x.grad, [5])
+        chainlite.backward([x * 2, x * 3], [variable(1), variable(10)])
+        assert_array_equal(x.grad, [32])
+
+    def test_from_several_variables_nothing_starts_where_there_is_no_gradient(self, variable):
+        x = variable(2)
+        y, z = x * 2, x * 3
+        z.grad_var = variable(1)
+        with pytest.warns(RuntimeWarning, match='outputs contains a Variable without grad, or duplicate outputs'):
+            chainlite.backward([y, z, z])
+        assert_array_equal(x.grad, [3])
+
+    def test_from_several_variables_adds_to_the_gradient_of_a_leaf(self, variable):
+        x = variable(2)
+        x.grad_var = variable(7)
+        chainlite.backward([x, x * 2], [variable(5), variable(5)])
+        assert_array_equal(x.grad, [22])
+        with pytest.raises(ValueError, match='semantics for retain_grad=True is under discussion'):
+            chainlite.backward([x], retain_grad=True)
+
+    def test_from_an_array_of_one_element_is_deprecated(self, variable):
+        x = variable(2)
+        with pytest.warns(DeprecationWarning, match='Apply chainer.functions.squeeze to obtain a scalar variable'):
+            (x * 2).backward()
+        assert_array_equal(x.grad, [2])
+
+    def test_a_gradient_that_is_retained_is_the_same_variable(self, variable):
+        x, gy = variable(2), variable(3)
+        y = x * 2
+        y.grad_var = gy
+        y.backward(retain_grad=True)
+        assert y.grad_var is gy
+
+    def test_no_gradient_passes_through_a_variable_that_was_unchained(self, variable):
+        x = variable(1, 2)
+        h0, h1 = F.split_axis(x, 2, 0)
+        w = F.sum(h0) + F.sum(h1)
+        h0.unchain()
+        (gx,) = chainlite.grad([w], [x])
+        assert_array_equal(gx.array, [0, 1])
+        assert chainlite.grad([F.sum(h0)], [x]) == [None]
 
 
 class TestGrad:
@@ -247,7 +312,7 @@ class TestOldStyleFunction:
         x = variable(2)
         y = self.Cube()(x)
         assert isinstance(y.creator, self.Cube) and y.creator_node.label == 'Cube'
-        y.backward()
+        F.sum(y).backward()
         assert_array_equal(x.grad, [12])
 
     def test_an_instance_may_be_used_again(self, variable):
@@ -258,9 +323,10 @@ class TestOldStyleFunction:
     def test_cannot_be_differentiated_twice(self, variable):
         x = variable(2)
         y = self.Cube()(x)
-        (y * y).backward(enable_double_backprop=True)
-        with pytest.raises(RuntimeError, match='cannot twice-differentiate an old style Function "Cube"'):
-            F.sum(x.grad_var).backward()
+        F.sum(y * y).backward(enable_double_backprop=True)
+        for differentiate in F.sum(x.grad_var).backward, lambda: chainlite.grad([x.grad_var], [y]):
+            with pytest.raises(RuntimeError, match='cannot twice-differentiate an old style Function "Cube"'):
+                differentiate()
 
 
 class TestHooks:
@@ -309,6 +375,17 @@ class TestDebugMode:
         with chainlite.DebugMode(True):
             yield
 
+    def test_an_error_in_the_backward_pass_keeps_its_arguments_and_names_the_line_of_the_call(self, variable):
+        class Failing(Double):
+            def backward(self, target_input_indexes, grad_outputs):
+                raise KeyError('no such thing', 3)
+
+        y = F.sum(Failing().apply((variable(1),))[0])  # the line
+        with pytest.raises(KeyError, match='no such thing') as info:
+            y.backward()
+        assert info.value.args[0].endswith('y = F.sum(Failing().apply((variable(1),))[0])  # the line\n')
+        assert info.value.args[1:] == (3,)
+
     @pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
     def test_nan_in_the_forward_pass(self, variable):
         with pytest.raises(RuntimeError, match='NaN is detected on forward computation of log'):
@@ -317,7 +394,7 @@ class TestDebugMode:
     @pytest.mark.filterwarnings('ignore:(invalid value|divide by zero):RuntimeWarning')
     def test_nan_in_the_backward_pass_names_the_line_of_the_call(self, variable):
         x = variable(0)
-        y = F.sqrt(x) * 0  # the line
+        y = F.sum(F.sqrt(x) * 0)  # the line
         with pytest.raises(RuntimeError, match='NaN is detected on backward computation of sqrt') as info:
             y.backward()
-        assert 'F.sqrt(x) * 0  # the line' in str(info.value)
+        assert 'F.sqrt(x) * 0)  # the line' in str(info.value)
