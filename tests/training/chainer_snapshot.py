@@ -9,7 +9,7 @@ import os
 import numpy
 
 
-def make_trainer(chainer, out, n_iterations):
+def make_trainer(chainer, out, n_iterations, device=None):
     """Returns the trainer, and the iterator; `chainer` is the library to use."""
     extensions, triggers = chainer.training.extensions, chainer.training.triggers
     numpy.random.seed(0)
@@ -21,10 +21,10 @@ def make_trainer(chainer, out, n_iterations):
         chainer.Sequential(chainer.links.Linear(3, 5), chainer.functions.relu, chainer.links.Linear(5, 3))
     )
     optimizer = chainer.optimizers.MomentumSGD(lr=0.1).setup(model)
-    updater = chainer.training.StandardUpdater(iterator, optimizer)
+    updater = chainer.training.StandardUpdater(iterator, optimizer, device=device)
     trainer = chainer.training.Trainer(updater, (n_iterations, 'iteration'), out=out)
     validation = chainer.iterators.SerialIterator(data, 4, repeat=False, shuffle=False)
-    trainer.extend(extensions.Evaluator(validation, model))
+    trainer.extend(extensions.Evaluator(validation, model, device=device))
     trainer.extend(extensions.LogReport(trigger=(3, 'iteration')))
     trainer.extend(extensions.PrintReport(['epoch', 'main/loss'], out=io.StringIO()))
     trainer.extend(extensions.ExponentialShift('lr', 0.9), trigger=(2, 'iteration'))

@@ -1,4 +1,4 @@
-"""A training that can be interrupted: ``python resumable.py OUT ITERATOR HOW WHEN``.
+"""A training that can be interrupted: ``python resumable.py OUT ITERATOR DEVICE HOW WHEN``.
 
 HOW is 'kill' (SIGKILL, in an extension called in the middle of iteration WHEN), 'interrupt' (Ctrl-C) or 'run'.
 It prints the digest of the final weights.
@@ -12,9 +12,11 @@ import sys
 
 import numpy
 
+import chainlite
 import chainlite.functions as F
 import chainlite.links as L
 from chainlite import Chain, dataset, datasets, iterators, optimizers, training
+from chainlite.backends import cuda
 from chainlite.training import extensions, triggers
 
 
@@ -58,20 +60,19 @@ def make_iterator(kind, seed):
     }[kind]()
 
 
-def main(out, kind, how, when):
+def main(out, kind, device, how, when):
     resuming = os.path.isdir(out)
     seed = os.getpid() if resuming else 3  # what a resumed run starts with must not count
-    numpy.random.seed(seed)
-    random.seed(seed)
+    chainlite.seed(seed)
     model = L.Classifier(Net())
     optimizer = optimizers.Adam().setup(model)
     optimizer.loss_scaling()
     iterator = make_iterator(kind, seed)
-    updater = training.StandardUpdater(iterator, optimizer)
+    updater = training.StandardUpdater(iterator, optimizer, device=device)
     stop = triggers.EarlyStoppingTrigger((6, 'iteration'), patience=6, max_trigger=(48, 'iteration'))
     trainer = training.Trainer(updater, stop, out=out)
     validation = iterators.SerialIterator(Augmented(), 20, repeat=False)
-    trainer.extend(extensions.Evaluator(validation, model))
+    trainer.extend(extensions.Evaluator(validation, model, device=device))
     trainer.extend(extensions.LogReport(trigger=(7, 'iteration')))
     trainer.extend(extensions.snapshot(autoload=True, n_retains=2), trigger=(3, 'iteration'))
     trainer.extend(extensions.ExponentialShift('alpha', 0.9), trigger=(5, 'iteration'))
@@ -94,12 +95,12 @@ def main(out, kind, how, when):
         return
     digest = hashlib.md5()
     for _, param in sorted(model.namedparams()):
-        digest.update(param.array.tobytes())
+        digest.update(cuda.to_cpu(param.array).tobytes())
     for link in model.links():
         for name in sorted(link._persistent):
-            digest.update(numpy.asarray(getattr(link, name)).tobytes())
+            digest.update(numpy.asarray(cuda.to_cpu(getattr(link, name))).tobytes())
     print(digest.hexdigest(), updater.iteration)
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(*sys.argv[1:5], int(sys.argv[5]))
