@@ -71,7 +71,7 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
 )
 
 BLOCK = 1 << 17  # elements: a few float32 temporaries of this length stay in cache, and a call costs little beside
-LONG = 1 << 16  # elements: from here a formula is worth a look for something faster than a program
+LONG = 1 << 16  # elements: from here something faster than a program may do it; from four times this one operation
 
 
 def equations(function=None, *, outputs=None):
@@ -130,6 +130,7 @@ class Equations:
         self.plans = {}  # what others remember about them
         self._order = topological(outputs.values())
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
+        self._is_boolean = any([e.op in BOOLEAN for e in outputs.values()])
 
     def __call__(self, *arrays, out=None, **scalars):
         values = [scalars[n] for n in self.scalars] if scalars else ()
@@ -189,11 +190,16 @@ class Equations:
     def _run_long(self, arrays, scalars):
         """What `run` does with long arrays that are alike: in blocks, or channels last; None if neither pays."""
         x = arrays[0]
-        if x.size > BLOCK and not self._single and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
+        if (
+            x.size >= LONG
+            and not self._is_boolean
+            and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays])
+        ):
             dtype = np.result_type(*map(_dtype_of, arrays))
-            ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
-            self.run_into(arrays, scalars, ys)
-            return ys
+            if x.size > BLOCK and not self._single or dtype == np.float32 and x.size >= (1 + 3 * self._single) * LONG:
+                ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
+                self.run_into(arrays, scalars, ys)
+                return ys
         if x.ndim > 2 and any([is_last(a) for a in arrays]):
             return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
         return None

@@ -1,9 +1,10 @@
-"""Long arithmetic formulas, in as few passes over memory as they have results, and in threads.
+"""Long formulas in as few passes over memory as they have results, and in threads.
 
-A formula of sums, products, quotients and roots of float32 arrays is cut into passes. A pass is one binary primitive
-with operations after it: it computes a value from two arrays and goes on with it in registers, by one more array or
-scalar at a time, until it is written: `v * momentum - grad * lr` in one pass, an Adam step in four. Each operation
-rounds by itself, as NumPy's does, so the results are equal bit by bit; formulas with anything else are left to NumPy.
+A formula of float32 arrays is cut into passes. A pass is one binary primitive with operations after it: it computes a
+value from two arrays and goes on with it in registers, by one more array or scalar or one function at a time, until it
+is written: `v * momentum - grad * lr` in one pass, an Adam step in four. Each operation rounds by itself, as NumPy's
+does: results are equal bit by bit, those of sigmoid and tanh within four units in the last place. What has other
+functions, or would treat NaN in another way, is left to NumPy.
 """
 
 from ctypes import c_float
@@ -12,18 +13,20 @@ from typing import NamedTuple
 import numpy as np
 
 from chainlite.backends._equations import run_long
-from chainlite.backends._symbols import PRIMITIVES, Expr, leaf
+from chainlite.backends._symbols import PRIMITIVES, ZERO, Expr, leaf
 from chainlite.backends.onednn._backend import onednn
 from chainlite.backends.onednn._primitive import RESULT, SRC_0, SRC_1, Descriptors, Operation, address
 from chainlite.backends.onednn._threads import operation
 
 BLOCK = 1 << 19  # elements: what the passes of a formula read and write stays in the last cache
 
-_ALGORITHMS = {'add': 0x1FFF0, 'mul': 0x1FFF1, 'div': 0x1FFF4, 'sub': 0x1FFF5}
-_SQRT = 0x25
+_BINARY = {'add': 0x1FFF0, 'mul': 0x1FFF1, 'div': 0x1FFF4, 'sub': 0x1FFF5}
+_LIMITS = {'maximum': 0x1FFF2, 'minimum': 0x1FFF3}
+_ALGORITHMS = {**_BINARY, **_LIMITS, 'lt': 0x1FFF9}
+_FUNCTIONS = {'sqrt': 0x25, 'abs': 0x24, 'tanh': 0x21, 'sigmoid': 0x29}
 _SCALES, _OPERANDS = 0x1000, 0x8000  # numbers of arguments: factors of the two sources, operands of what comes after
 
-_ONE, _MINUS = Expr('const', 1), Expr('const', -1)
+_ONE, _MINUS, _LOWEST = Expr('const', 1), Expr('const', -1), Expr('const', -np.inf)
 
 
 class _Unable(Exception):
@@ -33,7 +36,8 @@ class _Unable(Exception):
 class _Pass(NamedTuple):
     """`left * scales[0] <first> right * scales[1]`, then the operations `after` on what that gives, into `result`.
 
-    Operands are places (str) or scalar expressions; `after` are pairs (operation, operand), of a root (sqrt, None).
+    Operands are places (str) or scalar expressions; `after` are pairs (operation, operand), of functions (name,
+    None).
     """
 
     first: str
@@ -124,11 +128,13 @@ class _Plan:
             return [self._array(e)]
         if e.op == 'neg':
             return [*self._chain(e.args[0]), ('mul', _MINUS)]
-        if e.op == 'sqrt':
-            return [*self._chain(e.args[0]), ('sqrt', None)]
+        if e.op in _FUNCTIONS:
+            return [*self._chain(e.args[0]), (e.op, None)]
         if e.op not in _ALGORITHMS:
             raise _Unable
         a, b = e.args
+        if e.op in _LIMITS:
+            return self._limited(e.op, a, b)
         if b not in self._arrays:
             return [*self._chain(a), (e.op, b)]
         if e.op in ('add', 'sub') and a in self._arrays:
@@ -145,6 +151,15 @@ class _Plan:
                 raise _Unable
         other = self._array(b)
         return [*self._chain(a), (e.op, other)]
+
+    def _limited(self, op, a, b):
+        """maximum or minimum of an array and a scalar. The primitive's gives the second one if either is NaN, so the
+        scalar has to be first: no number is less than the lowest, which gives 0, and the scalar is added to that."""
+        if b in self._arrays:
+            raise _Unable
+        place = self._array(a)
+        start = [] if b is ZERO else [('add', b)]
+        return [place, ('lt', _LOWEST), *start, (op, place)]
 
     def _is_ready(self, e):
         return e in self._place
@@ -197,8 +212,8 @@ def _build(size, first, right_is_scalar, is_scaled, after):
             arguments += [((_SCALES | n, None), scalar, False) for n, _ in (SRC_0, SRC_1)]
         operations = []
         for i, (op, is_scalar) in enumerate(after, 1):
-            if op == 'sqrt':
-                operations.append(('eltwise', _SQRT, c_float(0), c_float(0)))
+            if op in _FUNCTIONS:
+                operations.append(('eltwise', _FUNCTIONS[op], c_float(0), c_float(0)))
             else:
                 operand = scalar if is_scalar else array
                 operations.append(('binary', _ALGORITHMS[op], operand))
