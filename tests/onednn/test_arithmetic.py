@@ -14,6 +14,7 @@ from chainlite.backends._symbols import Expr, as_expr
 from chainlite.backends.onednn import arithmetic
 from chainlite.optimizers import _rule
 
+pytestmark = pytest.mark.host('oneDNN is of the CPU')
 LENGTH = 1000
 
 

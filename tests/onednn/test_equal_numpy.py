@@ -14,7 +14,7 @@ from chainlite.backends.onednn import _library, _threads
 from chainlite.backends.onednn._backend import onednn
 from chainlite.utils.conv import get_conv_outsize
 
-pytestmark = pytest.mark.usefixtures('library')
+pytestmark = [pytest.mark.usefixtures('library'), pytest.mark.host('oneDNN is of the CPU')]
 F32 = np.dtype('f')
 
 

@@ -17,6 +17,8 @@ from chainlite.backends import intel64
 from chainlite.backends.cpu.product import product
 from chainlite.backends.onednn import _library, _threads
 
+pytestmark = pytest.mark.host('oneDNN is of the CPU')
+
 
 def run(program, **environment):
     """Runs a program in a process of its own; returns what it printed, as words."""

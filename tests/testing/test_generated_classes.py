@@ -9,6 +9,7 @@ import pytest
 from chainlite import testing
 from chainlite.testing import parameterized
 
+pytestmark = pytest.mark.host('makes and names classes; test_function_link.py runs cases on the devices of a config')
 here = sys.modules[__name__]
 CPU = (
     'use_chainerx_false__chainerx_device_None__use_cuda_false__cuda_device_None__use_cudnn_never__'

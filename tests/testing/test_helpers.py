@@ -16,6 +16,7 @@ from chainlite import testing
 from chainlite.testing import condition, doctest_helper
 
 here = sys.modules[__name__]
+of_python = pytest.mark.host('there are no arrays in it')
 
 
 # -- condition ---------------------------------------------------------------------------------------------------------
@@ -32,6 +33,7 @@ class Trial:
         assert self.outcomes[self.n - 1], f'trial {self.n}'
 
 
+@of_python
 @pytest.mark.parametrize(
     'decorator, outcomes, passes, trials',
     [
@@ -54,6 +56,7 @@ def test_trials(decorator, outcomes, passes, trials):
     assert trial.n == trials
 
 
+@of_python
 def test_skip_ends_the_trials():
     def skip(self):
         raise unittest.SkipTest('reason')
@@ -62,11 +65,13 @@ def test_skip_ends_the_trials():
         condition.repeat(3)(skip)(None)
 
 
+@of_python
 def test_more_successes_than_trials_are_refused():
     with pytest.raises(AssertionError):
         condition.repeat_with_success_at_least(1, 2)
 
 
+@of_python
 def test_quiet_runner():
     class Case(unittest.TestCase):
         def test_fails(self):
@@ -79,6 +84,7 @@ def test_quiet_runner():
 # -- matrices ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.host('makes matrices of NumPy')
 @pytest.mark.parametrize('dtype', ['f', 'd', 'F', 'D'])
 @pytest.mark.parametrize('shape', [(3, 3), (2, 4), (4, 2), (5, 2, 3)])
 def test_matrix_has_the_singular_values(shape, dtype):
@@ -90,6 +96,7 @@ def test_matrix_has_the_singular_values(shape, dtype):
     np.testing.assert_allclose(s, np.broadcast_to(np.sort(values)[::-1], s.shape), rtol=1e-4)
 
 
+@pytest.mark.host('makes matrices of NumPy')
 @pytest.mark.parametrize(
     'args, kwargs, error, match',
     [
@@ -110,6 +117,7 @@ def test_bad_matrices_are_refused(args, kwargs, error, match):
 # -- requirements, warnings, patches -----------------------------------------------------------------------------------
 
 
+@of_python
 @pytest.mark.parametrize(
     'requirements, satisfied',
     [(['numpy'], True), (['numpy>=1.20'], True), (['numpy>=99'], False), (['numpy', 'no-such-package'], False)],
@@ -127,6 +135,7 @@ def test_requirements(requirements, satisfied):
     assert doctest_helper.skipif_requires_satisfied(*requirements) is satisfied
 
 
+@of_python
 def test_assert_warns():
     with testing.assert_warns(UserWarning):
         warnings.warn('text')
@@ -135,9 +144,9 @@ def test_assert_warns():
             warnings.warn('text', DeprecationWarning)
 
 
-def test_patch_calls_through():
+def test_patch_calls_through(xp):
     with testing.patch('chainlite.functions.relu') as relu:
-        y = F.relu(np.array([-1.0, 1]))
+        y = F.relu(xp.array([-1.0, 1]))
         relu.assert_called_once()
     assert y.array.tolist() == [0, 1]
     with pytest.raises(AttributeError):
@@ -146,6 +155,7 @@ def test_patch_calls_through():
         testing.patch('no_such_package.name')
 
 
+@of_python
 def test_run_module_runs_the_file_only_as_the_program(tmp_path):
     testing.run_module('module', 'no such file')
     (tmp_path / 'test_it.py').write_text(
@@ -160,6 +170,7 @@ def test_run_module_runs_the_file_only_as_the_program(tmp_path):
 # -- serializers, trainers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.host('writes and reads files')
 @pytest.mark.parametrize('save_and_load', [testing.save_and_load_npz, testing.save_and_load_hdf5])
 def test_save_and_load(save_and_load):
     class Counter:
@@ -174,6 +185,7 @@ def test_save_and_load(save_and_load):
     assert loaded.value == 3
 
 
+@of_python
 @pytest.mark.parametrize('iter_per_epoch', [0.5, 1, 1.5, 10])
 def test_mock_updater_counts(iter_per_epoch):
     seen = []
@@ -207,32 +219,38 @@ def cases_of(decorator, name):
     return [vars(here).pop(n) for n in names]
 
 
-def run_cpu(klass):
-    result = unittest.TestResult()
-    for test in unittest.defaultTestLoader.loadTestsFromTestCase(klass):
-        if not test._testMethodName.endswith('_gpu'):
-            test.run(result)
-    return result
+@pytest.fixture
+def run(xp):
+    """Runs the tests of a class that are for the CPU, or those that are for the GPU."""
+
+    def run(klass):
+        result = unittest.TestResult()
+        for test in unittest.defaultTestLoader.loadTestsFromTestCase(klass):
+            if test._testMethodName.endswith('_cpu' if xp is np else '_gpu'):
+                test.run(result)
+        return result
+
+    return run
 
 
-def test_unary_function_passes():
+def test_unary_function_passes(run):
     classes = cases_of(testing.unary_math_function_unittest(F.sin), 'Sine')
     assert len(classes) == 6
     for klass in classes:
-        result = run_cpu(klass)
+        result = run(klass)
         assert result.wasSuccessful(), (result.errors, result.failures)
         assert result.testsRun == 3
 
 
-def test_wrong_unary_function_fails():
+def test_wrong_unary_function_fails(run):
     def sin(x):
-        return F.sin(x) * 1.01
+        return F.sin(x) + 0.1
 
     for klass in cases_of(testing.unary_math_function_unittest(sin), 'WrongSine'):
-        assert len(run_cpu(klass).failures) == 1
+        assert len(run(klass).failures) == 1
 
 
-def test_unary_function_that_numpy_lacks_needs_the_expected_one():
+def test_unary_function_that_numpy_lacks_needs_the_expected_one(run):
     def twice(x):
         return x * 2
 
@@ -240,33 +258,35 @@ def test_unary_function_that_numpy_lacks_needs_the_expected_one():
         testing.unary_math_function_unittest(twice)
     decorator = testing.unary_math_function_unittest(twice, func_expected=lambda x, dtype: np.asarray(x * 2, dtype))
     for klass in cases_of(decorator, 'Twice'):
-        assert run_cpu(klass).wasSuccessful()
+        assert run(klass).wasSuccessful()
 
 
 # -- distributions -----------------------------------------------------------------------------------------------------
 
 
 class Normal:
-    """A normal distribution of NumPy, correct but for what is said to be wrong."""
+    """A normal distribution, correct but for what is said to be wrong."""
 
     wrong = ''
 
     def __init__(self, loc, scale):
         self.loc, self.scale = (a.array if isinstance(a, chainlite.Variable) else a for a in (loc, scale))
         self.batch_shape, self.event_shape, self.support = self.loc.shape, (), 'real'
+        self._xp = chainlite.backend.get_array_module(self.loc)
 
     def _value(self, name, x):
-        return chainlite.Variable(np.asarray(x * (1.1 if name == self.wrong else 1)))
+        return chainlite.Variable(self._xp.asarray(x * (1.1 if name == self.wrong else 1)))
 
     mean = property(lambda self: self._value('mean', self.loc))
     variance = property(lambda self: self._value('variance', self.scale**2))
 
     def log_prob(self, x):
         z = (x - self.loc) / self.scale
-        return self._value('log_prob', -z * z / 2 - np.log(self.scale * np.sqrt(2 * np.pi)))
+        return self._value('log_prob', -z * z / 2 - self._xp.log(self.scale * np.sqrt(2 * np.pi)))
 
     def sample(self, sample_shape):
-        return self._value('sample', self.loc + self.scale * np.random.randn(*sample_shape, *self.loc.shape))
+        z = self._xp.asarray(np.random.randn(*sample_shape, *self.loc.shape))
+        return self._value('sample', self.loc + self.scale * z)
 
 
 TARGETS = {'batch_shape', 'event_shape', 'support', 'mean', 'variance', 'log_prob', 'sample'}
@@ -274,7 +294,7 @@ TARGETS = {'batch_shape', 'event_shape', 'support', 'mean', 'variance', 'log_pro
 
 @pytest.mark.parametrize('onebyone', [False, True])
 @pytest.mark.parametrize('wrong', ['', 'mean', 'variance', 'log_prob', 'sample'])
-def test_distribution_case_finds_what_is_wrong(wrong, onebyone):
+def test_distribution_case_finds_what_is_wrong(run, xp, wrong, onebyone):
     from scipy import stats
 
     class Case(testing.distribution_unittest):
@@ -290,7 +310,7 @@ def test_distribution_case_finds_what_is_wrong(wrong, onebyone):
         def sample_for_test(self):
             return np.random.randn(3, 2, 3)
 
-    result = run_cpu(Case)
+    result, on = run(Case), 'cpu' if xp is np else 'gpu'
     assert not result.errors
-    assert [t._testMethodName for t, _ in result.failures] == ([f'test_{wrong}_cpu'] if wrong else [])
+    assert [t._testMethodName for t, _ in result.failures] == ([f'test_{wrong}_{on}'] if wrong else [])
     assert len(result.skipped) == 15 - len(TARGETS)
