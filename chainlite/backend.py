@@ -52,7 +52,12 @@ def copyto(dst, src):
         numpy.copyto(dst, src.get() if cuda.is_cupy_array(src) else src)
     elif cuda.is_cupy_array(dst):
         if isinstance(src, numpy.ndarray):
-            dst.set(numpy.broadcast_to(src, dst.shape).astype(dst.dtype, order='C', casting='same_kind', copy=False))
+            src = numpy.broadcast_to(src, dst.shape).astype(dst.dtype, order='C', casting='same_kind', copy=False)
+            if dst.flags.forc:
+                dst.set(src)
+            else:  # a view, which is filled by a kernel
+                with dst.device:
+                    dst[...] = cuda.cupy.asarray(src)
         elif cuda.is_cupy_array(src):
             cuda.cupy.copyto(dst, src)
         else:

@@ -100,6 +100,9 @@ def test_copyto_broadcasts_and_checks(xp):
         dst = xp.zeros((2, 3))
         backend.copyto(dst, source)
         assert dst.tolist() == [[0, 1, 2]] * 2
+    for dst in xp.zeros((2, 6))[:, ::-2], xp.zeros((2, 3), order='F'):
+        backend.copyto(dst, np.arange(3))
+        assert dst.tolist() == [[0, 1, 2]] * 2
     dst = np.zeros((2, 3))
     backend.copyto(dst, xp.arange(3))
     assert dst.tolist() == [[0, 1, 2]] * 2

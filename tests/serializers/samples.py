@@ -40,9 +40,9 @@ def fill(model):
     for name, param in sorted(model.namedparams()):
         if param.array is not None:
             start = sum(name.encode()) % 17
-            param.array[...] = start + numpy.arange(param.array.size).reshape(param.shape) / 8
-    model.bn.avg_mean[...] = [0.25, -1]
-    model.bn.avg_var[...] = [2, 3]
+            param.array[...] = start + param.xp.arange(param.array.size).reshape(param.shape) / 8
+    model.bn.avg_mean[...] = model.xp.array([0.25, -1])
+    model.bn.avg_var[...] = model.xp.array([2, 3])
     model.bn.N = 5
 
 
@@ -52,7 +52,7 @@ def make_optimizer(chainer, model, steps=2):
     model.cleargrads()
     for _ in range(steps):
         for param in model.params():
-            param.grad = numpy.full_like(param.array, 0.5)
+            param.grad = param.xp.full_like(param.array, 0.5)
         optimizer.update()
     optimizer.new_epoch()
     return optimizer
