@@ -32,6 +32,11 @@ class MultithreadIterator(PrefetchingIterator):
     def _receive(self, request):
         return [example for future in request for example in future.result()]
 
+    def reset(self):
+        """Goes back to the start, with a new order; also after `finalize`, with new threads."""
+        self._finalized = False
+        super().reset()
+
     def finalize(self):
         """Ends the threads."""
         self._finalized = True

@@ -292,13 +292,19 @@ def test_processes_are_replaced():
 
 
 @on_host
-def test_a_finalized_iterator_is_not_reset():
+def test_a_finalized_iterator_of_processes_is_not_reset_one_of_threads_is():
     it = iterators.MultiprocessIterator([1, 2], 1, n_processes=1)
     it.next()
     it.finalize()
     it.finalize()
     with pytest.raises(NotImplementedError):
         it.reset()
+    it = iterators.MultithreadIterator([1, 2], 1, repeat=False, shuffle=False)
+    it.next()
+    it.finalize()
+    it.reset()
+    assert list(it) == [[1], [2]]
+    it.finalize()
 
 
 @on_host

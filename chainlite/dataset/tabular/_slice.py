@@ -36,8 +36,6 @@ class Slice(TabularDataset):
             self._key_indices = tuple(_as_key_index(key, names) for key in ((keys,) if self._single else keys))
 
     def __len__(self):
-        if self._rows is None:
-            return len(self._dataset)
         if isinstance(self._rows, slice):
             return len(range(*self._rows.indices(len(self._dataset))))
         return len(self._rows)
@@ -65,9 +63,9 @@ class Slice(TabularDataset):
 
 
 def _as_rows(rows, length):
-    """Returns None for all rows, a slice, or a list of integers that are not negative."""
+    """Returns a slice, or a list of integers that are not negative."""
     if isinstance(rows, slice):
-        return None if range(*rows.indices(length)) == range(length) else rows
+        return rows
     rows = list(rows)
     if rows and all(isinstance(row, (bool, numpy.bool_)) for row in rows):
         if len(rows) != length:
@@ -91,8 +89,8 @@ def _as_key_index(key, names):
 
 def _compose(rows, indices, length):
     """Returns the rows of the base that are meant by ``indices`` into ``rows``."""
-    if rows is None or indices is None:
-        return rows if indices is None else indices
+    if indices is None:
+        return rows
     if isinstance(rows, slice):
         rows = range(*rows.indices(length))
     if not isinstance(indices, slice):
