@@ -22,7 +22,8 @@ class Bilinear(FunctionNode):
 
     Attributes:
         place: 0, 1 or 2: where the result stands among the three.
-        nodes: the three classes by place, set by `tie`.
+        gradients: for each input the class of the node that yields its gradient, and whether that takes the gradient
+            of the output before the other input; set by `tie`.
         parameters: names of the attributes that the three nodes share.
         shape, dtype: of the result where the node was made as a gradient, else None.
 
@@ -30,7 +31,7 @@ class Bilinear(FunctionNode):
     """
 
     place = None
-    nodes = ()
+    gradients: list = []
     parameters = ()
     shape = dtype = None
     bias_axis = 1
@@ -39,7 +40,8 @@ class Bilinear(FunctionNode):
     def tie(*nodes):
         """Declares the three node classes of a form, in the order of their places."""
         for node in nodes:
-            node.nodes = nodes
+            others = [k for k in range(3) if k != node.place]
+            node.gradients = [(nodes[k], node.place < other) for k, other in zip(others, reversed(others))]
 
     def run(self, a, b):
         """The kernel: an array from the two others, in the order of their places."""
@@ -56,13 +58,12 @@ class Bilinear(FunctionNode):
 
     def _gradient_node(self, i, gy, other):
         """For input i: the node that yields its gradient, and that node's two inputs."""
-        places = [k for k in range(3) if k != self.place]
-        cls = self.nodes[places[i]]
-        node = cls.__new__(cls)
+        cls, gy_is_first = self.gradients[i]
+        node, x = cls.__new__(cls), self.inputs[i]
         for name in self.parameters:
             setattr(node, name, getattr(self, name))
-        node.shape, node.dtype = self.inputs[i].shape, self.inputs[i].dtype
-        return node, (gy, other) if self.place < places[1 - i] else (other, gy)
+        node.shape, node.dtype = x.shape, x.dtype
+        return node, (gy, other) if gy_is_first else (other, gy)
 
     def _bias_axes(self, gy):
         return tuple([i for i in range(gy.ndim) if i != self.bias_axis % gy.ndim])

@@ -245,20 +245,20 @@ normalize(const Pack<T, V>* __restrict__ x, const G* __restrict__ gamma, const G
     normalizer.run(x, static_cast<const Pack<T, V>*>(nullptr), false, y, walk);
 }
 
-// y by numbers that are given, with what comes next.
+// y by the last three rows of `numbers`, see batch_statistics, with what comes next.
 template <typename T, typename A, typename I, int W, int V>
 __global__ void __launch_bounds__(THREADS, LEAST_BLOCKS<A>)
-normalize_then(const Pack<T, V>* __restrict__ x, const Pack<T, V>* __restrict__ h, const A* __restrict__ mean,
-               const A* __restrict__ scale, const A* __restrict__ offset, bool rectify, Pack<T, V>* __restrict__ y,
-               I columns, I inner, I count) {
+normalize_then(const Pack<T, V>* __restrict__ x, const Pack<T, V>* __restrict__ h, const A* __restrict__ numbers,
+               bool rectify, Pack<T, V>* __restrict__ y, I columns, I inner, I count) {
     const Walk<I, W, V> walk(columns, inner, count);
     if (!walk.works) return;
     Normalizer<A, walk.S> normalizer;
 #pragma unroll
     for (int k = 0; k < walk.S; ++k) {
-        normalizer.mean[k] = mean[walk.channel + k];
-        normalizer.scale[k] = scale[walk.channel + k];
-        normalizer.offset[k] = offset[walk.channel + k];
+        const A* number = numbers + 3 * walk.channels + walk.channel + k;
+        normalizer.mean[k] = number[0];
+        normalizer.scale[k] = number[walk.channels];
+        normalizer.offset[k] = number[2 * walk.channels];
     }
     normalizer.run(x, h, rectify, y, walk);
 }

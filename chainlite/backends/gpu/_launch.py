@@ -139,7 +139,7 @@ def contiguous(*arrays):
 
 def alike(dtype, *arrays):
     """The arrays, or copies, with their elements of that dtype in row order."""
-    return contiguous(*[a if a.dtype == dtype else a.astype(dtype) for a in arrays])
+    return [a if a.dtype == dtype and a._c_contiguous else a.astype(dtype, order='C', copy=False) for a in arrays]
 
 
 def aligned(*arrays):

@@ -26,10 +26,6 @@ _MOST_PARTS = 64  # of a channel: what a block merges quickly
 _BLOCKS = 1024  # enough to fill any device
 
 
-def _takes(x, *arguments):
-    return is_float(x, *[a for a in arguments if hasattr(a, 'dtype')])
-
-
 class _Plan:
     """What the launches over arrays of a certain shape, layout and dtype come to; finding out costs more than a launch.
 
@@ -78,16 +74,10 @@ class _Plan:
             self.parts, float(self.count), self.count / max(self.count - 1, 1)
         )
 
-    def ready(self, *arrays):
-        """The arrays, or copies, as the kernels read them: they begin at multiples of 16 bytes. None stays None."""
-        return [
-            a
-            if a is None or a.strides == self.strides and a.dtype == self.dtype and not a.data.ptr % 16
-            else self._copied(a)
-            for a in arrays
-        ]
-
-    def _copied(self, a):
+    def ready(self, a):
+        """The array, or a copy, as the kernels read it: it begins at a multiple of 16 bytes."""
+        if a.strides == self.strides and a.dtype == self.dtype and not a.data.ptr % 16:
+            return a
         a = a.astype(self.dtype, copy=False)
         a = (as_last(a) if self.last else a).transpose(self.order)
         return a if a._c_contiguous and not a.data.ptr % 16 else a.copy()
@@ -100,23 +90,13 @@ class _Plan:
         """An array for one number of each channel."""
         return cuda.cupy.ndarray(self.key_shape, self.wide)
 
-    def rows(self, numbers, *indexes):
-        """Where the rows of what `batch_statistics` gave begin, in the dtype to compute in."""
-        (numbers,) = alike(self.wide, numbers)
-        memory = numbers.data
-        return [memory + i * self.row for i in indexes]
-
     def scratch(self, count):
         """Memory for so many numbers of each part of each channel."""
         return cuda.cupy.cuda.alloc(self.parts * count * self.row)
 
     def scales(self, *arrays):
         """gamma and beta: in the dtype of the arrays or of the computation."""
-        kind = self.dtype
-        for a in arrays:
-            if a.dtype != kind:
-                kind = self.wide
-        return alike(kind, *arrays)
+        return alike(self.dtype if all([a.dtype == self.dtype for a in arrays]) else self.wide, *arrays)
 
     def run(self, name, types, *arguments):
         """Runs a kernel, for arguments before the sizes."""
@@ -129,8 +109,7 @@ class _Plan:
         return parts
 
     def normalize_grad(self, arrays, gamma, mean, inv_std, fixed, with_masked):
-        """(gx, ggamma, gbeta, masked) for the arrays (gy, x, y)."""
-        arrays = self.ready(*arrays)
+        """(gx, ggamma, gbeta, masked) for the arrays (gy, x, y), as the kernels read them; y may be None."""
         (gamma,) = self.scales(gamma)
         parts = self.scratch(2)
         self.run('batch_normalization.gradient_sums', (self.wide,), *arrays, mean, parts)
@@ -142,28 +121,31 @@ class _Plan:
         return gx, ggamma, gbeta, masked
 
 
-_made = functools.lru_cache(4096)(_Plan)
+@functools.lru_cache(4096)
+def _plan(shape, strides, axis, dtype, *others):
+    """The plan, or None where the kernels do not take such arrays."""
+    takes = prod(shape) and all([kind.char in 'eEfd' for kind in (dtype, *others)])
+    return _Plan(shape, strides, axis, dtype, *others) if takes else None
 
 
-def _plan(axis, x, *others):
-    """The plan for arrays like x, computed with arrays of the dtypes of others."""
-    return _made(x.shape, x.strides, tuple(axis), x.dtype, *[a.dtype for a in others])
-
-
-@moments.when(gpu, _takes)
+@moments.when(gpu)
 def _(x, axis):
-    plan = _plan(axis, x)
-    parts = plan.moments(*plan.ready(x))
+    plan = _plan(x.shape, x.strides, axis, x.dtype)
+    if plan is None:
+        return NotImplemented
+    parts = plan.moments(plan.ready(x))
     mean, var = plan.per_channel(), plan.per_channel()
     merge = function('batch_normalization.merge_moments', plan.wide, plan.types[0])
     launch(merge, mean.size, parts, plan.parts, mean, var)
     return mean, var
 
 
-@batch_normalize.when(gpu, _takes)
+@batch_normalize.when(gpu)
 def _(x, gamma, beta, axis, eps):
-    plan = _plan(axis, x, gamma, beta)
-    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    plan = _plan(x.shape, x.strides, axis, x.dtype, gamma.dtype, beta.dtype)
+    if plan is None:
+        return NotImplemented
+    x, (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
     parts = plan.moments(x)
     y, mean, var = plan.new(), plan.per_channel(), plan.per_channel()
     numbers = parts, plan.n_parts, gamma, beta, float(eps)
@@ -171,21 +153,25 @@ def _(x, gamma, beta, axis, eps):
     return y, mean, var
 
 
-@normalize.when(gpu, _takes)
+@normalize.when(gpu)
 def _(x, gamma, beta, mean, inv_std, axis):
-    plan = _plan(axis, x, gamma, beta, mean, inv_std)
-    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    plan = _plan(x.shape, x.strides, axis, x.dtype, gamma.dtype, beta.dtype, mean.dtype, inv_std.dtype)
+    if plan is None:
+        return NotImplemented
     y = plan.new()
-    numbers = gamma, beta, *alike(plan.wide, mean, inv_std)
-    plan.run('batch_normalization.normalize', (gamma.dtype, plan.wide), x, *numbers, y)
+    gamma, beta = plan.scales(gamma, beta)
+    arguments = plan.ready(x), gamma, beta, *alike(plan.wide, mean, inv_std), y
+    plan.run('batch_normalization.normalize', (gamma.dtype, plan.wide), *arguments)
     return y
 
 
-@normalize_grad.when(gpu, lambda gy, x, *numbers: _takes(gy, x, *numbers))
+@normalize_grad.when(gpu)
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
-    plan = _plan(axis, gy, x, gamma, mean, inv_std)
-    mean, inv_std = alike(plan.wide, mean, inv_std)
-    return plan.normalize_grad((gy, x, None), gamma, mean, inv_std, fixed, False)[:3]
+    plan = _plan(gy.shape, gy.strides, axis, gy.dtype, x.dtype, gamma.dtype, mean.dtype, inv_std.dtype)
+    if plan is None:
+        return NotImplemented
+    arrays = plan.ready(gy), plan.ready(x), None
+    return plan.normalize_grad(arrays, gamma, *alike(plan.wide, mean, inv_std), fixed, False)[:3]
 
 
 # -- with what comes before and after ---------------------------------------------------------------------------------
@@ -202,26 +188,29 @@ def _counter(size):
     return _counters[key]
 
 
-def _moves(running, gamma):
-    """Whether the kernel can move these statistics: both alike, or None."""
-    arrays = [a for a in running if a is not None]
-    return is_float(*arrays) and all(
-        [a._c_contiguous and a.dtype == arrays[0].dtype and a.shape == gamma.shape for a in arrays]
-    )
+def _moved(running, gamma, default):
+    """The dtype of the statistics that the kernel can move: both are alike, or None. None if it cannot."""
+    kind = None
+    for a in running:
+        if a is None:
+            continue
+        if not (is_float(a) and a._c_contiguous and a.shape == gamma.shape and kind in (None, a.dtype)):
+            return None
+        kind = a.dtype
+    return default if kind is None else kind
 
 
-@batch_statistics.when(
-    gpu, lambda x, gamma, beta, axis, eps, running, decay: is_float(x, gamma, beta) and _moves(running, gamma)
-)
+@batch_statistics.when(gpu)
 def _(x, gamma, beta, axis, eps, running, decay):
-    plan = _plan(axis, x, gamma, beta)
-    (x,), (gamma, beta) = plan.ready(x), plan.scales(gamma, beta)
+    plan = _plan(x.shape, x.strides, axis, x.dtype, gamma.dtype, beta.dtype)
+    kind = plan and _moved(running, gamma, plan.wide)
+    if kind is None:
+        return NotImplemented
+    gamma, beta = plan.scales(gamma, beta)
     parts, counter = (plan.scratch(3), _counter(plan.grid[0])) if plan.parts > 1 else (None, None)
-    mean, var = running
-    kind = mean.dtype if mean is not None else var.dtype if var is not None else plan.wide
     numbers = cuda.cupy.ndarray((6, *plan.key_shape), plan.wide)
-    arguments = parts, counter, gamma, beta, float(eps), numbers, mean, var, float(decay), plan.unbias
-    plan.run('batch_normalization.batch_statistics', (gamma.dtype, plan.wide, kind), x, *arguments)
+    arguments = parts, counter, gamma, beta, float(eps), numbers, *running, float(decay), plan.unbias
+    plan.run('batch_normalization.batch_statistics', (gamma.dtype, plan.wide, kind), plan.ready(x), *arguments)
     return numbers
 
 
@@ -236,16 +225,23 @@ def _(gamma, beta, mean, var, eps, dtype):
     return numbers
 
 
-@normalize_then.when(gpu, lambda x, numbers, axis, h, *_: is_float(x, numbers) and (h is None or is_float(h)))
+@normalize_then.when(gpu)
 def _(x, numbers, axis, h, rectify, of_batch, keep):
-    plan = _plan(axis, x, numbers) if h is None else _plan(axis, x, numbers, h)
+    plan = _plan(x.shape, x.strides, axis, x.dtype, numbers.dtype, *(() if h is None else (h.dtype,)))
+    if plan is None:
+        return NotImplemented
+    (numbers,) = alike(plan.wide, numbers)
     y = plan.new()
-    arguments = *plan.ready(x, h), *plan.rows(numbers, 3, 4, 5), plan.flags[rectify], y
+    arguments = plan.ready(x), None if h is None else plan.ready(h), numbers, plan.flags[rectify], y
     plan.run('batch_normalization.normalize_then', (plan.wide,), *arguments)
     return y, None
 
 
-@rectified_normalize_grad.when(gpu, lambda gy, y, kept, x, gamma, numbers, *_: is_float(gy, y, x, gamma, numbers))
+@rectified_normalize_grad.when(gpu)
 def _(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
-    plan = _plan(axis, gy, x, y, gamma, numbers)
-    return plan.normalize_grad((gy, x, y), gamma, *plan.rows(numbers, 0, 2), fixed, with_masked)
+    plan = _plan(gy.shape, gy.strides, axis, gy.dtype, x.dtype, y.dtype, gamma.dtype, numbers.dtype)
+    if plan is None:
+        return NotImplemented
+    (numbers,) = alike(plan.wide, numbers)
+    arrays, inv_std = (plan.ready(gy), plan.ready(x), plan.ready(y)), numbers.data + 2 * plan.row
+    return plan.normalize_grad(arrays, gamma, numbers, inv_std, fixed, with_masked)

@@ -23,6 +23,6 @@ def _(x):
     return turned(roll(x), (n, prod(dims), c)).reshape(x.shape)
 
 
-@preferred.when(gpu, lambda x: x.size > 0 and has_tensor_cores(x))
+@preferred.when(gpu, lambda x: x._c_contiguous and x.size > 0 and has_tensor_cores(x))
 def _(x):
-    return as_last(x)
+    return as_last(x)  # others are channels last, or the convolution sees to it

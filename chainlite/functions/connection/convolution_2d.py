@@ -18,8 +18,9 @@ class TwoDimensional:
 
 
 class Convolution2DFunction(TwoDimensional, Convolution):
-    def __init__(self, stride=1, pad=0, cover_all=False, **kwargs):
-        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **REMOVED)
+    def __init__(self, stride=1, pad=0, cover_all=False, dilate=1, groups=1, **kwargs):
+        if kwargs:
+            parse_kwargs(kwargs, **REMOVED)
         super().__init__(2, stride, pad, cover_all, dilate, groups)
 
 
@@ -45,5 +46,5 @@ def convolution_2d(x, W, b=None, stride=1, pad=0, cover_all=False, **kwargs):
         with cover_all.
     """
     dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **REMOVED)
-    function = Convolution2DFunction(stride, pad, cover_all, dilate=dilate, groups=groups)
+    function = Convolution2DFunction(stride, pad, cover_all, dilate, groups)
     return function.apply((x, W) if b is None else (x, W, b))[0]
