@@ -10,6 +10,8 @@ import chainlite
 from chainlite import datasets
 from chainlite.iterators import MultiprocessIterator
 
+on_host = pytest.mark.host('reads files, or chooses examples: that is of the host')
+
 
 class Squares(chainlite.dataset.DatasetMixin):
     def __len__(self):
@@ -19,6 +21,7 @@ class Squares(chainlite.dataset.DatasetMixin):
         return i * i
 
 
+@on_host
 @pytest.mark.parametrize(
     'index, expected',
     [
@@ -33,13 +36,14 @@ def test_a_class_with_get_example_can_be_indexed(index, expected):
     assert Squares()[index] == expected
 
 
-def test_tuples_and_dictionaries_of_datasets():
-    pairs = datasets.TupleDataset(numpy.arange(3), [5, 6, 7])
+def test_tuples_and_dictionaries_of_datasets(xp):
+    pairs = datasets.TupleDataset(xp.arange(3), [5, 6, 7])
     assert len(pairs) == 3 and pairs[1] == (1, 6) and pairs[1:] == [(1, 6), (2, 7)]
-    named = datasets.DictDataset(a=numpy.arange(3), b=[5, 6, 7])
+    named = datasets.DictDataset(a=xp.arange(3), b=[5, 6, 7])
     assert len(named) == 3 and named[1] == {'a': 1, 'b': 6} and named[1:] == [{'a': 1, 'b': 6}, {'a': 2, 'b': 7}]
 
 
+@on_host
 @pytest.mark.parametrize(
     'call, message',
     [
@@ -61,6 +65,7 @@ def test_misuse_is_a_value_error(call, message):
         datasets.split_dataset([1, 2, 3], 1.5)
 
 
+@on_host
 def test_parts():
     data = [1, 2, 3, 4, 5]
     part = datasets.SubDataset(data, 1, 4, [2, 0, 3, 1, 4])
@@ -72,6 +77,7 @@ def test_parts():
     assert [list(part) for part in datasets.split_dataset_n(data, 2)] == [[1, 2], [3, 4]]
 
 
+@on_host
 def test_random_parts_are_those_of_chainer():
     data = list(range(10))
     assert [list(part) for part in datasets.split_dataset_random(data, 4, seed=3)] == [[5, 4, 1, 2], [9, 6, 7, 0, 3, 8]]
@@ -84,6 +90,7 @@ def test_random_parts_are_those_of_chainer():
     ]
 
 
+@on_host
 @pytest.mark.parametrize('n, n_folds', [(7, 3), (6, 3), (5, 5), (4, 1), (8, 5)])
 def test_folds_cover_the_dataset(n, n_folds):
     tests = []
@@ -93,7 +100,7 @@ def test_folds_cover_the_dataset(n, n_folds):
     assert sorted(tests) == list(range(n))
 
 
-def test_concatenation_and_transformation():
+def test_concatenation_and_transformation(xp):
     both = datasets.ConcatenatedDataset([1, 2], [], [3])
     assert len(both) == 3 and both[:] == [1, 2, 3]
     for index in (3, -1):
@@ -101,8 +108,13 @@ def test_concatenation_and_transformation():
             both[index]
     assert len(datasets.ConcatenatedDataset()) == 0
     assert datasets.TransformDataset([1, 2], lambda x: x * 10)[:] == [10, 20]
+    rows = xp.arange(6, dtype='f').reshape(3, 2)
+    flipped = datasets.TransformDataset(datasets.ConcatenatedDataset(rows[:1], rows[1:]), lambda x: x[::-1])
+    assert all(isinstance(row, xp.ndarray) for row in flipped)
+    assert [row.tolist() for row in flipped] == [[1, 0], [3, 2], [5, 4]]
 
 
+@on_host
 def test_pickled_objects(tmp_path):
     path = tmp_path / 'file'
     with datasets.open_pickle_dataset_writer(path) as writer:
@@ -122,6 +134,7 @@ def test_pickled_objects(tmp_path):
         data[0]
 
 
+@on_host
 def test_lines_of_text(tmp_path):
     a, b, c = tmp_path / 'a', tmp_path / 'b', tmp_path / 'c'
     a.write_text('alpha\nβ\n\nδ', encoding='utf-8')
@@ -166,6 +179,7 @@ def pictures(tmp_path):
     return tmp_path, rgb.transpose(2, 0, 1)
 
 
+@on_host
 def test_images(pictures):
     folder, rgb = pictures
     zipped = datasets.ZippedImageDataset(folder / 'both.zip')
@@ -188,6 +202,7 @@ def test_images(pictures):
             numpy.testing.assert_array_equal(iterator.next()[0], rgb)
 
 
+@on_host
 def test_labelled_images(pictures):
     folder, rgb = pictures
     for data in (

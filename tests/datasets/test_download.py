@@ -18,6 +18,8 @@ from chainlite import dataset, datasets
 from chainlite.datasets import _mnist_helper, cifar, fashion_mnist, kuzushiji_mnist, mnist, ptb, svhn
 from chainlite.datasets._sources import Source
 
+pytestmark = pytest.mark.host('downloads, reads and writes files')
+
 
 @pytest.fixture
 def root(tmp_path):

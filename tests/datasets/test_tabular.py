@@ -4,17 +4,30 @@ import numpy
 import pytest
 
 from chainlite.dataset import TabularDataset, concat_examples, tabular
+from chainlite.testing import assert_allclose
 
 DATA = numpy.arange(30.0).reshape(3, 10)  # a row of this is a column of the table
 
 
-@pytest.fixture(params=[list, numpy.asarray])
-def table(request):
-    return tabular.from_data({key: request.param(column) for key, column in zip('abc', DATA)})
+@pytest.fixture(params=['lists', 'numpy', pytest.param('cupy', marks=pytest.mark.gpu)])
+def made_of(request):
+    return request.param
+
+
+@pytest.fixture
+def xp(made_of):
+    """Whose arrays the columns are, or become if they are lists."""
+    return numpy if made_of == 'lists' else pytest.importorskip(made_of)
+
+
+@pytest.fixture
+def table(made_of, xp):
+    make = list if made_of == 'lists' else xp.asarray
+    return tabular.from_data({key: make(column) for key, column in zip('abc', DATA)})
 
 
 def columns(dataset, indices=None, key_indices=None):
-    return numpy.array([list(column) for column in dataset.get_examples(indices, key_indices)])
+    return numpy.array([[float(x) for x in column] for column in dataset.get_examples(indices, key_indices)])
 
 
 def test_rows_have_the_form_of_the_mode(table):
@@ -27,12 +40,12 @@ def test_rows_have_the_form_of_the_mode(table):
     assert [row['a'] for row in table[2:4]] == [2.0, 3.0]
 
 
-def test_fetched_columns_become_arrays(table):
+def test_fetched_columns_become_arrays(table, xp):
     arrays = table.convert(table.fetch())
-    assert all(isinstance(array, numpy.ndarray) for array in arrays.values())
-    numpy.testing.assert_array_equal(list(arrays.values()), DATA)
+    assert all(isinstance(array, xp.ndarray) for array in arrays.values())
+    assert_allclose(xp.stack(list(arrays.values())), DATA, rtol=0, atol=0)
     assert isinstance(table.astuple().convert(table.astuple().fetch()), tuple)
-    numpy.testing.assert_array_equal(table.slice[:, 'c'].convert(table.slice[:, 'c'].fetch()), DATA[2])
+    assert_allclose(table.slice[:, 'c'].convert(table.slice[:, 'c'].fetch()), DATA[2], rtol=0, atol=0)
 
 
 INDICES = [None, [1], [3, 0, 3], slice(0, 2), slice(2, None, -1), slice(None), []]
@@ -101,11 +114,11 @@ def test_tables_are_put_side_by_side(table, key_indices):
         table.join(other.slice[:3])
 
 
-def test_columns_are_computed(table):
+def test_columns_are_computed(table, xp):
     view = table.transform(('sum', 'b'), lambda a, b, c: (a + b + c, b))
     assert view.keys == ('sum', 'b') and view.mode is tuple and view[1] == (33.0, 11.0)
     numpy.testing.assert_array_equal(columns(view, slice(2), (1, 0)), [DATA[1, :2], DATA.sum(axis=0)[:2]])
-    batched = table.astuple().transform_batch('sum', lambda *columns: numpy.sum(columns, axis=0))
+    batched = table.astuple().transform_batch('sum', lambda *columns: sum(map(xp.asarray, columns)))
     assert batched.mode is None and batched[1] == 33.0
     assert table.transform('d', lambda a, b, c: {'d': c})[0] == {'d': 20.0}
 
@@ -122,10 +135,11 @@ def test_computed_columns_keep_their_form(table):
 
 def test_a_converter_is_replaced(table):
     view = table.with_converter(lambda a, b, c: concat_examples(c))
-    numpy.testing.assert_array_equal(view.convert(view.fetch()), DATA[2])
+    assert_allclose(view.convert(view.fetch()), DATA[2], rtol=0, atol=0)
     assert isinstance(view, TabularDataset)
 
 
+@pytest.mark.host('nothing of a device is in the table')
 def test_tables_of_functions():
     table = tabular.from_data({'x': [5, 6, 7], ('y', 'z'): lambda i: (i, -i)})
     assert len(table) == 3 and table.keys == ('x', 'y', 'z')
