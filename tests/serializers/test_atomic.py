@@ -9,6 +9,8 @@ import pytest
 
 from chainlite.utils.atomic import replacing
 
+pytestmark = pytest.mark.host('replaces files')
+
 
 def test_new_content_appears_at_the_end(tmp_path):
     path = tmp_path / 'f'
