@@ -58,7 +58,7 @@ def get_mnist(folder):
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dataset', default='digits', choices=['digits', 'mnist'])
-    parser.add_argument('--data', type=Path, help='folder with the four .gz files of MNIST (default: download)')
+    parser.add_argument('--data', type=Path, help='folder with the four .gz files of MNIST, instead of a download')
     parser.add_argument('--device', '-d', default='-1', help='-1 (NumPy, the default), 0, @cupy:0, @intel64')
     parser.add_argument('--epoch', '-e', type=int, default=20)
     parser.add_argument('--batchsize', '-b', type=int, default=128)
@@ -74,7 +74,7 @@ def main(arguments=None):
     device = chainer.get_device(args.device)
     device.use()
 
-    train, test = get_digits(args.seed) if args.dataset == 'digits' else get_mnist(args.data)
+    train, test = get_mnist(args.data) if args.data or args.dataset == 'mnist' else get_digits(args.seed)
     train, validation = chainer.datasets.split_dataset_random(train, len(train) * 5 // 6, seed=args.seed)
     print(f'{len(train)} digits to train, {len(validation)} to validate, {len(test)} to test')
     train_iterator = chainer.iterators.SerialIterator(train, args.batchsize)

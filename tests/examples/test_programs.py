@@ -1,5 +1,6 @@
 """The programs of examples/, with options so small that they take seconds: they end, print and write what they say."""
 
+import gzip
 import os
 import re
 import subprocess
@@ -116,6 +117,43 @@ def test_simple_net_reads_mnist_from_a_folder():
     assert (len(train), len(test)) == (60000, 10000)
     assert train[0][0].shape == (1, 28, 28)
     assert [int(t) for _, t in train[:5]] == [5, 0, 4, 1, 9]
+
+
+def test_simple_net_takes_the_folder_that_it_is_given(tmp_path):
+    rng = np.random.RandomState(0)
+    for part, n in ('train', 60), ('t10k', 10):
+        files = {'images-idx3': rng.randint(0, 256, (n, 28, 28)), 'labels-idx1': rng.randint(0, 10, n)}
+        for name, values in files.items():
+            header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, '>i4').tobytes()
+            content = gzip.compress(header + values.astype('u1').tobytes())
+            (tmp_path / f'{part}-{name}-ubyte.gz').write_bytes(content)
+    printed = run('mnist/simple_net.py', '--data', tmp_path, '--epoch', 1, '--out', tmp_path)
+    assert '50 digits to train, 10 to validate, 10 to test' in printed
+
+
+def test_pictures_are_cut_out_mirrored_and_normalized(monkeypatch):
+    """Each of the 162 results of shifting and mirroring comes as often as the others; less a mean, by a deviation."""
+    monkeypatch.syspath_prepend(str(EXAMPLES / 'cifar'))
+    import data
+
+    np.random.seed(0)
+    picture = np.random.randint(0, 256, (3, 32, 32)).astype('u1')
+    padded = np.pad(picture, ((0, 0), (4, 4), (4, 4)))
+    windows = [padded[:, i : i + 32, j : j + 32] for i in range(9) for j in range(9)]
+    counts = {result.tobytes(): 0 for window in windows for result in (window, window[:, :, ::-1])}
+    augment = data.Augment()
+    for _ in range(16200):
+        result, label = augment((picture, 7))
+        assert label == 7
+        counts[result.tobytes()] += 1
+    assert len(counts) == 162
+    assert sum((n - 100) ** 2 / 100 for n in counts.values()) < 230  # chi-square of 161: 221 at .001
+
+    result, label = data.Chained(data.Normalize(), lambda pair: pair)((picture, 7))
+    assert label == 7 and result.dtype == np.float32
+    for channel, mean, deviation in zip(range(3), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)):
+        expected = (picture[channel].astype('d') / 255 - mean) / deviation
+        np.testing.assert_allclose(result[channel], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_dcgan_learns_and_writes_generated_pictures(tmp_path):

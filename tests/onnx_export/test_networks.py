@@ -8,6 +8,7 @@ import pytest
 
 import chainlite
 import chainlite.links as L
+from chainlite.links.model.vision import vgg
 
 onnx = pytest.importorskip('onnx', reason='onnx is not installed')
 pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
@@ -72,13 +73,50 @@ def test_networks_give_the_same_outputs(name):
     model, x = make(), np.random.standard_normal(shape).astype('f')
     settle(model, np.random.standard_normal((4, *shape[1:])).astype('f'))
     # Large networks in one opset: between opsets differ functions, which are tested one by one.
-    opsets = [9, 13, 21] if model.count_params() < 1e7 else [21]
+    opsets = [9, 13, 17, 21] if model.count_params() < 1e7 else [21]
     for opset in opsets:
         exported, _, outputs = export(model, x, opset_version=opset, return_named_inout=True)
         (y,), (expected,) = run(exported, {'Input_0': x}), [y.array for y in outputs.values()]
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
         names = {t.name for t in exported.graph.initializer}
         assert {cleanse_param_name(path) for path, _ in model.namedparams()} <= names
+
+
+class Of(chainlite.Chain):
+    """One output of a published network."""
+
+    def __init__(self, net, layer):
+        super().__init__()
+        self.layer = layer
+        with self.init_scope():
+            self.net = net
+
+    def forward(self, x):
+        return self.net(x, layers=[self.layer])[self.layer]
+
+
+PUBLISHED = {
+    'VGG16': (lambda: Of(L.VGG16Layers(None), 'prob'), 224),
+    'VGG19': (lambda: Of(L.VGG19Layers(None), 'fc7'), 224),
+    'GoogLeNet': (lambda: Of(L.GoogLeNet(None), 'prob'), 224),
+    'GoogLeNet, auxiliary': (lambda: Of(L.GoogLeNet(None), 'loss1_fc2'), 224),
+    'ResNet-50, features': (lambda: Of(L.ResNet50Layers(None, downsample_fb=True), 'pool5'), 32),
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_published_networks_give_the_same_outputs(name, monkeypatch):
+    """The widths of VGG are smaller here. The opsets take turns: between them differ functions."""
+    monkeypatch.setattr(vgg, '_CHANNELS', (4, 6, 8, 10, 12))
+    monkeypatch.setattr(vgg, '_HIDDEN', 16)
+    make, size = PUBLISHED[name]
+    np.random.seed(0)
+    model, x = make(), np.random.standard_normal((1, 3, size, size)).astype('f')
+    settle(model, np.random.standard_normal((2, 3, size, size)).astype('f'))
+    for opset in [9, 13, 17, 21] if 'VGG' in name else [[9, 13, 17, 21][len(name) % 4]]:
+        exported, _, outputs = export(model, x, opset_version=opset, return_named_inout=True)
+        (y,), (expected,) = run(exported, {'Input_0': x}), [y.array for y in outputs.values()]
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 def test_the_graph_takes_batches_of_any_size():
