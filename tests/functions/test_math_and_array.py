@@ -53,6 +53,7 @@ BAD = [
     (lambda: F.rollaxis(X3, 3), InvalidType, 'x.ndim > 3'),
     (lambda: F.rollaxis(X3, 1, 4), InvalidType, 'x.ndim >= 4'),
     (lambda: F.rollaxis(X3, 0, 1.0), TypeError, 'start must be int'),
+    (lambda: F.scatter_add(X, (0, 0, 0, 0), X), InvalidType, r'Expect: a.ndim >= 4'),
     (lambda: F.scatter_add(X, 0, X), ValueError, 'Chainer does not support automatic broadcasting of variables.'),
     (lambda: F.select_item(X, xp.array([0, 1])), InvalidType, r'x.shape\[0\] == t.shape\[0\]'),
     (lambda: F.separate(X, 2), InvalidType, 'x.ndim > 2'),

@@ -61,6 +61,7 @@ def samples(chainer):
         Sample(
             'pad_edge', lambda a: F.pad(a, ((1, 2), (0, 3)), 'edge'), x, chainer=False
         ),  # gradient of the middle only
+        Sample('pad_of_no_axes', lambda a: F.pad(a, 1, 'constant'), given(np.array(0.7))),
         Sample('pad_reflect', lambda a: F.pad(a, 2, 'reflect'), x, chainer=False),
         Sample('pad_sequence', lambda a, b: F.pad_sequence((a, b), padding=-1), x, normal(2, 4)),
         Sample('pad_sequence_length', lambda a, b: F.pad_sequence((a, b), length=5), normal(3), normal(4)),

@@ -23,7 +23,7 @@ def _pad_back(y, in_shape, pad_width, mode, keywords):
     xp = backend.get_array_module(y)
     widths = np.broadcast_to(np.asarray(pad_width), (len(in_shape), 2)).tolist() if in_shape else []
     if mode == 'constant':
-        return y[tuple([slice(before, before + n) for (before, _), n in zip(widths, in_shape)])]
+        return y[(..., *[slice(before, before + n) for (before, _), n in zip(widths, in_shape)])]  # of 0 axes, too
     if mode not in _GATHERING:
         raise RuntimeError(f'pad has no gradient in mode {mode!r}, only in constant, {", ".join(_GATHERING)}')
     for axis, (n, width) in enumerate(zip(in_shape, widths)):

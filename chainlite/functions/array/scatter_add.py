@@ -3,11 +3,16 @@
 from chainlite.backends.cpu.indexing import add_at
 from chainlite.function_node import FunctionNode
 from chainlite.functions.array.get_item import _index, get_item
+from chainlite.utils import type_check
 
 
 class ScatterAdd(FunctionNode):
     def __init__(self, slices):
         self.slices = _index(slices)
+
+    def check_type_forward(self, in_types):
+        type_check.argname(in_types, ('a', 'b'))
+        type_check.expect(in_types[0].ndim >= sum(s is not None and s is not Ellipsis for s in self.slices))
 
     def forward(self, inputs):
         a, b = inputs
