@@ -14,8 +14,10 @@ import chainlite.functions as F
 import chainlite.links as L
 from caffe.networks import blob, network, save
 from chainlite import serializers
+from chainlite.backends import cuda
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.caffe_function import caffe_pb
+from chainlite.testing import assert_allclose
 
 rng = np.random.RandomState(0)
 W, b = rng.randn(4, 3, 2, 2).astype('f'), rng.randn(4).astype('f')
@@ -33,6 +35,8 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 WEIGHTS = {'conv/1': [W, b], 'ip': [W2]}
 RELU = np.maximum(np.einsum('ockl,nckl->no', W, X) + b, 0)
 
+reads = pytest.mark.host('files are read on the host')
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -40,87 +44,98 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def function(path):
-    return CaffeFunction(path)
+def function(path, device):
+    return CaffeFunction(path).to_device(device)
 
 
-def test_layers_with_parameters_are_children(function):
+@pytest.fixture
+def x(device):
+    return device.send(X)
+
+
+def test_layers_with_parameters_are_children(function, device):
     assert [name for name, _, _ in function.layers] == ['conv/1', 'relu', 'ip', 'side', 'loss']
     assert function.layers[0] == ('conv/1', ['data'], ['c'])
     assert set(function.forwards) == {'conv/1', 'relu', 'ip', 'side', 'loss'}
     assert function.split_map == {'c_0': 'c', 'c_1': 'c'}
     assert isinstance(function['conv/1'], L.Convolution2D) and isinstance(function.ip, L.Linear)
     assert sorted(name for name, _ in function.namedparams()) == ['/conv/1/W', '/conv/1/b', '/ip/W']
-    assert all(p.dtype == np.float32 and p.array.flags.writeable for p in function.params())
+    assert all(p.dtype == np.float32 and isinstance(p.array, device.xp.ndarray) for p in function.params())
+    p = function.ip.W
+    p.array[...] += 1  # it can be written to
+    assert_allclose(p.array, W2 + 1, rtol=1e-6)
 
 
-def test_blobs_are_computed_by_name(function):
-    assert isinstance(function({'data': X}, ['ip']), tuple)
-    c, ip, side, loss = function({'data': X, 'label': np.int32([0, 1])}, ['c', 'ip', 'side', 'loss'])
-    np.testing.assert_allclose(c.array[:, :, 0, 0], RELU, rtol=1e-5)
-    np.testing.assert_allclose(ip.array, RELU @ W2.T, rtol=1e-4)
-    np.testing.assert_allclose(side.array[:, :, 0, 0], RELU * 2, rtol=1e-5)
+def test_blobs_are_computed_by_name(function, device, x):
+    assert isinstance(function({'data': x}, ['ip']), tuple)
+    c, ip, side, loss = function({'data': x, 'label': device.send(np.int32([0, 1]))}, ['c', 'ip', 'side', 'loss'])
+    assert_allclose(c.array[:, :, 0, 0], RELU, rtol=1e-5)
+    assert_allclose(ip.array, RELU @ W2.T, rtol=1e-4)
+    assert_allclose(side.array[:, :, 0, 0], RELU * 2, rtol=1e-5)
     assert loss.shape == ()
     loss.backward()
     assert function['conv/1'].W.grad.any()
-    x = chainlite.Variable(X)
-    assert function(inputs={'data': x}, outputs=['data'])[0] is x
+    given = chainlite.Variable(x)
+    assert function(inputs={'data': given}, outputs=['data'])[0] is given
 
 
-def test_only_what_the_outputs_take_is_run(function):
+def test_only_what_the_outputs_take_is_run(function, device, x):
     run = []
     for name, forward in function.forwards.items():
         function.forwards[name] = lambda *xs, name=name, forward=forward: run.append(name) or forward(*xs)
-    function({'data': X}, ['side'])
+    function({'data': x}, ['side'])
     assert run == ['conv/1', 'relu', 'side']
     run.clear()
-    function({'c_0': RELU[:, :, None, None]}, ['ip'])
+    function({'c_0': device.send(RELU[:, :, None, None])}, ['ip'])
     assert run == ['ip']
 
 
-def test_disabled_layers_are_left_out(function):
-    (c,) = function({'data': X}, ['c'], disable=['relu'])
+def test_disabled_layers_are_left_out(function, x):
+    (c,) = function({'data': x}, ['c'], disable=['relu'])
     assert (c.array < 0).any()
     with pytest.raises(KeyError, match="'ip' can not be computed without 'c', which is neither an input nor"):
-        function({'data': X}, ['ip'], disable=('conv/1',))
+        function({'data': x}, ['ip'], disable=('conv/1',))
 
 
-def test_what_can_not_be_computed_is_explained(function):
+def test_what_can_not_be_computed_is_explained(function, x):
     with pytest.raises(KeyError, match="'nothing' can not be computed, which is neither an input nor"):
-        function({'data': X}, ['nothing'])
+        function({'data': x}, ['nothing'])
     with pytest.raises(KeyError, match="'loss' can not be computed without 'label'"):
-        function({'data': X}, ['loss'])
+        function({'data': x}, ['loss'])
     with pytest.raises(KeyError, match="'ip' can not be computed without 'data'"):
         function({}, ['ip'])
     with pytest.raises(ValueError, match='train argument is not supported anymore. Use chainer.using_config'):
-        function({'data': X}, ['ip'], train=False)
+        function({'data': x}, ['ip'], train=False)
     with pytest.raises(TypeError, match="unexpected keyword argument.*'foo'"):
-        function({'data': X}, ['ip'], foo=1)
+        function({'data': x}, ['ip'], foo=1)
 
 
-def test_copies_have_links_of_their_own(function, path, tmp_path):
+def test_copies_have_links_of_their_own(function, path, tmp_path, device, x):
     for other in (function.copy('copy'), pickle.loads(pickle.dumps(function))):
         other.ip.W.array[...] = 1
-        np.testing.assert_allclose(other({'data': X}, ['ip'])[0].array[:, 0], RELU.sum(1), rtol=1e-5)
-    np.testing.assert_allclose(function({'data': X}, ['ip'])[0].array, RELU @ W2.T, rtol=1e-4)
+        assert_allclose(other({'data': x}, ['ip'])[0].array[:, 0], RELU.sum(1), rtol=1e-5)
+    assert_allclose(function({'data': x}, ['ip'])[0].array, RELU @ W2.T, rtol=1e-4)
     serializers.save_npz(tmp_path / 'net.npz', function)
     with np.load(tmp_path / 'net.npz') as saved:
         assert sorted(saved) == ['conv/1/W', 'conv/1/b', 'ip/W']
-    again = CaffeFunction(path)
+    again = CaffeFunction(path).to_device(device)
     again.cleargrads()
     again.ip.W.array[...] = 0
     serializers.load_npz(tmp_path / 'net.npz', again)
-    np.testing.assert_array_equal(again.ip.W.array, W2)
+    assert_allclose(again.ip.W.array, W2, rtol=0, atol=0)
 
 
-def test_it_moves_to_a_device(function, xp):
-    function.to_device('@numpy' if xp is np else '@cupy:0')
-    (y,) = function({'data': xp.asarray(X)}, ['ip'])
-    assert isinstance(y.array, xp.ndarray)
-    np.testing.assert_allclose(chainlite.backends.cuda.to_cpu(y.array), RELU @ W2.T, rtol=1e-4)
+def test_it_moves_to_a_device(path, device):
+    function = CaffeFunction(path)
+    assert all(isinstance(p.array, np.ndarray) for p in function.params())
+    for to in device, chainlite.get_device('@numpy'):
+        function.to_device(to)
+        (y,) = function({'data': to.send(X)}, ['ip'])
+        assert isinstance(y.array, to.xp.ndarray)
+        np.testing.assert_allclose(cuda.to_cpu(y.array), RELU @ W2.T, rtol=1e-4)
 
 
-def test_layers_of_the_old_format_are_run(tmp_path):
+def test_layers_of_the_old_format_are_run(tmp_path, device, x):
     """With numbers for types, and blobs of four sizes."""
     net = text_format.Parse(
         """
@@ -137,12 +152,13 @@ def test_layers_of_the_old_format_are_run(tmp_path):
         for a in arrays:
             sizes = dict(zip(('num', 'channels', 'height', 'width'), (1,) * (4 - a.ndim) + a.shape))
             net.layers[i].blobs.add(data=a.ravel().tolist(), **sizes)
-    function = CaffeFunction(save(net, tmp_path / 'old.caffemodel'))
-    ip, flat = function({'x': X}, ['ip', 'f'])
-    np.testing.assert_allclose(ip.array, RELU @ W2.T, rtol=1e-4)
-    np.testing.assert_allclose(flat.array, np.tanh(RELU), rtol=1e-5)
+    function = CaffeFunction(save(net, tmp_path / 'old.caffemodel')).to_device(device)
+    ip, flat = function({'x': x}, ['ip', 'f'])
+    assert_allclose(ip.array, RELU @ W2.T, rtol=1e-4)
+    assert_allclose(flat.array, np.tanh(RELU), rtol=1e-5)
 
 
+@reads
 def test_values_may_be_doubles_or_written_one_by_one(tmp_path):
     net = network(
         'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { bias_term: false } }'
@@ -159,18 +175,18 @@ def test_values_may_be_doubles_or_written_one_by_one(tmp_path):
     np.testing.assert_array_equal(CaffeFunction(save(file, tmp_path / 'single')).ip.W.array, W2)
 
 
-def test_unknown_layers_are_named_and_left_out(tmp_path):
+def test_unknown_layers_are_named_and_left_out(tmp_path, device, x):
     text = NET.replace('type: "Power"', 'type: "Detection"')
     path = save(network(text, WEIGHTS), tmp_path / 'net.caffemodel')
     with pytest.warns(UserWarning) as caught:
-        function = CaffeFunction(path)
+        function = CaffeFunction(path).to_device(device)
     assert [str(w.message) for w in caught] == [
         'Skip the layer "side", since CaffeFunction does not support Detection layer '
         '(layer 6 of 7, "side" of type Detection)'
     ]
-    np.testing.assert_allclose(function({'data': X}, ['ip'])[0].array, RELU @ W2.T, rtol=1e-4)
+    assert_allclose(function({'data': x}, ['ip'])[0].array, RELU @ W2.T, rtol=1e-4)
     with pytest.raises(KeyError, match='not supported: layer 6 of 7, "side" of type Detection'):
-        function({'data': X}, ['side'])
+        function({'data': x}, ['side'])
 
 
 def refused(text, tmp_path, weights=()):
@@ -184,6 +200,7 @@ def refused(text, tmp_path, weights=()):
     return str(caught.value)
 
 
+@reads
 @pytest.mark.parametrize(
     'text, weights, message',
     [
@@ -223,6 +240,7 @@ def test_what_can_not_be_run_is_refused(text, weights, message, tmp_path):
     assert re.search(message, refused(text, tmp_path, weights))
 
 
+@reads
 @pytest.mark.parametrize('name', ['forward', 'layers', '__class__', 'name'])
 def test_names_of_attributes_are_refused(name, tmp_path):
     path = save(network(NET.replace('"ip"', f'"{name}"'), {'conv/1': [W, b], name: [W2]}), tmp_path / 'net.caffemodel')
@@ -230,6 +248,7 @@ def test_names_of_attributes_are_refused(name, tmp_path):
         CaffeFunction(path)
 
 
+@reads
 def test_two_layers_with_parameters_have_two_names(tmp_path):
     text = 'layer { name: "p" type: "PReLU" bottom: "x" top: "x" }' * 2
     path = save(network(text, {'p': [b]}), tmp_path / 'net.caffemodel')
@@ -237,6 +256,7 @@ def test_two_layers_with_parameters_have_two_names(tmp_path):
         CaffeFunction(path)
 
 
+@reads
 def test_other_files_are_told_apart(tmp_path):
     for content, message in [
         (b'', 'the file is empty'),
@@ -253,6 +273,7 @@ def test_other_files_are_told_apart(tmp_path):
         CaffeFunction(str(tmp_path / 'nothing'))
 
 
+@reads
 def test_protobuf_is_needed_only_when_files_are_read():
     code = """
 import sys
@@ -268,6 +289,7 @@ except ImportError as e:
     assert done.stdout == "protobuf is needed for Caffe's files: pip install chainlite[caffe]\n", done.stderr
 
 
+@reads
 def test_messages_are_those_of_caffe():
     """A few lines of a file that Caffe wrote, byte for byte."""
     net = caffe_pb.NetParameter(name='n')

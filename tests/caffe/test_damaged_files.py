@@ -15,6 +15,7 @@ from caffe.networks import blob, network, save
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.caffe_function import caffe_pb
 
+reads = pytest.mark.host('files are read on the host')
 MUTATIONS = int(os.environ.get('CHAINLITE_TEST_MUTATIONS', 300))
 NET = """
 layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { kernel_size: 2 pad: 1 group: 2 } }
@@ -38,17 +39,19 @@ def good_bytes():
     return network(NET, weights).SerializeToString()
 
 
-def run(path):
-    function = CaffeFunction(path)
-    x = np.ones((1, 2, 5, 5), 'f')
+def run(path, device='@numpy'):
+    device = chainlite.get_device(device)
+    function = CaffeFunction(path).to_device(device)
+    x = device.send(np.ones((1, 2, 5, 5), 'f'))
     with chainlite.using_config('train', False), chainlite.no_backprop_mode():
         return function({'x': x}, ['y'])[0].array
 
 
-def test_the_network_that_is_damaged_below_is_whole(tmp_path):
-    assert np.isfinite(run(save(good_bytes(), tmp_path / 'good'))).all()
+def test_the_network_that_is_damaged_below_is_whole(tmp_path, device):
+    assert device.xp.isfinite(run(save(good_bytes(), tmp_path / 'good'), device)).all()
 
 
+@reads
 def test_a_file_that_is_cut_off_is_refused(tmp_path):
     """Except between two layers, where it is a shorter network."""
     content = good_bytes()
@@ -84,6 +87,7 @@ def mutate(content, rng):
     return bytes(content)
 
 
+@reads
 @pytest.mark.filterwarnings('ignore')  # of layers that are left out, and of numbers that overflow
 def test_a_damaged_file_is_refused_or_runs(tmp_path):
     """What still is a network may fail when it is run, by an error of a function about its inputs."""
@@ -166,6 +170,7 @@ HOSTILE = {
 }
 
 
+@reads
 @pytest.mark.parametrize('what', HOSTILE)
 def test_hostile_files_are_refused_in_little_memory(what, tmp_path):
     content, expected = HOSTILE[what]

@@ -13,6 +13,7 @@ from chainlite.exporters import caffe
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.caffe.caffe_function import caffe_pb
 from chainlite.links.model.vision.resnet import BuildingBlock
+from chainlite.testing import assert_allclose
 
 rng = np.random.RandomState(0)
 np.random.seed(0)
@@ -117,16 +118,22 @@ def export_and_read(model, args, tmp_path, **options):
     return prototxt.read_text(), str(caffemodel)
 
 
+def on(device, model):
+    """A copy of the model, on the device; a function is for all."""
+    return model.copy('copy').to_device(device) if isinstance(model, chainlite.Link) else model
+
+
+@pytest.fixture
+def x(device):
+    return device.send(X)
+
+
 @pytest.mark.parametrize('name', MODELS)
-def test_an_exported_model_computes_the_same(name, tmp_path, xp):
-    model = MODELS[name]
-    if xp is not np:
-        if isinstance(model, chainlite.Link):
-            model = model.copy('copy')
-            model.to_device('@cupy:0')
-    prototxt, caffemodel = export_and_read(model, (chainlite.Variable(xp.asarray(X)),), tmp_path)
+def test_an_exported_model_computes_the_same(name, tmp_path, device, x):
+    model = on(device, MODELS[name])
+    prototxt, caffemodel = export_and_read(model, (chainlite.Variable(x),), tmp_path)
     with chainlite.using_config('train', False):
-        expected = cuda.to_cpu(model(chainlite.Variable(xp.asarray(X))).array)
+        expected = cuda.to_cpu(model(chainlite.Variable(x)).array)
         function = CaffeFunction(caffemodel)
         output = function.layers[-1][2][0]
         (y,) = function({'data': X}, [output])
@@ -145,22 +152,23 @@ def test_an_exported_model_computes_the_same(name, tmp_path, xp):
         'one axis': lambda x: F.reshape(x, (-1,)),
     }.items(),
 )
-def test_caffe_function_reads_what_opencv_does_not(name, model, tmp_path):
-    _, caffemodel = export_and_read(model, (X,), tmp_path)
-    function = CaffeFunction(caffemodel)
-    (y,) = function({'data': X}, function.layers[-1][2])
-    np.testing.assert_allclose(y.array, model(chainlite.Variable(X)).array, rtol=1e-5, atol=1e-6)
+def test_caffe_function_reads_what_opencv_does_not(name, model, tmp_path, device, x):
+    _, caffemodel = export_and_read(model, (x,), tmp_path)
+    function = CaffeFunction(caffemodel).to_device(device)
+    (y,) = function({'data': x}, function.layers[-1][2])
+    assert_allclose(y.array, model(chainlite.Variable(X)).array, rtol=1e-5, atol=1e-6)
 
 
-def test_the_batch_may_have_another_size(tmp_path):
-    _, caffemodel = export_and_read(MODELS['lenet'], (X,), tmp_path)
-    function = CaffeFunction(caffemodel)
-    x = normal(5, *X.shape[1:])
+def test_the_batch_may_have_another_size(tmp_path, device, x):
+    _, caffemodel = export_and_read(on(device, MODELS['lenet']), (x,), tmp_path)
+    function = CaffeFunction(caffemodel).to_device(device)
+    more = normal(5, *X.shape[1:])
     with chainlite.using_config('train', False):
-        (y,) = function({'data': x}, function.layers[-1][2])
-        np.testing.assert_allclose(y.array, MODELS['lenet'](x).array, rtol=1e-4, atol=1e-6)
+        (y,) = function({'data': device.send(more)}, function.layers[-1][2])
+        assert_allclose(y.array, MODELS['lenet'](more).array, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.host('names of files')
 def test_files_are_named_as_chainer_names_them(tmp_path):
     class Model(Chain):
         def __init__(self):
@@ -189,25 +197,25 @@ def test_files_are_named_as_chainer_names_them(tmp_path):
         caffe.export(model, (X,), str(tmp_path / 'nowhere'))
 
 
-def test_models_of_several_inputs_and_outputs_are_exported(tmp_path):
+def test_models_of_several_inputs_and_outputs_are_exported(tmp_path, device, x):
     def model(a, b):
         return {'sum': F.relu(a) + b, 'a': F.sigmoid(a)}
 
-    for args, names in ((X, -X), ['data0', 'data1']), ({'a': X, 'b': -X}, ['a', 'b']):
+    for args, names in ((x, -x), ['data0', 'data1']), ({'a': x, 'b': -x}, ['a', 'b']):
         _, caffemodel = export_and_read(model, args, tmp_path)
-        function = CaffeFunction(caffemodel)
-        inputs = dict(zip(names, (X, -X)))
+        function = CaffeFunction(caffemodel).to_device(device)
+        inputs = dict(zip(names, (x, -x)))
         y, z = function(inputs, ['_ + _-1-1', 'Sigmoid-0-1'])
-        np.testing.assert_allclose(y.array, np.maximum(X, 0) - X, rtol=1e-6)
-        np.testing.assert_allclose(z.array, F.sigmoid(X).array, rtol=1e-6)
+        assert_allclose(y.array, np.maximum(X, 0) - X, rtol=1e-6)
+        assert_allclose(z.array, F.sigmoid(X).array, rtol=1e-6)
 
 
-def test_what_the_outputs_do_not_take_is_left_out(tmp_path):
+def test_what_the_outputs_do_not_take_is_left_out(tmp_path, x):
     def model(x):
         F.cumsum(x)
         return F.relu(x)
 
-    caffe.export(model, (X,), str(tmp_path))
+    caffe.export(model, (x,), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -216,13 +224,13 @@ def test_what_the_outputs_do_not_take_is_left_out(tmp_path):
         (F.erf, r'Cannot convert, name=erf-0-1, rank=0, label=erf, inputs=\[.data.\]: no layer does this'),
         (lambda x: F.softplus(x, beta=2), 'beta is 2'),
         (lambda x: F.sum(x, 1), 'a sum is supported over both axes of images'),
-        (lambda x: x * normal(*X.shape), 'one value for each channel'),
-        (lambda x: F.concat((x, X)), 'a part is constant'),
+        (lambda x: x * x.xp.asarray(normal(*X.shape)), 'one value for each channel'),
+        (lambda x: F.concat((x, x.array)), 'a part is constant'),
         (lambda x: F.convolution_2d(x, F.reshape(x, (-1, 4, 1, 1))), 'its parameters are computed from the inputs'),
         (lambda x: F.max_pooling_nd(F.reshape(x, (2, 4, -1)), 2), 'only two-dimensional pooling'),
     ],
 )
-def test_what_has_no_layer_is_refused_before_files_are_written(model, message, tmp_path):
+def test_what_has_no_layer_is_refused_before_files_are_written(model, message, tmp_path, x):
     with pytest.raises(ValueError, match=message):
-        caffe.export(model, (X,), str(tmp_path))
+        caffe.export(model, (x,), str(tmp_path))
     assert not list(tmp_path.iterdir())

@@ -164,23 +164,33 @@ def given(name):
 
 
 @pytest.mark.parametrize('name', SAMPLES)
-def test_a_layer_computes_what_opencv_computes(name, tmp_path, xp):
+def test_a_layer_computes_what_opencv_computes(name, tmp_path, device):
     text, weights, inputs = given(name)
     function, path = load(text, weights, tmp_path)
     shapes = {name: x.shape for name, x in inputs.items()}
     (expected,) = run_opencv(inputs_text(**shapes) + f'layer {{ {text} }}', path, inputs, ['y'])
-    function.to_device('@numpy' if xp is np else '@cupy:0')
-    with chainlite.using_config('train', False):
-        (y,) = function({name: xp.asarray(x) for name, x in inputs.items()}, ['y'])
-    assert isinstance(y.array, xp.ndarray) and y.dtype == np.float32
-    np.testing.assert_allclose(cuda.to_cpu(y.array), expected, rtol=1e-4, atol=1e-5)
+    (y,) = run_on(device, function, inputs, ['y'])
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
-def run(text, inputs, tmp_path, weights=(), outputs=('y',)):
-    """What a layer, or several, computes in test mode."""
-    path = save(network(text, {'l': weights}), tmp_path / 'net.caffemodel')
-    with chainlite.using_config('train', False):
-        return [y.array for y in CaffeFunction(path)(inputs, outputs)]
+def run_on(device, function, inputs, outputs, train=False, **options):
+    """What a CaffeFunction computes on a device, as arrays of the host."""
+    function.to_device(device)
+    with chainlite.using_config('train', train):
+        ys = function({name: device.send(x) for name, x in inputs.items()}, outputs, **options)
+    assert all(isinstance(y.array, device.xp.ndarray) for y in ys)
+    return [cuda.to_cpu(y.array) for y in ys]
+
+
+@pytest.fixture
+def run(device, tmp_path):
+    def run(text, inputs, weights=(), outputs=('y',)):
+        """What a layer, or several, computes in test mode."""
+        path = save(network(text, {'l': weights}), tmp_path / 'net.caffemodel')
+        return run_on(device, CaffeFunction(path), inputs, outputs)
+
+    return run
 
 
 def layer(text):
@@ -210,57 +220,57 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize('text', FORMULAS)
-def test_a_layer_computes_its_formula(text, tmp_path):
+def test_a_layer_computes_its_formula(text, run):
     x = normal(*X)
-    (y,) = run(layer(text), {'x': x}, tmp_path)
+    (y,) = run(layer(text), {'x': x})
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, FORMULAS[text](x.astype('d')), rtol=1e-4, atol=1e-5)
 
 
-def test_factors_are_learned_or_another_blob(tmp_path):
+def test_factors_are_learned_or_another_blob(run):
     x, w, b = normal(2, 3, 4), normal(3, 4), normal(3, 4)
     bottoms = {'x': x, 'w': w}
     text = 'layer { name: "l" type: "Scale" bottom: "x" bottom: "w" top: "y" scale_param { bias_term: true } }'
-    np.testing.assert_allclose(run(text, bottoms, tmp_path, [b])[0], x * w + b, rtol=1e-5)
-    np.testing.assert_allclose(run(layer('type: "Bias"'), {'x': x}, tmp_path, [b])[0], x + b, rtol=1e-5)
+    np.testing.assert_allclose(run(text, bottoms, [b])[0], x * w + b, rtol=1e-5)
+    np.testing.assert_allclose(run(layer('type: "Bias"'), {'x': x}, [b])[0], x + b, rtol=1e-5)
     text = 'layer { name: "l" type: "Bias" bottom: "x" bottom: "w" top: "y" }'
-    np.testing.assert_allclose(run(text, bottoms, tmp_path)[0], x + w, rtol=1e-5)
+    np.testing.assert_allclose(run(text, bottoms)[0], x + w, rtol=1e-5)
 
 
-def test_a_matrix_may_be_stored_transposed(tmp_path):
+def test_a_matrix_may_be_stored_transposed(run):
     W, x = normal(4, 3), normal(2, 4)
     text = layer('type: "InnerProduct" inner_product_param { bias_term: false transpose: true num_output: 3 }')
-    np.testing.assert_allclose(run(text, {'x': x}, tmp_path, [W])[0], x @ W, rtol=1e-5)
+    np.testing.assert_allclose(run(text, {'x': x}, [W])[0], x @ W, rtol=1e-5)
 
 
 @pytest.mark.parametrize('bottoms, param', [(1, 'height: 5 width: 9'), (2, ''), (1, 'shrink_factor: 2 zoom_factor: 3')])
-def test_images_are_interpolated_between_their_corners(bottoms, param, tmp_path):
+def test_images_are_interpolated_between_their_corners(bottoms, param, tmp_path, device):
     """To a size, to that of another blob, by factors; after borders are cut off."""
     slope = np.add.outer(np.arange(7.0), 10 * np.arange(9.0)).astype('f')[None, None]
     links = ' '.join('bottom: "x"' if i == 0 else 'bottom: "like"' for i in range(bottoms))
     net = parse_layer(f'name: "l" {links} top: "y" type: "Interp" interp_param {{ {param} pad_beg: -1 pad_end: -2 }}')
     function = CaffeFunction(save(net, tmp_path / 'net.caffemodel'))
-    (y,) = function({'x': slope, 'like': np.zeros((1, 1, 5, 9), 'f')}, ['y'])
+    (y,) = run_on(device, function, {'x': slope, 'like': np.zeros((1, 1, 5, 9), 'f')}, ['y'])
     shape = (4, 7) if 'zoom' in param else (5, 9)  # 4 x 6, every other one: 2 x 3, then 3 steps for each
     expected = np.add.outer(np.linspace(1, 4, shape[0]), 10 * np.linspace(1, 6, shape[1]))
-    np.testing.assert_allclose(y.array[0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(y[0, 0], expected, rtol=1e-5)
 
 
-def test_rows_are_embedded(tmp_path):
+def test_rows_are_embedded(run):
     W, b = normal(5, 3), normal(3)
-    (y,) = run(layer('type: "Embed"'), {'x': np.float32([[0, 4], [2, 2]])}, tmp_path, [W, b])
+    (y,) = run(layer('type: "Embed"'), {'x': np.float32([[0, 4], [2, 2]])}, [W, b])
     np.testing.assert_allclose(y, W[[[0, 4], [2, 2]]] + b, rtol=1e-6)
 
 
-def test_a_blob_is_sliced(tmp_path):
+def test_a_blob_is_sliced(run):
     x = normal(2, 6, 3)
     tops = 'layer { name: "l" type: "Slice" bottom: "x" top: "a" top: "b" top: "c" %s }'
     for param, points in ('', [2, 4]), ('slice_param { slice_point: 1 slice_point: 5 }', [1, 5]):
-        for y, expected in zip(run(tops % param, {'x': x}, tmp_path, (), 'abc'), np.split(x, points, axis=1)):
+        for y, expected in zip(run(tops % param, {'x': x}, (), 'abc'), np.split(x, points, axis=1)):
             np.testing.assert_array_equal(y, expected)
 
 
-def test_losses_and_accuracy_are_those_of_their_functions(tmp_path):
+def test_losses_and_accuracy_are_those_of_their_functions(run):
     x, t = normal(4, 3), np.int32([0, 2, 1, 2])
     two = 'layer { name: "l" bottom: "x" bottom: "t" top: "y" %s }'
     p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
@@ -273,31 +283,31 @@ def test_losses_and_accuracy_are_those_of_their_functions(tmp_path):
         ('type: "Accuracy"', t, (x.argmax(1) == t).mean()),
         ('type: "EuclideanLoss"', x2, ((x - x2) ** 2).sum() / 8),
     ]:
-        (y,) = run(two % text, {'x': x, 't': other}, tmp_path)
+        (y,) = run(two % text, {'x': x, 't': other})
         np.testing.assert_allclose(y, expected, rtol=1e-5)
 
 
-def test_dropout_and_batch_normalization_follow_the_mode(tmp_path):
+def test_dropout_and_batch_normalization_follow_the_mode(tmp_path, device):
     text = layer('type: "BatchNorm"') + layer('type: "Dropout"').replace('"l"', '"d"').replace('"x"', '"y"')
     path = save(network(text, {'l': [np.zeros(2), np.ones(2), [1]]}), tmp_path / 'net.caffemodel')
     x = normal(64, 2) * 3 + 5
     function = CaffeFunction(path)
     assert function.l.decay == pytest.approx(0.999)
-    with chainlite.using_config('train', False):
-        np.testing.assert_allclose(function({'x': x}, ['y'])[0].array, x, rtol=1e-4)
-    y = function({'x': x}, ['y'])[0].array
+    np.testing.assert_allclose(run_on(device, function, {'x': x}, ['y'])[0], x, rtol=1e-4)
+    (y,) = run_on(device, function, {'x': x}, ['y'], train=True)
     assert 0.3 < (y == 0).mean() < 0.7
-    z = function({'x': x}, ['y'], disable=['d'])[0].array
+    (z,) = run_on(device, function, {'x': x}, ['y'], train=True, disable=['d'])
     np.testing.assert_allclose((z.mean(0), z.std(0)), [[0, 0], [1, 1]], atol=1e-3)
     always = save(
         network(layer('type: "BatchNorm" batch_norm_param { use_global_stats: true }'), {'l': [[1], [4], [1]]}),
         tmp_path / 'always.caffemodel',
     )
-    np.testing.assert_allclose(CaffeFunction(always)({'x': x[:, :1]}, ['y'])[0].array, (x[:, :1] - 1) / 2, rtol=1e-4)
+    (y,) = run_on(device, CaffeFunction(always), {'x': x[:, :1]}, ['y'], train=True)
+    np.testing.assert_allclose(y, (x[:, :1] - 1) / 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize('groups', [2, 8, 9])
-def test_groups_are_dense_up_to_eight(groups, tmp_path):
+def test_groups_are_dense_up_to_eight(groups, tmp_path, device):
     W, x = normal(groups * 2, 3, 2, 2), normal(1, groups * 3, 4, 4)
     text = layer(f'type: "Convolution" convolution_param {{ kernel_size: 2 group: {groups} bias_term: false }}')
     link = CaffeFunction(save(network(text, {'l': [W]}), tmp_path / 'net.caffemodel')).l
@@ -307,4 +317,5 @@ def test_groups_are_dense_up_to_eight(groups, tmp_path):
         np.einsum('ockl,nchwkl->nohw', w, np.lib.stride_tricks.sliding_window_view(part, (2, 2), (2, 3)))
         for w, part in zip(np.split(W, groups), np.split(x, groups, 1))
     ]
-    np.testing.assert_allclose(link(x).array, np.concatenate(parts, 1), rtol=1e-4, atol=1e-5)
+    y = link.to_device(device)(device.send(x))
+    np.testing.assert_allclose(cuda.to_cpu(y.array), np.concatenate(parts, 1), rtol=1e-4, atol=1e-5)

@@ -71,15 +71,16 @@ def load(name):
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_probabilities_are_those_of_opencv(name, golden, xp):
+def test_probabilities_are_those_of_opencv(name, golden, device):
     function, output = load(name)
-    function.to_device('@numpy' if xp is np else '@cupy:0')
+    function.to_device(device)
     x, _ = MODELS[name][2]()
-    expected = golden[name][: 32 if xp is np else 2]
-    y = F.softmax(compute(function, xp.asarray(x[: len(expected)]), output)).array
+    expected = golden[name][: 32 if device.xp is np else 2]
+    y = F.softmax(compute(function, device.send(x[: len(expected)]), output)).array
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+@pytest.mark.host('ten thousand pictures; on CuPy, test_probabilities_are_those_of_opencv')
 @pytest.mark.parametrize('name', MODELS)
 def test_accuracy_on_the_test_set_is_that_of_opencv(name):
     x, t = MODELS[name][2]()
@@ -106,12 +107,25 @@ def minus_mean(bgr):
     return bgr.astype('f').transpose(0, 3, 1, 2) - np.float32([104, 117, 123])[:, None, None]
 
 
+@pytest.mark.host('large pictures; on CuPy, test_squeezenet_takes_pictures_of_any_size')
 def test_squeezenet_computes_what_opencv_computes(squeezenet, golden):
     y = compute(squeezenet, minus_mean(golden['squeezenet.input_bgr_u8_227']), 'pool_final')
     assert y.shape == (4, 1000, 1, 1)
     np.testing.assert_allclose(y.reshape(4, 1000), golden['squeezenet.pool_final'], atol=1e-4)
 
 
+def opencv_squeezenet(path, x):
+    prototxt = (DATA / 'caffe' / 'squeezenet_v1.0' / 'SqueezeNet_deploy.prototxt').read_text()
+    return np.stack([run_opencv(prototxt, path, {'data': one[None]}, ['pool_final'])[0] for one in x])
+
+
+def test_squeezenet_takes_pictures_of_any_size(squeezenet_path, golden, device):
+    x = minus_mean(golden['squeezenet.input_bgr_u8_227'])[:1, :, 80:127, 80:135]
+    y = compute(CaffeFunction(squeezenet_path).to_device(device), device.send(x), 'pool_final')
+    np.testing.assert_allclose(y.reshape(1, 1000), opencv_squeezenet(squeezenet_path, x).reshape(1, 1000), atol=1e-4)
+
+
+@pytest.mark.host('large pictures; on CuPy, test_squeezenet_takes_pictures_of_any_size')
 def test_photos_are_classified_as_opencv_classifies_them(squeezenet, squeezenet_path):
     """As their names say, but for four."""
     from PIL import Image
@@ -122,10 +136,9 @@ def test_photos_are_classified_as_opencv_classifies_them(squeezenet, squeezenet_
     rgb = np.stack([np.asarray(Image.open(p).convert('RGB').resize((227, 227), Image.BILINEAR)) for p in paths])
     x = minus_mean(rgb[..., ::-1])
     y = compute(squeezenet, x, 'pool_final').reshape(8, 1000)
-    prototxt = (DATA / 'caffe' / 'squeezenet_v1.0' / 'SqueezeNet_deploy.prototxt').read_text()
-    expected = np.stack([run_opencv(prototxt, squeezenet_path, {'data': one[None]}, ['pool_final'])[0] for one in x])
-    np.testing.assert_allclose(y, expected.reshape(8, 1000), atol=1e-4)
+    expected = opencv_squeezenet(squeezenet_path, x).reshape(8, 1000)
+    np.testing.assert_allclose(y, expected, atol=1e-4)
     other = {'tabby': 'Egyptian_cat', 'computer_keyboard': 'notebook', 'orange': 'soup_bowl', 'alp': 'valley'}
     found = [names[i] for i in y.argmax(1)]
-    assert found == [names[i] for i in expected.reshape(8, 1000).argmax(1)]
+    assert found == [names[i] for i in expected.argmax(1)]
     assert found == [other.get(name, name) for name in (p.stem.split('_', 1)[1] for p in paths)]
