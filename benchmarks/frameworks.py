@@ -1,7 +1,8 @@
 """The three frameworks as objects with one interface: ``build(case)`` gives the checksums, ``run(number)`` seconds.
 
-chainlite and PyTorch run in this process. Chainer, which needs an old NumPy, runs in a worker process that lives as
-long as the benchmark and answers one JSON line to each; only its own clock is read, so the pipe costs nothing.
+chainlite runs in this process, each of the others in a worker process that lives as long as the benchmark and answers
+one JSON line to each; only its own clock is read, so the pipe costs nothing. Chainer needs an old NumPy, and what
+chainlite sets for the whole process (how malloc keeps memory, how OpenMP's threads wait) changes PyTorch's times too.
 Run as a program, this file is that worker. It keeps to syntax of Python 3.8.
 """
 
@@ -22,6 +23,7 @@ import {0}
 print(time.perf_counter() - begin)
 """
 CHECKED_STEPS = 3
+clock = time.process_time if os.environ.get('BENCHMARK_CLOCK') == 'process' else time.perf_counter
 
 
 def checksum(result):
@@ -51,10 +53,10 @@ class InProcess:
 
     def run(self, number):
         step = self.step
-        begin = time.perf_counter()
+        begin = clock()
         for _ in range(number):
             step()
-        return time.perf_counter() - begin
+        return clock() - begin
 
     def import_seconds(self):
         done = subprocess.run(
@@ -64,9 +66,15 @@ class InProcess:
 
 
 def in_process(name):
-    """chainlite or PyTorch here; Chainer in its worker."""
+    """The framework of a name, imported here; PyTorch has two."""
+    if name == 'torch channels_last':
+        return torch_channels_last()
     module = importlib.import_module(name)
-    return InProcess(name, module, importlib.import_module('torch_cases' if name == 'torch' else 'chainer_cases'))
+    if name != 'torch':
+        return InProcess(name, module, importlib.import_module('chainer_cases'))
+    if 'OMP_NUM_THREADS' in os.environ:
+        module.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
+    return InProcess(name, module, importlib.import_module('torch_cases'))
 
 
 class ChannelsLast:

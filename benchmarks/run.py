@@ -2,9 +2,12 @@
 
 A repetition times every framework once, in turn, so that a busy machine slows all of them; what is reported is the
 median over the repetitions, the spread (half the distance between the quartiles) and the median of the ratios.
+
+BENCHMARK_CLOCK=process takes the processor's time instead of the clock's: for one thread on a machine that is busy.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -38,9 +41,9 @@ def set_threads(threads):
     return number
 
 
-def open_frameworks(threads, without):
+def open_frameworks(without):
     """chainlite and whatever there is to compare it with; one line for each that is missing."""
-    from frameworks import Worker, in_process, torch_channels_last
+    from frameworks import Worker, in_process
 
     frameworks = [in_process('chainlite')]
     oracle = os.environ.get('CHAINER_ORACLE')
@@ -48,14 +51,11 @@ def open_frameworks(threads, without):
         frameworks.append(Worker('chainer', oracle))
     elif 'chainer' not in without:
         print('no column for Chainer: set CHAINER_ORACLE to a Python that has Chainer 7.8.1', file=sys.stderr)
-    if 'torch' not in without:
-        try:
-            frameworks.append(in_process('torch'))
-            frameworks[-1].module.set_num_threads(threads)
-            if 'channels_last' not in without:
-                frameworks.append(torch_channels_last())
-        except ImportError:
-            print('no column for PyTorch: pip install torch==2.13.0', file=sys.stderr)
+    if 'torch' not in without and importlib.util.find_spec('torch'):
+        names = ['torch', 'torch channels_last'][: 1 if 'channels_last' in without else 2]
+        frameworks += [Worker(name, sys.executable) for name in names]
+    elif 'torch' not in without:
+        print('no column for PyTorch: pip install torch==2.13.0', file=sys.stderr)
     return frameworks
 
 
@@ -167,7 +167,7 @@ def main():
     os.environ['PYTHONPATH'] = str(HERE.parent)
     import chainer_cases
 
-    frameworks = open_frameworks(threads, arguments.without)
+    frameworks = open_frameworks(arguments.without)
     where = environment(frameworks, threads)
     print(', '.join(f'{key} {value}' for key, value in where.items()))
 
