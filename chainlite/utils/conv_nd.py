@@ -33,6 +33,8 @@ def as_tuple(x, n):
     """A tuple of length `n`: of the elements of `x`, or `x` itself repeated."""
     if type(x) is int:
         return (x,) * n
+    if type(x) is tuple and len(x) == n:
+        return x
     if hasattr(x, '__getitem__') and not isinstance(x, numpy.integer):  # they have it too
         assert len(x) == n
         return tuple(x)

@@ -175,17 +175,22 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
 
 
 # -- with what comes before and after ---------------------------------------------------------------------------------
-_counters: dict = {}  # by device and stream: zeros, which the kernels leave as zeros
+_kept: dict = {}  # by device and stream: what `batch_statistics` wants while it runs, which fits the largest so far
 
 
-def _counter(size):
+def _parts_and_counters(plan):
+    """Memory for the moments of all parts, and a counter for each block along x: zero before and after a launch."""
     stream = cuda.cupy.cuda.get_current_stream()
     if stream.is_capturing():  # memory of the graph's own, for it may run beside whatever comes later
-        return cuda.cupy.zeros(size, 'I')
+        return plan.scratch(3), cuda.cupy.zeros(plan.grid[0], 'I')
     key = cuda.cupy.cuda.get_device_id(), stream.ptr
-    if key not in _counters or _counters[key].size < size:
-        _counters[key] = cuda.cupy.zeros(max(size, 4096), 'I')
-    return _counters[key]
+    parts, counters = _kept.get(key, (None, None))
+    if counters is None or counters.size < plan.grid[0] or parts.size < plan.parts * 3 * plan.row:
+        room = (parts.size, counters.size) if parts is not None else (1 << 20, 4096)
+        parts = cuda.cupy.empty(max(room[0], plan.parts * 3 * plan.row), 'B')
+        counters = cuda.cupy.zeros(max(room[1], plan.grid[0]), 'I')
+        _kept[key] = parts, counters
+    return parts, counters
 
 
 def _moved(running, gamma, default):
@@ -207,9 +212,9 @@ def _(x, gamma, beta, axis, eps, running, decay):
     if kind is None:
         return NotImplemented
     gamma, beta = plan.scales(gamma, beta)
-    parts, counter = (plan.scratch(3), _counter(plan.grid[0])) if plan.parts > 1 else (None, None)
+    parts, counters = _parts_and_counters(plan) if plan.parts > 1 else (None, None)
     numbers = cuda.cupy.ndarray((6, *plan.key_shape), plan.wide)
-    arguments = parts, counter, gamma, beta, float(eps), numbers, *running, float(decay), plan.unbias
+    arguments = parts, counters, gamma, beta, float(eps), numbers, *running, float(decay), plan.unbias
     plan.run('batch_normalization.batch_statistics', (gamma.dtype, plan.wide, kind), plan.ready(x), *arguments)
     return numbers
 

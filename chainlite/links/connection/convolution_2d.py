@@ -1,4 +1,4 @@
-from chainlite.functions.connection.convolution_2d import convolution_2d
+from chainlite.functions.connection.convolution_2d import Convolution2DFunction
 from chainlite.links.connection._convolution import ConvolutionLink
 from chainlite.utils.argument import parse_kwargs
 from chainlite.utils.conv_nd import as_tuple
@@ -82,4 +82,5 @@ class Convolution2D(ConvolutionLink):
     def forward(self, x):
         """Convolves ``x``, (n, in_channels, h, w), into (n, out_channels, oh, ow)."""
         self._prepare(x)
-        return convolution_2d(x, self.W, self.b, self.stride, self.pad, dilate=self.dilate, groups=self.groups)
+        function = Convolution2DFunction(self.stride, self.pad, False, self.dilate, self.groups)
+        return function.apply((x, self.W) if self.b is None else (x, self.W, self.b))[0]

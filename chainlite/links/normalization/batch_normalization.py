@@ -4,7 +4,7 @@ import numpy
 
 from chainlite import initializers
 from chainlite.configuration import config, get_dtype
-from chainlite.functions.normalization.batch_normalization import batch_normalization, fixed_batch_normalization
+from chainlite.functions.normalization import batch_normalization as functions
 from chainlite.link import Link
 from chainlite.links.normalization._initializer import highprec_initializer
 from chainlite.utils.argument import parse_kwargs
@@ -119,16 +119,17 @@ class BatchNormalization(Link):
         self._prepare(x)
         gamma, beta = self._scale_and_shift()
         if not config.train:
-            return fixed_batch_normalization(x, gamma, beta, self.avg_mean, self.avg_var, self.eps, axis=self.axis)
+            return functions.fixed_batch_normalization(
+                x, gamma, beta, self.avg_mean, self.avg_var, self.eps, axis=self.axis
+            )
         mean, var, decay = self.avg_mean, self.avg_var, self.decay
         if config.in_recomputing:  # this batch has been counted
             mean = var = None
         elif finetune:
             self.N += 1
             decay = 1 - 1 / self.N
-        return batch_normalization(
-            x, gamma, beta, eps=self.eps, running_mean=mean, running_var=var, decay=decay, axis=self.axis
-        )
+        function = functions.BatchNormalization(self.eps, mean, var, decay, self.axis)
+        return function.apply((x, gamma, beta))[0]
 
     def _scale_and_shift(self):
         """Returns gamma and beta, or constants in place of what is not used."""
