@@ -167,7 +167,7 @@ def test_features_are_extracted_in_the_current_mode(resnet50):
 def test_images_that_keep_their_size_must_agree(resnet50):
     with chainlite.using_config('train', False), chainlite.no_backprop_mode():
         assert resnet50.extract(IMAGES[:1] * 2, ['res2'], size=None)['res2'].shape[0] == 2
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r'must agree in it, not have \[\(60, 50\), \(30, 40\)\]'):
             resnet50.extract(IMAGES, size=None)
 
 

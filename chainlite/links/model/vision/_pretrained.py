@@ -165,7 +165,11 @@ class PretrainedClassifier(Chain):
         """
         check_unexpected_kwargs(kwargs, **{**self._removed, 'volatile': _REMOVED['volatile']})
         assert_kwargs_empty(kwargs)
-        x = concat_examples([self._prepare_image(image, size) for image in images])
+        prepared = [self._prepare_image(image, size) for image in images]
+        sizes = list(dict.fromkeys((x.shape[2], x.shape[1]) for x in prepared))
+        if len(sizes) > 1:
+            raise ValueError(f'images that keep their size (size=None) must agree in it, not have {sizes}')
+        x = concat_examples(prepared)
         return self(Variable(self.xp.asarray(x)), layers=[self._feature_layer] if layers is None else layers)
 
     def predict(self, images, oversample=True):
