@@ -73,6 +73,8 @@ def convert_Pad(func, opset_version, input_names, output_names, context):
     value = func.keywords.get('constant_values', 0)
     if func.mode not in ('constant', 'reflect', 'edge') or np.ndim(value):
         raise ValueError(f'{func.label}: mode={func.mode!r} with {func.keywords} cannot be exported')
+    if not x.shape:  # there is no side to pad
+        return convert_Copy(func, opset_version, input_names, output_names, context)
     before, after = np.broadcast_to(func.pad_width, (len(x.shape), 2)).T.tolist()
     builder = Builder(opset_version, context)
     builder.pad(*input_names, before, after, func.mode, value, x.dtype)
