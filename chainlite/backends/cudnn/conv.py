@@ -78,43 +78,38 @@ def build_backward_filter(make, arrays, *window):
     make.result(make.graph.conv_wgrad(image=make.tensor(x), loss=make.tensor(y), **_window(*window)), W)
 
 
-def _add_bias(y, b):
-    if b is not None:
+def _compute(build, a, b, window, shape, dtype):
+    """A new array of that shape by the graph that `build` makes for two others; NotImplemented if it did not run."""
+    window = _paddings(*window)
+    if window is None or not (a.size and b.size and all(shape)):
+        return NotImplemented
+    last = wants_last(a)
+    result = empty(shape, dtype, last)
+    return result if run(build, [*_in(last, a, b), _wide(result)], window, last) else NotImplemented
+
+
+def _plus(y, b):
+    """y, to which the bias has been added."""
+    if b is not None and y is not NotImplemented:
         y += b.astype(y.dtype, copy=False).reshape(-1, *[1] * (y.ndim - 2))
     return y
 
 
 @convolve.when(cudnn, _takes)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
-    window = _paddings(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
-    shape = len(x), len(W), *outs
-    if window is None or not (x.size and W.size and all(shape)):
-        return NotImplemented
-    last = wants_last(x)
-    y = empty(shape, dtype, last)
-    ran = run(build_forward, [*_in(last, x, W), _wide(y)], window, last)
-    return _add_bias(y, b) if ran else NotImplemented
+    window = x.shape[2:], W.shape[2:], stride, pad, dilate, outs
+    return _plus(_compute(build_forward, x, W, window, (len(x), len(W), *outs), dtype), b)
 
 
 @deconvolve.when(cudnn, _takes)
 def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
-    window = _paddings(dims, W.shape[2:], stride, pad, dilate, y.shape[2:])
-    shape = len(y), W.shape[1] * groups, *dims
-    if window is None or not (y.size and W.size and all(shape)):
-        return NotImplemented
-    last = wants_last(y)
-    x = empty(shape, dtype, last)
-    ran = run(build_backward_data, [*_in(last, y, W), _wide(x)], window, last)
-    return _add_bias(x, b) if ran else NotImplemented
+    window = dims, W.shape[2:], stride, pad, dilate, y.shape[2:]
+    return _plus(_compute(build_backward_data, y, W, window, (len(y), W.shape[1] * groups, *dims), dtype), b)
 
 
 @filter_grad.when(cudnn, _takes)
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
-    window = _paddings(x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:])
-    if window is None or not (x.size and gy.size):
-        return NotImplemented
-    last = wants_last(x)
-    gW = empty((gy.shape[1], x.shape[1] // groups, *ksize), dtype, last)
-    if not run(build_backward_filter, [*_in(last, x, gy), _wide(gW)], window, last):
-        return NotImplemented
-    return from_last(gW) if is_last(gW) else gW
+    window = x.shape[2:], ksize, stride, pad, dilate, gy.shape[2:]
+    shape = gy.shape[1], x.shape[1] // groups, *ksize
+    gW = _compute(build_backward_filter, x, gy, window, shape, dtype)
+    return gW if gW is NotImplemented or not is_last(gW) else from_last(gW)
