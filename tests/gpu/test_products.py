@@ -16,11 +16,27 @@ def error(y, expected):
     return np.abs(y.array.get().astype('d') - expected).max() / np.abs(expected).max()
 
 
+def whiten(projection, x):
+    mean = x[0].reshape(1, -1) * 0
+    return F.fixed_decorrelated_batch_normalization(x, mean, projection[None], groups=1)
+
+
+def local_convolution(x, W):
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))
+    return np.einsum('ncijkl,mijckl->nmij', windows, W)
+
+
 PRODUCTS = {
     'matmul': (F.matmul, (5, 70), (70, 9), lambda a, b: a @ b),
     'stacks': (lambda a, b: F.matmul(a, b, transb=True), (3, 5, 70), (3, 9, 70), lambda a, b: a @ b.swapaxes(1, 2)),
     'linear': (F.linear, (5, 70), (9, 70), lambda a, b: a @ b.T),
     'tensordot': (lambda a, b: F.tensordot(a, b, 2), (5, 7, 10), (7, 10, 9), lambda a, b: np.tensordot(a, b, 2)),
+    'bilinear': (
+        lambda x, W: F.bilinear(x, x[:, :1] * 0 + 1, W[:, None]),  # x (n, i), W (i, k)
+        *((5, 70), (70, 9), lambda x, W: x @ W),
+    ),
+    'local convolution': (F.local_convolution_2d, (5, 4, 5, 4), (7, 3, 2, 4, 3, 3), local_convolution),
+    'whitening': (whiten, (60, 60), (5, 60), lambda projection, x: x @ projection.T),
     'einsum': (lambda a, b: F.einsum('bij,bjk->bik', a, b), (3, 5, 70), (3, 70, 9), lambda a, b: a @ b),
 }
 

@@ -5,6 +5,7 @@ Lei Huang, Dawei Yang, Bo Lang, Jia Deng: Decorrelated Batch Normalization, 2018
 
 from chainlite import backend
 from chainlite._fused import Fused
+from chainlite.backends.cpu.product import product
 from chainlite.utils import type_check
 from chainlite.utils.argument import parse_kwargs
 
@@ -48,16 +49,16 @@ class DecorrelatedBatchNormalization(Fused):
         g = _to_groups(x, self.groups)
         mean = g.mean(axis=2, keepdims=True)
         d = g - mean
-        covariance = xp.matmul(d, d.swapaxes(1, 2)) / d.dtype.type(g.shape[2])
+        covariance = product(d, d.swapaxes(1, 2)) / d.dtype.type(g.shape[2])
         covariance += xp.eye(g.shape[1], dtype=g.dtype) * g.dtype.type(self.eps)
         values, vectors = xp.linalg.eigh(covariance)
-        projection = xp.matmul(vectors / xp.sqrt(values)[:, None], vectors.swapaxes(1, 2))
+        projection = product(vectors / xp.sqrt(values)[:, None], vectors.swapaxes(1, 2))
         unbiased = projection * g.dtype.type(g.shape[2] / max(g.shape[2] - 1, 1))
         for running, value in (self.running_mean, mean[:, :, 0]), (self.running_projection, unbiased):
             if running is not None:
                 running *= self.decay
                 running += ((1 - self.decay) * value).astype(running.dtype, copy=False)
-        return _from_groups(xp.matmul(projection, d), x), (d, projection, values, vectors)
+        return _from_groups(product(projection, d), x), (d, projection, values, vectors)
 
     def backward_kernel(self, saved, gy, x):
         # With f(v) = v ** -1/2 of the eigenvalues v, the derivative of P along a change of the covariance has, in the
@@ -68,11 +69,11 @@ class DecorrelatedBatchNormalization(Fused):
         g = _to_groups(gy, self.groups)
         s = xp.sqrt(values)
         factors = -1 / (s[:, :, None] * s[:, None] * (s[:, :, None] + s[:, None]))
-        gprojection = xp.matmul(g, d.swapaxes(1, 2))
-        inner = xp.matmul(xp.matmul(vectors.swapaxes(1, 2), gprojection), vectors) * factors
-        gcovariance = xp.matmul(xp.matmul(vectors, inner), vectors.swapaxes(1, 2))
-        gd = xp.matmul(projection, g)
-        gd += xp.matmul(gcovariance + gcovariance.swapaxes(1, 2), d) / d.dtype.type(d.shape[2])
+        gprojection = product(g, d.swapaxes(1, 2))
+        inner = product(product(vectors.swapaxes(1, 2), gprojection), vectors) * factors
+        gcovariance = product(product(vectors, inner), vectors.swapaxes(1, 2))
+        gd = product(projection, g)
+        gd += product(gcovariance + gcovariance.swapaxes(1, 2), d) / d.dtype.type(d.shape[2])
         return (_from_groups(gd - gd.mean(axis=2, keepdims=True), gy),)
 
 
@@ -102,13 +103,12 @@ class FixedDecorrelatedBatchNormalization(Fused):
                 f'not {mean.shape} and {projection.shape}'
             )
         d = d - mean[:, :, None]
-        return _from_groups(backend.get_array_module(x).matmul(projection, d), x), d
+        return _from_groups(product(projection, d), x), d
 
     def backward_kernel(self, d, gy, x, mean, projection):
-        xp = backend.get_array_module(x)
         g = _to_groups(gy, self.groups)
-        gd = xp.matmul(projection.swapaxes(1, 2), g)
-        gprojection = xp.matmul(g, d.swapaxes(1, 2))
+        gd = product(projection.swapaxes(1, 2), g)
+        gprojection = product(g, d.swapaxes(1, 2))
         return (
             _from_groups(gd, gy),
             -gd.sum(axis=2).astype(mean.dtype, copy=False),
