@@ -23,6 +23,7 @@ import operator
 
 import numpy as np
 
+from chainlite.backends._blocks import each
 from chainlite.backends._kernel import Kernel
 from chainlite.backends._layout import as_last, is_last, roll, unroll
 from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
@@ -71,7 +72,8 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
 )
 
 BLOCK = 1 << 17  # elements: a few float32 temporaries of this length stay in cache, and a call costs little beside
-LONG = 1 << 16  # elements: from here something faster than a program may do it; from four times this one operation
+WORTH_THREADS = 1 << 21  # elements: waking threads of Python takes as long as a pass over some million of them
+LONG = 1 << 17  # elements: from here something faster than a program may do it; from twice this one operation
 
 
 def equations(function=None, *, outputs=None):
@@ -196,7 +198,7 @@ class Equations:
             and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays])
         ):
             dtype = np.result_type(*map(_dtype_of, arrays))
-            if x.size > BLOCK and not self._single or dtype == np.float32 and x.size >= (1 + 3 * self._single) * LONG:
+            if x.size > BLOCK and not self._single or dtype == np.float32 and x.size >= (1 + self._single) * LONG:
                 ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
                 self.run_into(arrays, scalars, ys)
                 return ys
@@ -224,7 +226,7 @@ class Equations:
         if y.size < LONG or not all([a.flags.c_contiguous for a in everything]):
             self.program_into(alias, arrays, out)(*everything, *scalars)
         else:
-            run_long(arrays[0], self, arrays, scalars, out, alias)
+            run_long(y, self, [everything], scalars, alias)
         return out
 
     def program_into(self, alias, arrays, out):
@@ -250,12 +252,17 @@ class Equations:
             self._programs[key] = program, _compute_dtype(np.result_type(*dtypes)).type
         program, scalar = self._programs[key]
         given = [scalar(v) for v in values]  # once, not in each call
+        long = []
         for arrays in batch:
             x = arrays[0]
-            if program is None or x.size >= LONG or x.ndim == 0:
-                self.run_into(arrays, values, tuple([arrays[i] for i in into]))
-            else:
+            if program is not None and x.size < LONG and x.ndim > 0:
                 program(*arrays, *given)
+            elif program is not None and x.ndim > 0 and all([a.flags.c_contiguous for a in arrays]):
+                long.append((*arrays, *[arrays[i] for i in into]))
+            else:
+                self.run_into(arrays, values, tuple([arrays[i] for i in into]))
+        if long:
+            run_long(long[0][0], self, long, values, into)
 
     @staticmethod
     def _in_place(shape, arrays, dtypes):
@@ -461,12 +468,15 @@ class _Code:
 
 
 @Kernel
-def run_long(x, equations, arrays, scalars, out, alias):
-    """Runs a formula on long C-contiguous arrays; x is the first of them. See `Equations.program_into` for alias."""
-    program = equations.program_into(alias, arrays, out)
-    flat = [a.reshape(-1) for a in (*arrays, *out)]
-    for i in range(0, x.size, BLOCK):
-        program(*[a[i : i + BLOCK] for a in flat], *scalars)
+def run_long(x, equations, rows, scalars, alias):
+    """Runs a formula on long arrays, all C-contiguous and of one shape in each row: inputs, then outputs; x is one of
+    them. See `Equations.program_into` for alias."""
+    n = len(equations.inputs)
+    program = equations.program_into(alias, rows[0][:n], rows[0][n:])
+    threaded = sum([row[0].size for row in rows]) >= WORTH_THREADS
+    block = 2 * BLOCK if threaded else BLOCK  # each thread has a cache of its own, but they wait for Python's lock
+    parts = [([a.reshape(-1) for a in row], i) for row in rows for i in range(0, row[0].size, block)]
+    each(lambda part: program(*[a[part[1] : part[1] + block] for a in part[0]], *scalars), parts, threaded)
 
 
 _IDENTIFIER = {ord(c): '_' for c in ' +-*/@<>=.:{}()[]|%&^~,'}

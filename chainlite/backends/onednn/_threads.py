@@ -14,6 +14,7 @@ import threading
 from ctypes import byref, c_void_p
 
 from chainlite.backends.onednn import _library
+from chainlite.configuration import config
 
 _CACHE_SIZE = int(os.environ.get('CHAINLITE_ONEDNN_CACHE', 1024))
 
@@ -86,25 +87,29 @@ def set_num_threads(n):
     Args:
         n: int, at least 1. The default is OpenMP's: OMP_NUM_THREADS, or one for each processor.
 
-    Without oneDNN it is NumPy's OpenBLAS, where NumPy brought one, that gets n threads. A process that was forked after
-    its parent has used oneDNN stays with one thread: RuntimeError for another number.
+    Without oneDNN NumPy's OpenBLAS, where NumPy brought one, gets n threads, too. A process that was forked after its
+    parent has used oneDNN stays with one thread: RuntimeError for another number.
     """
     n = int(n)
     if n < 1:
         raise ValueError(f'the number of threads must be at least 1, not {n}')
-    if _library.library() is None:
-        _library.set_blas_threads(n)
-    elif _process.forked and n > 1:
+    if _process.forked and n > 1:
         raise RuntimeError('a forked process computes in one thread, since the threads of OpenMP do not survive a fork')
+    _process.threads = n
+    if _is_off():
+        _library.set_blas_threads(n)
     else:
-        _process.threads = n
         _thread.prepare()
 
 
 def get_num_threads():
     """The number of threads that a function computes with on the CPU; see `set_num_threads`."""
-    if _library.library() is None:
-        return _library.get_blas_threads() or 1
     if _process.threads is None:
+        if _is_off():
+            return _library.get_blas_threads() or 1
         _thread.prepare()
     return _process.threads
+
+
+def _is_off():
+    return config.use_ideep == 'never' or _library.library() is None

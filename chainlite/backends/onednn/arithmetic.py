@@ -174,20 +174,19 @@ class _Plan:
                     return self._place[a], b
         return None
 
-    def run(self, arrays, scalars):
-        """Runs it on arrays of one length: inputs, then outputs."""
+    def run(self, rows, scalars):
+        """Runs it on rows of arrays of one length: inputs, then outputs."""
         numbers = self._numbers(scalars)
-        length = arrays[0].size
-        block = min(length, BLOCK)
-        temporaries = np.empty((self.temporaries, block), 'f')
-        fixed = [address(temporaries) + 4 * block * i for i in range(self.temporaries)]
+        temporaries = np.empty((self.temporaries, min(BLOCK, max([row[0].size for row in rows]))), 'f')
+        fixed = [address(temporaries) + i * temporaries.strides[0] for i in range(self.temporaries)]
         fixed += [address(numbers) + 4 * i for i in range(len(numbers))]
-        places = [address(a) for a in arrays]
-        for begin in range(0, length, block):
-            size = min(block, length - begin)
-            places_now = [place + 4 * begin for place in places] + fixed
-            for key, operands in self.steps:
-                operation(_build, size, *key).at(*[places_now[i] for i in operands])
+        for row in rows:
+            length, places = row[0].size, [address(a) for a in row]
+            for begin in range(0, length, BLOCK):
+                size = min(BLOCK, length - begin)
+                here = [place + 4 * begin for place in places] + fixed
+                for key, operands in self.steps:
+                    operation(_build, size, *key).at(*[here[i] for i in operands])
 
     def _numbers(self, scalars):
         """A float32 array of the values of all scalars."""
@@ -234,13 +233,10 @@ def _plan(equations, alias):
     return equations.plans[key]
 
 
-def _is_arithmetic(x, equations, arrays, scalars, out, alias):
-    for a in arrays:
-        if a.dtype != np.float32:
-            return False
-    return all([y.dtype == np.float32 for y in out]) and _plan(equations, alias) is not None
+def _is_arithmetic(x, equations, rows, scalars, alias):
+    return all([a.dtype == np.float32 for a in rows[0]]) and _plan(equations, alias) is not None
 
 
 @run_long.when(onednn, _is_arithmetic)
-def _(x, equations, arrays, scalars, out, alias):
-    _plan(equations, alias).run([*arrays, *out], scalars)
+def _(x, equations, rows, scalars, alias):
+    _plan(equations, alias).run(rows, scalars)
