@@ -1,6 +1,7 @@
 """Sampling of images at any places."""
 
 from chainlite import backend
+from chainlite.functions.array.cast import cast
 from chainlite.functions.array.expand_dims import expand_dims
 from chainlite.functions.array.get_item import get_item
 from chainlite.functions.array.pad import pad
@@ -31,6 +32,12 @@ def spatial_transformer_sampler(x, grid):
     """
     x, grid = as_variable(x), as_variable(grid)
     _check('SpatialTransformerSampler', (x.array, grid.array))
+    if x.dtype.itemsize == 2:  # which has no numbers for the places between the pixels of a large image
+        return cast(_sample(cast(x, 'f'), cast(grid, 'f')), x.dtype)
+    return _sample(x, grid)
+
+
+def _sample(x, grid):
     xp = backend.get_array_module(x)
     n, _, h, w = x.shape
     x = pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), 'constant')

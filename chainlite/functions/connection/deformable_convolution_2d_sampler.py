@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainlite import backend
+from chainlite.functions.array.cast import cast
 from chainlite.functions.array.concat import concat
 from chainlite.functions.array.pad import pad as pad_array
 from chainlite.functions.array.reshape import reshape
@@ -35,7 +36,8 @@ def deformable_convolution_2d_sampler(x, offset, W, b=None, stride=1, pad=0):
     k, (oh, ow) = kh * kw, offset.shape[2:]
     if offset.shape[1] != 2 * k:
         raise ValueError('The shape of the offset does not match the kernel size')
-    x = pad_array(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), 'constant')
+    dtype, wide = x.dtype, 'f' if x.dtype.itemsize == 2 else x.dtype  # places need more than 16 bits
+    x, offset = pad_array(cast(x, wide), ((0, 0), (0, 0), (ph, ph), (pw, pw)), 'constant'), cast(offset, wide)
     xp = backend.get_array_module(x.array)
     rows = np.arange(kh)[:, None, None, None] + np.arange(oh)[:, None] * sy  # (kh, 1, oh, 1)
     columns = np.arange(kw)[:, None, None] + np.arange(ow) * sx  # (kw, 1, ow)
@@ -45,5 +47,5 @@ def deformable_convolution_2d_sampler(x, offset, W, b=None, stride=1, pad=0):
         grids.append(
             reshape((moved + xp.broadcast_to(places, moved.shape)) * (2 / max(size - 1, 1)) - 1, (n, 1, k * oh, ow))
         )
-    taken = reshape(spatial_transformer_sampler(x, concat(grids, axis=1)), (n, c * k, oh, ow))
+    taken = reshape(cast(spatial_transformer_sampler(x, concat(grids, axis=1)), dtype), (n, c * k, oh, ow))
     return convolution_2d(taken, reshape(W, (m, c * k, 1, 1)), b)
