@@ -31,7 +31,7 @@ SECTIONS = {
     'products': (['on_device_sections.py', 'products'], 50, 20),
     'small_networks': (['on_device_networks.py', 'mlp', 'lenet5', 'resnet20'], 50, 30),
     'resnet50': (['on_device_networks.py', 'resnet50'], 120, 40),
-    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops_on_cupy.py'], 90, 20),
+    'tests': ([*PYTEST, 'tests/gpu', 'tests/test_ops.py', '-m', 'gpu'], 90, 20),
     'vgg16_googlenet': (['on_device_networks.py', 'vgg16', 'googlenet'], 60, 25),
     'predictions': (['on_device_networks.py', '--predict', 'resnet50', 'vgg16', 'googlenet'], 55, 25),
     'sanitizer': (['compute-sanitizer'], 35, 20),

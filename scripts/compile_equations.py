@@ -36,13 +36,14 @@ def generated():
 
     program.Program.compile = compile_and_remember
     import samples
-    import test_ops_on_cupy as tests
+    import test_ops as tests
 
     import chainlite
 
+    device = chainlite.get_device('@cupy:0')
     for _, sample in samples.load(chainlite):
         for dtype in ('e', ml_dtypes.bfloat16, 'f', 'd'):
-            tests.compute(sample, sample.arrays(dtype), tests.on_gpu, order=2)
+            tests.compute(sample, sample.arrays(dtype), device, order=2)
     return found
 
 

@@ -1,107 +1,117 @@
-"""Every differentiable function, sample by sample: values, dtypes, memory layouts, first and second derivatives."""
+"""Every differentiable function, sample by sample, on NumPy and on CuPy: values, dtypes, memory layouts, first and
+second derivatives."""
 
-import sys
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
+import samples
+from samples.make_values import output_gradient, run
 
 import chainlite
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import samples  # noqa: E402
-from samples.make_values import output_gradient, run  # noqa: E402
+from chainlite.backends.cuda import to_cpu
 
 SAMPLES = samples.load(chainlite)
-every = pytest.mark.parametrize('family, sample', SAMPLES, ids=[f'{f}-{s.name}' for f, s in SAMPLES])
-differentiable = pytest.mark.parametrize(
-    'sample', [s for _, s in SAMPLES if s.order], ids=[f'{f}-{s.name}' for f, s in SAMPLES if s.order]
-)
-TOLERANCE = {'e': 4e-3, 'f': 4e-6, 'd': 1e-12}
+TOLERANCE = {'e': 4e-3, ml_dtypes.bfloat16: 5e-2, 'f': 4e-6, 'd': 1e-10}
+HOST = chainlite.get_device('@numpy')
 
 
-def outputs(sample, xs):
-    ys = sample.function(*xs)
-    return tuple(ys) if isinstance(ys, tuple | list) else (ys,)
+def of(pairs):
+    pairs = list(pairs)
+    return pytest.mark.parametrize('sample', [s for _, s in pairs], ids=[f'{f}-{s.name}' for f, s in pairs])
 
 
-def variables(arrays):
-    return [chainlite.Variable(a) if a.dtype.kind == 'f' else a for a in arrays]
+every = of(SAMPLES)
+
+
+def variables(arrays, device):
+    return [chainlite.Variable(device.send(a)) if a.dtype.kind in 'fV' else device.send(a) for a in arrays]
 
 
 def floating(xs):
-    return [x for x in xs if isinstance(x, chainlite.Variable)]
+    """The Variables among inputs or outputs that can have gradients."""
+    return [x for x in xs if isinstance(x, chainlite.Variable) and x.dtype.kind in 'fV']
 
 
-def gradients(sample, arrays, **kwargs):
-    """Gradients of the float inputs for the fixed output gradients; zeros where there is none."""
-    xs = variables(arrays)
-    ys = [y for y in outputs(sample, xs) if y.dtype.kind == 'f']
-    gys = [chainlite.Variable(output_gradient(y.array)) for y in ys]
-    gxs = chainlite.grad(ys, floating(xs), gys, **kwargs)
-    return [np.zeros_like(x.array) if g is None else g.array for x, g in zip(floating(xs), gxs)]
+def outputs(sample, xs, device):
+    ys = samples.sent(sample.function, device)(*xs)
+    return tuple(ys) if isinstance(ys, tuple | list) else (ys,)
 
 
-@every
-def test_equals_chainer(family, sample):
+def compute(sample, arrays, device=HOST, order=1, again=False):
+    """Outputs, gradients, and the gradients of the gradients, as NumPy arrays.
+
+    Args:
+        order: of the last derivative.
+        again: whether the last derivative could be differentiated again.
+    """
+    xs = variables(arrays, device)
+    ys = outputs(sample, xs, device)
+    results = list(ys)
+    for level in range(1, min(order, sample.order) + 1):
+        ys = floating(ys)
+        gys = [chainlite.Variable(device.send(output_gradient(to_cpu(y.array)))) for y in ys]
+        ys = chainlite.grad(ys, floating(xs), gys, enable_double_backprop=again or level < min(order, sample.order))
+        results += ys
+    assert all(y is None or type(y.array) is device.xp.ndarray for y in results)
+    return [None if y is None else to_cpu(y.array) for y in results]
+
+
+def assert_close(actual, expected, tolerance):
+    assert len(actual) == len(expected)
+    for a, e in zip(actual, expected):
+        assert (a is None) == (e is None)
+        if e is not None:
+            assert a.shape == e.shape
+            np.testing.assert_allclose(a.astype(e.dtype), e, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('family, sample', SAMPLES, ids=[f'{f}-{s.name}' for f, s in SAMPLES])
+def test_equals_chainer(device, family, sample):
     if not sample.chainer:
         pytest.skip('Chainer 7.8.1 does not compute this')
     stored = np.load(Path(__file__).parent / 'samples' / 'values' / f'{family}.npz')
-    values = run(chainlite, sample, np.float32)
+    values = run(chainlite, sample, np.float32, device)
     names = [name for name in stored.files if name.startswith(sample.name + '/')]
     assert {f'{sample.name}/{key}' for key in values} == set(names)
     for key, value in values.items():
         expected = stored[f'{sample.name}/{key}']
         assert value.dtype == expected.dtype and value.shape == expected.shape
-        np.testing.assert_allclose(value, expected, rtol=1e-5 * sample.tolerance, atol=1e-5 * sample.tolerance)
+        if device == HOST or not sample.random:  # a GPU draws other numbers
+            np.testing.assert_allclose(value, expected, rtol=1e-5 * sample.tolerance, atol=1e-5 * sample.tolerance)
 
 
 @every
-@pytest.mark.parametrize('dtype', ['e', 'f'])
-def test_keeps_the_dtype_and_agrees_with_float64(family, sample, dtype):
-    exact = [
-        y.array
-        for y in outputs(sample, variables([a.astype('d') if a.dtype == dtype else a for a in sample.arrays(dtype)]))
-    ]
-    ys = outputs(sample, variables(sample.arrays(dtype)))
-    tolerance = TOLERANCE[dtype] * sample.tolerance
-    for y, expected in zip(ys, exact):
-        assert isinstance(y.array, np.ndarray)
-        assert y.dtype == (dtype if expected.dtype.kind == 'f' else expected.dtype)
-        np.testing.assert_allclose(y.array, expected, rtol=tolerance, atol=tolerance)
-    if sample.order:
-        exact = gradients(sample, [a.astype('d') if a.dtype == dtype else a for a in sample.arrays(dtype)])
-        for gx, expected in zip(gradients(sample, sample.arrays(dtype)), exact):
-            assert gx.dtype == dtype
-            np.testing.assert_allclose(gx, expected, rtol=4 * tolerance, atol=4 * tolerance)
+@pytest.mark.parametrize('dtype', ['e', ml_dtypes.bfloat16, 'f'], ids=['float16', 'bfloat16', 'float32'])
+def test_keeps_the_dtype_and_the_inputs_and_agrees_with_float64(device, sample, dtype):
+    arrays = sample.arrays(dtype)
+    order = 2 if sample.random else 1
+    exact = compute(sample, [a.astype('d') if a.dtype == dtype else a for a in arrays], order=order)
+    sent = [device.send(a) for a in arrays]
+    if device == HOST:
+        for a in sent:
+            a.flags.writeable = False
+    actual = compute(sample, sent, device, order)
+    for a, expected in zip(sent, sample.arrays(dtype)):
+        np.testing.assert_array_equal(to_cpu(a), expected)
+    for a, e in zip(actual, exact):
+        assert a is None or a.dtype == (dtype if e.dtype.kind == 'f' else e.dtype)
+    if device == HOST or not sample.random:
+        assert_close(actual, exact, TOLERANCE[dtype] * sample.tolerance)
 
 
 @every
-def test_takes_arrays_of_any_strides(family, sample):
-    arrays = sample.arrays()
+def test_takes_arrays_of_any_strides(device, sample):
+    arrays = sample.arrays('d' if device == HOST else 'f')  # kernels for a GPU care for float32
     strided = []
     for a in arrays:
-        wide = np.full((*a.shape, 2), 7, a.dtype)
-        wide[..., 0] = a
-        strided.append(np.asfortranarray(wide)[..., 0])
-    for y, expected in zip(outputs(sample, variables(strided)), outputs(sample, variables(arrays))):
-        np.testing.assert_allclose(y.array, expected.array, rtol=1e-12, atol=1e-12)
-    if sample.order:
-        for gx, expected in zip(gradients(sample, strided), gradients(sample, arrays)):
-            np.testing.assert_allclose(gx, expected, rtol=1e-12, atol=1e-12)
-
-
-@every
-def test_does_not_write_to_its_inputs(family, sample):
-    arrays = sample.arrays()
-    for a in arrays:
-        a.flags.writeable = False
-    outputs(sample, variables(arrays))
-    if sample.order:
-        gradients(sample, arrays)
-    for a, expected in zip(arrays, sample.arrays()):
-        np.testing.assert_array_equal(a, expected)
+        wide = device.xp.full((*a.shape, 2), 7, a.dtype, order='F')
+        wide[..., 0] = device.send(a)
+        strided.append(wide[..., 0])
+    if device == HOST or not sample.random:
+        tolerance = 1e-12 if device == HOST else TOLERANCE['f'] * sample.tolerance
+        assert_close(compute(sample, strided, device), compute(sample, arrays), tolerance)
 
 
 def difference(f, arrays, directions, eps=1e-5):
@@ -118,50 +128,52 @@ def directions_of(arrays, seed):
     return [np.asarray(rng.standard_normal(a.shape)) if a.dtype.kind == 'f' else None for a in arrays]
 
 
-@differentiable
-def test_first_derivative(sample):
+def along(gradients, directions):
+    """The derivative along directions."""
+    pairs = zip(gradients, [d for d in directions if d is not None])
+    return sum(float((g * d).sum()) for g, d in pairs if g is not None)
+
+
+@of((f, s) for f, s in SAMPLES if s.order)
+def test_first_derivative(device, sample):
     arrays = sample.arrays()
     directions = directions_of(arrays, 1)
 
     def loss(arrays):
-        ys = [y for y in outputs(sample, variables(arrays)) if y.dtype.kind == 'f']
-        return sum(float((y.array * output_gradient(y.array)).sum()) for y in ys)
+        ys = compute(sample, arrays, device if sample.random else HOST, order=0)
+        return sum(float((y * output_gradient(y)).sum()) for y in ys if y.dtype.kind == 'f')
 
     expected = difference(loss, arrays, directions)
-    along = [d for d in directions if d is not None]
-    for both in (False, True):  # on arrays, then on Variables
-        gxs = gradients(sample, arrays, enable_double_backprop=both)
-        actual = sum(float((g * d).sum()) for g, d in zip(gxs, along))
-        assert actual == pytest.approx(expected, rel=1e-6, abs=1e-7)
+    for again in (False, True):  # on arrays, then on Variables
+        gxs = compute(sample, arrays, device, again=again)[-sum(d is not None for d in directions) :]
+        assert along(gxs, directions) == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
-@pytest.mark.parametrize(
-    'sample', [s for _, s in SAMPLES if s.order > 1], ids=[f'{f}-{s.name}' for f, s in SAMPLES if s.order > 1]
-)
-def test_second_derivative(sample):
+@of((f, s) for f, s in SAMPLES if s.order > 1)
+def test_second_derivative(device, sample):
     """Of <g, first gradient>, by the inputs and by the output gradients, on arrays and on Variables."""
     arrays = sample.arrays()
     n = len(arrays)
-    ys = [y for y in outputs(sample, variables(arrays)) if y.dtype.kind == 'f']
-    everything = arrays + [output_gradient(y.array) for y in ys]
+    everything = arrays + [output_gradient(y) for y in compute(sample, arrays, order=0) if y.dtype.kind == 'f']
     directions = directions_of(everything, 2)
     weights = [d for d in directions_of(arrays, 3) if d is not None]
 
-    def first(values, again):
-        xs, gys = variables(values[:n]), [chainlite.Variable(g) for g in values[n:]]
-        ys = [y for y in outputs(sample, xs) if y.dtype.kind == 'f']
-        gxs = chainlite.grad(ys, floating(xs), gys, enable_double_backprop=again)
-        return xs, gys, gxs
+    def first(values, device, again):
+        xs, gys = variables(values[:n], device), variables(values[n:], device)
+        ys = floating(outputs(sample, xs, device))
+        return floating(xs) + gys, chainlite.grad(ys, floating(xs), gys, enable_double_backprop=again)
 
     def loss(values):
-        return sum(float((g.array * w).sum()) for g, w in zip(first(values, False)[2], weights) if g is not None)
+        gxs = first(values, device if sample.random else HOST, False)[1]
+        return sum(float((to_cpu(g.array) * w).sum()) for g, w in zip(gxs, weights) if g is not None)
 
     expected = difference(loss, everything, directions)
-    along = [d for d in directions if d is not None]
     for third in (False, True):
-        xs, gys, gxs = first(everything, True)
-        pairs = [(g, chainlite.Variable(w)) for g, w in zip(gxs, weights) if g is not None]
-        wanted = floating(xs) + gys
-        found = chainlite.grad([g for g, _ in pairs], wanted, [w for _, w in pairs], enable_double_backprop=third)
-        actual = sum(float((g.array * d).sum()) for g, d in zip(found, along) if g is not None)
-        assert actual == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        wanted, gxs = first(everything, device, True)
+        gxs, ws = zip(*[(g, chainlite.Variable(device.send(w))) for g, w in zip(gxs, weights) if g is not None])
+        found = chainlite.grad(gxs, wanted, ws, enable_double_backprop=third)
+        found = [None if g is None else to_cpu(g.array) for g in found]
+        assert along(found, directions) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    if device != HOST and not sample.random:  # not only along a direction
+        expected = compute(sample, arrays, order=2)
+        assert_close(compute(sample, arrays, device, order=2), expected, TOLERANCE['d'] * sample.tolerance)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import samples
 from samples.make_values import output_gradient
-from test_ops_on_cupy import is_random, on_gpu
+from test_ops import variables
 
 import chainlite
 from chainlite.backends import cuda
@@ -24,13 +24,14 @@ NOT_CAPTURED = {
     'loss': 'negative_sampling',
     'normalization': 'batch_renormalization decorrelated_batch_normalization fixed_decorrelated_batch_normalization',
 }
-SAMPLES = [(f, s) for f, s in samples.load(chainlite) if not is_random(s)]
+SAMPLES = [(f, s) for f, s in samples.load(chainlite) if not s.random]
 
 
 @pytest.mark.parametrize('family, sample', SAMPLES, ids=[f'{f}-{s.name}' for f, s in SAMPLES])
 def test_function_is_captured(family, sample):
-    function = on_gpu(sample.function)
-    xs = [chainlite.Variable(x) if x.dtype.kind == 'f' else x for x in on_gpu(sample.arrays('f'))]
+    device = chainlite.get_device('@cupy:0')
+    function = samples.sent(sample.function, device)
+    xs = variables(sample.arrays('f'), device)
     gys = []
 
     def run():
@@ -40,7 +41,7 @@ def test_function_is_captured(family, sample):
         if sample.order:
             ys = [y for y in ys if y is not None and y.dtype.kind == 'f']
             if not gys:
-                gys.extend([chainlite.Variable(on_gpu(output_gradient(cuda.to_cpu(y.array)))) for y in ys])
+                gys.extend([chainlite.Variable(device.send(output_gradient(cuda.to_cpu(y.array)))) for y in ys])
             results += chainlite.grad(ys, [x for x in xs if isinstance(x, chainlite.Variable)], gys)
         return [None if y is None else y.array for y in results]
 

@@ -6,6 +6,7 @@ itself: `make_values.py` stores what Chainer 7.8.1 computes, and the tests compa
 """
 
 import importlib
+import types
 import zlib
 
 import numpy as np
@@ -32,6 +33,11 @@ class Sample:
 
     def __repr__(self):
         return self.name
+
+    @property
+    def random(self):
+        """Whether the function draws from the random numbers of the device: the same ones each time."""
+        return getattr(self.function, 'random', False)
 
     def arrays(self, dtype=np.float64):
         """The input arrays; float ones in the given dtype."""
@@ -70,6 +76,24 @@ def labels(n_classes, *shape):
 
 def given(array):
     return lambda rng: np.array(array)
+
+
+def sent(x, device):
+    """Sends arrays to a device, also those in lists, tuples and dictionaries and those that a function encloses."""
+    if device.xp is np:
+        return x
+    if isinstance(x, np.ndarray):
+        return device.send(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)(sent(part, device) for part in x)
+    if isinstance(x, dict):
+        return {key: sent(value, device) for key, value in x.items()}
+    if isinstance(x, types.FunctionType) and x.__closure__ and not x.__module__.startswith('chainlite'):
+        cells = tuple(types.CellType(sent(cell.cell_contents, device)) for cell in x.__closure__)
+        moved = types.FunctionType(x.__code__, x.__globals__, x.__name__, sent(x.__defaults__, device), cells)
+        moved.__kwdefaults__ = x.__kwdefaults__
+        return moved
+    return x
 
 
 def load(chainer, families=FAMILIES):

@@ -13,18 +13,21 @@ if __name__ == '__main__':
 import numpy as np
 
 
-def run(chainer, sample, dtype):
-    """{'y0': ..., 'gx0': ...} of a sample; the output gradients are a fixed sequence."""
-    xs = [chainer.Variable(a) for a in sample.arrays(dtype)]
-    ys = sample.function(*xs)
+def run(chainer, sample, dtype, device=None):
+    """{'y0': ..., 'gx0': ...} of a sample, computed on a device; the output gradients are a fixed sequence."""
+    from samples import sent
+
+    device = device or chainer.get_device('@numpy')
+    xs = [chainer.Variable(device.send(a)) for a in sample.arrays(dtype)]
+    ys = sent(sample.function, device)(*xs)
     ys = ys if isinstance(ys, (tuple, list)) else (ys,)
     values = {f'y{i}': y.array for i, y in enumerate(ys)}
     if sample.order:
         for y in ys:
-            y.grad = output_gradient(y.array)
+            y.grad = device.send(output_gradient(chainer.backends.cuda.to_cpu(y.array)))
         chainer.backward(list(ys))
         values.update({f'gx{i}': x.grad for i, x in enumerate(xs) if x.grad is not None})
-    return values
+    return {key: chainer.backends.cuda.to_cpu(value) for key, value in values.items()}
 
 
 def output_gradient(y):
