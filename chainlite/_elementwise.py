@@ -119,7 +119,7 @@ class Elementwise(FunctionNode):
 
     # -- backward: the same for the function and for its derivatives ---------------------------------------------------
     def _plan(self, indexes, given):
-        """How to get the gradients of the inputs `indexes`; `given` are those of the outputs (an empty tuple: all are)."""
+        """How to get the gradients of the inputs `indexes`; `given`: those of the outputs (an empty tuple: all are)."""
         key = indexes
         if len(given) > 1:  # otherwise the only one is there
             key = indexes, tuple([g is not None for g in given])

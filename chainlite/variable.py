@@ -31,8 +31,8 @@ _nothing = lambda: None  # noqa: E731  (like the weak reference to an output tha
 
 _ONE_ELEMENT = (
     'Treating a variable with only one element as a scalar in Variable.backward is deprecated. A scalar variable must '
-    'be a 0-dimensional array. Apply chainer.functions.squeeze to obtain a scalar variable. If the size of this variable '
-    'accidentally becomes one, set zero to grad.'
+    'be a 0-dimensional array. Apply chainer.functions.squeeze to obtain a scalar variable. If the size of this '
+    'variable accidentally becomes one, set zero to grad.'
 )
 
 
@@ -65,10 +65,11 @@ class VariableNode:
     )
 
     def __init__(self, variable, name, **kwargs):
-        argument.check_unexpected_kwargs(
-            kwargs, grad='unexpected keyword argument "grad": pass the gradient to Variable instead'
-        )
-        argument.assert_kwargs_empty(kwargs)
+        if kwargs:
+            argument.check_unexpected_kwargs(
+                kwargs, grad='unexpected keyword argument "grad": pass the gradient to Variable instead'
+            )
+            argument.assert_kwargs_empty(kwargs)
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
         self._rank, self.requires_grad, self.name, self.lent = 0, variable.requires_grad, name, variable._lent
@@ -520,12 +521,13 @@ class Variable:
 
         The gradient of this variable must be set, unless it has one element: then 1 is taken.
         """
-        gy = self.grad_var
+        node = self._own_node
+        gy = None if node is None else node.grad_var
         if gy is None and self._any_array is not None and self.size == 1:
             if self.shape != ():
                 warnings.warn(_ONE_ELEMENT, DeprecationWarning, stacklevel=2)
             gy = _gradient_variable(_like(self._any_array, 1 if loss_scale is None else loss_scale))
-        elif gy is not None and self.creator_node is None:
+        elif gy is not None and node._creator_node is None:
             return
         if gy is not None:
             backward_from([self], [gy], retain_grad, enable_double_backprop, loss_scale)
@@ -844,21 +846,24 @@ def as_array(obj):
 def backward_from(ys, gys, retain_grad=False, enable_double_backprop=False, loss_scale=None):
     """The backward pass from several variables; what `Variable.backward` and `chainlite.backward` have in common."""
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
+    seen = set()  # the memory of gradients
     for y, gy in zip(ys, gys):
-        node = y.node
+        node, array = y.node, gy._any_array
+        seen.add(_memory(array))
         node.check_differentiable()
         if node._creator_node is None:
             y.grad_var = gy if node.grad_var is None or node.grad_var is gy else node.grad_var + gy
             continue
         node.grad_var = None
-        gradients.add(node, gy if enable_double_backprop else gy._any_array)
+        gradients.add(node, gy if enable_double_backprop else array)
         gradients.push(node._creator_node)
-    seen = {_memory(g._any_array) for g in gys}
     for node in gradients.run():
         x = node._variable()
         if x is None:
             continue
-        gx = solid(gradients.known[node])
+        gx = gradients.known[node]
+        if isinstance(gx, Deferred):
+            gx = gx.array()
         if not enable_double_backprop:
             memory = _memory(gx)
             if x._owns_gradient and (memory in seen or not _writable(gx)):
@@ -875,7 +880,8 @@ def backward_from(ys, gys, retain_grad=False, enable_double_backprop=False, loss
 
 def _memory(array):
     """What tells whose memory an array, or a view of one, is."""
-    return id(array if array.base is None else array.base)
+    base = array.base
+    return id(array if base is None else base)
 
 
 def _writable(array):
@@ -888,11 +894,13 @@ def _gradient_variable(array):
 
 
 def _like(array, value):
+    if isinstance(array, np.ndarray):
+        return np.full(array.shape, value, array.dtype)
     device = backend.cuda.elsewhere((array,))
     if device is not None:
         with device:
             return backend.cuda.cupy.full_like(array, value)
-    return backend.get_array_module(array).full_like(array, value)
+    return backend.cuda.cupy.full_like(array, value)
 
 
 def _copy_node(variable, node):

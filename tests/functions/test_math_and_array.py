@@ -171,6 +171,29 @@ def test_cross_entropy_of_ignored_labels_is_0_where_a_score_is_infinite(xp):
     np.testing.assert_allclose(to_cpu(loss.array), [0, np.log(3)], rtol=1e-6)
 
 
+@pytest.mark.parametrize('name', ['softmax', 'log_softmax', 'softmax_cross_entropy'])
+def test_many_short_rows_do_as_each_alone(xp, name):
+    array, gy = np.random.default_rng(0).standard_normal((2, 40, 3)).astype('f')
+    labels = np.arange(40, dtype='i') % 3
+
+    def run(i):
+        x = chainlite.Variable(xp.asarray(array[i]))
+        if name == 'softmax_cross_entropy':
+            y = F.softmax_cross_entropy(x, xp.asarray(labels[i]), reduce='no')
+        else:
+            y = getattr(F, name)(x)
+        y.grad = xp.asarray(gy[i] if y.ndim == 2 else gy[i, 0])
+        y.backward()
+        assert y.array.flags.c_contiguous and x.grad.flags.c_contiguous
+        return to_cpu(y.array), to_cpu(x.grad)
+
+    y, gx = run(slice(40))
+    for i in range(40):
+        y_of_row, gx_of_row = run(slice(i, i + 1))
+        np.testing.assert_allclose(y[i], y_of_row[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(gx[i], gx_of_row[0], rtol=1e-5, atol=1e-6)
+
+
 def test_linear_takes_no_rows_with_several_batch_axes(on_device):
     y = F.linear(xp.zeros((0, 2, 4), 'f'), ONES[:, [0, 1, 2, 0]], n_batch_axes=2)
     assert y.shape == (0, 2, 3)

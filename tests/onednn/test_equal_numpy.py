@@ -165,7 +165,7 @@ def test_layer_normalization(seed):
 @pytest.mark.parametrize('seed', range(40))
 def test_softmax(seed):
     r = Random(seed)
-    shape = r.pick((64, 100), (500, 10), (3, 40, 50), (2, 8, 16, 17))
+    shape = r.pick((64, 100), (500, 40), (3, 40, 50), (2, 8, 16, 17))
     x, gy = r.rng.standard_normal((2, *shape)).astype('f')
     axis = r.pick(-1, len(shape) - 1)
     for forward, backward in (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainlite.backends._layout import roll, unroll
-from chainlite.backends.cpu.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
+from chainlite.backends.cpu.softmax import are_short, log_softmax, log_softmax_grad, softmax, softmax_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import DIFF_DST, DIFF_SRC, DST, SRC, TRAINING, Descriptors, Operation
 from chainlite.backends.onednn._threads import operation
@@ -37,7 +37,7 @@ def _is_innermost(x, axis):
 
 def _takes(*arguments):
     *arrays, axis = arguments
-    return arrays[0].size >= _WORTH and all([_is_innermost(a, axis) for a in arrays]) and is_float32(*arrays)
+    return not are_short(arrays[0], axis) and all([_is_innermost(a, axis) for a in arrays]) and is_float32(*arrays)
 
 
 def _run(build, algorithm, axis, *arrays):
@@ -48,21 +48,21 @@ def _run(build, algorithm, axis, *arrays):
     return unroll(y) if rolled else y
 
 
-@softmax.when(onednn, _takes)
+@softmax.when(onednn, _takes, least=_WORTH)
 def _(x, axis):
     return _run(_build_forward, _SOFTMAX, axis, x)
 
 
-@log_softmax.when(onednn, _takes)
+@log_softmax.when(onednn, _takes, least=_WORTH)
 def _(x, axis):
     return _run(_build_forward, _LOG_SOFTMAX, axis, x)
 
 
-@softmax_grad.when(onednn, _takes)
+@softmax_grad.when(onednn, _takes, least=_WORTH)
 def _(y, gy, axis):
     return _run(_build_backward, _SOFTMAX, axis, y, gy)
 
 
-@log_softmax_grad.when(onednn, _takes)
+@log_softmax_grad.when(onednn, _takes, least=_WORTH)
 def _(y, gy, axis):
     return _run(_build_backward, _LOG_SOFTMAX, axis, y, gy)

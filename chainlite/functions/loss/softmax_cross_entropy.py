@@ -9,7 +9,6 @@ from chainlite.backends.cpu.softmax import cross_entropy, cross_entropy_grad
 from chainlite.configuration import config
 from chainlite.functions.activation.log_softmax import log_softmax
 from chainlite.functions.math.sum import sum
-from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
 from chainlite.variable import Variable, as_variable
 
@@ -17,6 +16,7 @@ from chainlite.variable import Variable, as_variable
 class SoftmaxCrossEntropy(Fused):
     """-log softmax(x)[t], per label or averaged over the labels that count."""
 
+    check = 'x: f (n k *d), t: i (n *d)'
     normalize = True
 
     def __init__(self, normalize=True, cache_score=True, class_weight=None, ignore_label=-1, reduce='mean'):
@@ -30,17 +30,6 @@ class SoftmaxCrossEntropy(Fused):
         """Softmax of the scores; None if the scores were not kept."""
         log_y = None if self.saved is None else self.saved[0]
         return None if log_y is None else backend.get_array_module(log_y).exp(log_y)
-
-    def check_type_forward(self, in_types):
-        type_check.argname(in_types, ('x', 't'))
-        x, t = in_types
-        type_check.expect(
-            x.dtype.kind == 'f',
-            t.dtype.kind == 'i',
-            t.ndim == x.ndim - 1,
-            x.shape[0] == t.shape[0],
-            x.shape[2:] == t.shape[1:],
-        )
 
     def forward_kernel(self, x, t):
         if config.debug:
