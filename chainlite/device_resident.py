@@ -78,6 +78,14 @@ class DeviceResident(enable_final()):  # type: ignore[misc]
         """Leaves everything where it is, since that is not on ChainerX.  Returns self."""
         return self._accept(_FromChxVisitor())
 
+    def to_chainerx(self):
+        """:meth:`to_chx`, by its first name."""
+        return self.to_chx()
+
+    def from_chainerx(self):
+        """:meth:`from_chx`, by its first name.  Returns self."""
+        return self.from_chx()
+
     @final
     def to_device(self, device):
         """Moves to `device`, anything that `get_device` takes.  Returns self."""

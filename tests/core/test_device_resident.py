@@ -131,3 +131,11 @@ def test_runtime_info_tells_versions(capsys):
     _runtime_info.print_runtime_info()
     lines = dict(line.split(': ', 1) for line in capsys.readouterr().out.splitlines())
     assert lines['NumPy'] == np.__version__ and lines['Chainlite'] == __version__ and 'CuPy' in lines
+
+
+@pytest.mark.host('ChainerX is a device of its own, which is not there')
+def test_the_first_names_of_moves_to_and_from_chainerx():
+    box = Box()
+    assert box.from_chainerx() is box
+    with pytest.raises(RuntimeError, match='ChainerX is not available'):
+        box.to_chainerx()
