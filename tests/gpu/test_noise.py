@@ -28,6 +28,7 @@ def philox(counter, key):
     return c
 
 
+@pytest.mark.host('integers of Python')
 def test_the_python_twin_gives_the_known_answers():
     """Of the authors' Random123 library."""
     assert philox([0] * 4, [0] * 2) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
