@@ -2,14 +2,15 @@
 
 A graph repeats launches: it is right as long as the piece would launch the same again. That depends on the shapes and
 dtypes of its arrays (`kind_of`), on settings (`configuration`) and on the links that take part (`Watch`): their
-parameters, arrays and attributes must be the same objects, also those in lists and dictionaries. What the piece sets
-must be results, not a state that the next run starts from: it must not read them.
+parameters, arrays and attributes must be the same objects, also those in lists, dictionaries and objects of users'
+classes. What the piece sets must be results, not a state that the next run starts from: it must not read them.
 """
 
 import contextlib
 import copy
 import os
 import random
+import sys
 import threading
 import traceback
 from collections import OrderedDict, defaultdict, deque
@@ -29,6 +30,7 @@ from chainlite.variable import Parameter, Variable
 NUMBERS = (bool, int, float, complex, str, np.generic)
 _CONTAINERS = {list, tuple, dict, set, OrderedDict, defaultdict, deque}
 _OF_LINKS = {'_params', '_persistent', '_children'}  # attributes that `all_links` and the list of parameters stand for
+_NOT_OF_USERS = {*sys.stdlib_module_names, 'chainlite', 'numpy', 'cupy'}  # modules, whose objects are not watched
 _MANY = 1000  # elements: of a container of more, such as a vocabulary, only the number is watched
 tables_of_hooks: list[Any] = [_hooks]  # with the hooks of a thread in `table`: of functions, and of links
 
@@ -84,13 +86,25 @@ def _elements(container):
     return [*container, *container.values()] if isinstance(container, dict) else list(container)
 
 
-def _containers(x):
-    """x if it is a container, and those in it; but for tuples, which cannot be changed."""
-    if type(x) in _CONTAINERS:
+def _containers(x, seen):
+    """x if it is a container, or its attributes if it is a plain object, and those in it; but for tuples, which cannot
+    be changed, and those whose ids have been seen."""
+    if _is_plain(x):
+        x = vars(x)
+    if type(x) in _CONTAINERS and id(x) not in seen:
+        seen.add(id(x))
         if type(x) is not tuple:
             yield x
         for element in _elements(x):
-            yield from _containers(element)
+            yield from _containers(element, seen)
+
+
+def _is_plain(x):
+    """Whether x is an object of a user's class, or a namespace, whose attributes a link may read in each step."""
+    cls = type(x)
+    if type(getattr(x, '__dict__', None)) is not dict or isinstance(x, (type, Variable)) or _is_link(x):
+        return False
+    return cls.__name__.endswith('Namespace') or cls.__module__.partition('.')[0] not in _NOT_OF_USERS
 
 
 def _is_empty(cell):
@@ -217,7 +231,8 @@ class Watch:
         if release:
             self._release_graphs()
         params = [param for link in self.links for param in link.params()]
-        self.params = list(dict.fromkeys([*params, *_held(self.links, lambda x: isinstance(x, Parameter))]))
+        params += _held(self.links, lambda x: isinstance(x, Parameter))
+        self.params = list({id(param): param for param in params}.values())
         self.arrays = [param.array for param in self.params]
         self._before = [dict(vars(link)) for link in self.links]
         self._gradients = [(param.grad_var, param._loss_scale) for param in self.params]
@@ -227,12 +242,13 @@ class Watch:
 
     def _list_contents(self):
         """(name of the attribute, container, copy of it) of all containers that are not results."""
+        seen = set()
         return [
             (f'{type(link).__name__}.{name}', container, copy.copy(container))
             for link in self.links
             for name, value in vars(link).items()
             if name not in _OF_LINKS and name not in self._left_out.get(id(link), ())
-            for container in _containers(value)
+            for container in _containers(value, seen)
         ]
 
     def check(self):

@@ -163,7 +163,7 @@ class VariableNode:
     def unchain(self):
         """Forgets the creator, and the creator this output: no gradient of it comes there any more."""
         function, self._creator_node = self._creator_node, None
-        if function is not None:
+        if function is not None and function.outputs is not None:
             function.outputs = tuple([_nothing if y() is self else y for y in function.outputs])
 
     def check_differentiable(self):
@@ -699,12 +699,16 @@ class Parameter(Variable):
     _copies = None  # by id: the parameters copied from each other, which share their array, also a later one
 
     def __init__(self, initializer=None, shape=None, name=None, *, layout=None):
+        device = backend.CpuDevice()
         if initializer is None:
             initializer = initializers.NaN()
-        elif np.isscalar(initializer) or (shape is not None and isinstance(initializer, backend.get_array_types())):
+        elif np.isscalar(initializer):
+            initializer = initializers.Constant(initializer)
+        elif shape is not None and isinstance(initializer, backend.get_array_types()):
+            device = backend.get_device_from_array(initializer)
             initializer = initializers.Constant(initializer)
         super().__init__(name=name)
-        self._initial_device = backend.CpuDevice()
+        self._initial_device = device
         if shape is not None:
             self.initializer = initializer
             self._grad_initializer = initializers.NaN()

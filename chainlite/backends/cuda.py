@@ -19,7 +19,10 @@ from chainlite.backends import _cpu
 from chainlite.configuration import config
 
 _unavailable_because = None  # an error message, once CuPy has been looked for in vain
-_lazy_names = ('available', 'cudnn_enabled', 'cupy', 'ndarray', 'Device', 'Event', 'Stream')
+_lazy_names = (
+    *('available', 'cudnn_enabled', 'cupy', 'ndarray', 'Device', 'Event', 'Stream'),
+    *('memory_pool', 'pinned_memory_pool'),
+)
 
 
 def __getattr__(name):
@@ -45,10 +48,12 @@ def _load():
     except Exception as error:  # a broken installation raises all kinds of errors
         _unavailable_because = f'{error}: pip install chainlite[cuda12] or chainlite[cuda13]'
         names = dict(cupy=_missing_cupy, ndarray=_missing.ndarray, Device=_missing.Device)
-        names.update(Event=_missing.Event, Stream=_missing.Stream)
+        names.update(Event=_missing.Event, Stream=_missing.Stream, memory_pool=None, pinned_memory_pool=None)
     else:
         names = dict(cupy=cupy, ndarray=cupy.ndarray, Device=cupy.cuda.Device)
         names.update(Event=cupy.cuda.Event, Stream=cupy.cuda.Stream)
+        names['memory_pool'] = cupy.get_default_memory_pool()
+        names['pinned_memory_pool'] = cupy.get_default_pinned_memory_pool()
         _unavailable_because = _no_device(cupy)
     names['available'] = _unavailable_because is None
     names['cudnn_enabled'] = names['available'] and _has_cudnn()

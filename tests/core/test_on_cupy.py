@@ -331,3 +331,17 @@ def test_an_updater_of_two_devices_takes_the_steps_of_one():
         if 'second' in devices:
             assert int(link.W.array.device) == 0 and int(link.W.update_rule.state['v'].device) == 0
     np.testing.assert_allclose(*weights, rtol=1e-5)
+
+
+def test_gradients_of_one_model_are_set_in_another_that_has_none():
+    from chainlite.training.updaters.multiprocess_parallel_updater import gather_grads, scatter_grads
+
+    source, target = L.Linear(2, 3), L.Linear(2, 3)
+    source.to_device('@cupy:0')
+    target.to_device('@cupy:0')
+    F.sum(source(source.xp.ones((1, 2), 'f'))).backward()
+    target.cleargrads()
+    for _ in range(2):  # where there are gradients they are overwritten
+        scatter_grads(target, gather_grads(source))
+        for param, other in zip(source.params(), target.params()):
+            np.testing.assert_array_equal(cuda.to_cpu(param.grad), cuda.to_cpu(other.grad))

@@ -183,6 +183,11 @@ class TestParameter:
         assert_array_equal(p.array, np.full((2, 3), 3, 'f'))
         assert device.xp.isnan(p.grad).all()
 
+    def test_takes_an_array_for_a_shape_and_stays_where_the_array_is(self, xp):
+        p = Parameter(xp.array([1, 2, 3], 'd'), (2, 3))
+        assert isinstance(p.array, xp.ndarray) and p.dtype == 'f'
+        assert_array_equal(p.array, np.array([[1, 2, 3]] * 2, 'f'))
+
     def test_unset_shows_as_nan(self, device):
         p = Parameter(shape=2)
         p.to_device(device)

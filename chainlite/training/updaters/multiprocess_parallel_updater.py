@@ -199,8 +199,12 @@ def _gather(link, name):
 
 
 def _scatter(link, flat, name):
-    offset = 0
-    for array in _arrays(link, name):
+    offset, arrays = 0, list(_arrays(link, name))
+    if not arrays:  # there are no gradients yet
+        arrays = [param.xp.empty_like(param.array) for _, param in sorted(link.namedparams())]
+        for (_, param), array in zip(sorted(link.namedparams()), arrays):
+            param.grad = array
+    for array in arrays:
         array[...] = flat[offset : offset + array.size].reshape(array.shape)
         offset += array.size
 
