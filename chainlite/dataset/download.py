@@ -65,6 +65,67 @@ def _download(url, path):
         raise OSError(f'the connection to {url} ended early')
 
 
+def download_whole(url, path, check):
+    """Downloads a file that is known; what has come of one that is cut off is kept, and the rest asked for next time.
+
+    Args:
+        url: Its address.
+        path: Where it is put in place, once all of it is there.
+        check: Function of the path of what has come, which raises OSError if that is another file; it is removed then.
+
+    Raises:
+        OSError: if the download fails, or is cut off.
+    """
+    from urllib.request import Request, urlopen
+
+    print(f'Downloading from {url}...', file=sys.stderr, flush=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    part = path + '.part'
+    have = os.path.getsize(part) if os.path.exists(part) else 0
+    request = Request(url, headers={'Range': f'bytes={have}-'} if have else {})
+    try:
+        response = urlopen(request, timeout=60)
+    except OSError as e:
+        if getattr(e, 'code', None) != 416:  # the part is as long as the file, or longer
+            raise
+        os.remove(part)
+        have, response = 0, urlopen(url, timeout=60)
+    with response:
+        if response.status != 206:  # all of it, whether asked for or not
+            have = 0
+        length = response.headers.get('Content-Length')
+        total = None if length is None else have + int(length)
+        with open(part, 'ab' if have else 'wb') as f:
+            _copy(response, f, total)
+    if total is not None and os.path.getsize(part) < total:
+        raise OSError(f'the connection ended early; {os.path.getsize(part)} bytes of {total} are kept')
+    try:
+        check(part)
+    except OSError:
+        os.remove(part)
+        raise
+    os.replace(part, path)
+
+
+def _copy(response, f, total):
+    """Writes what comes, and tells each tenth of it."""
+    import http.client
+
+    told = None
+    while True:
+        try:
+            chunk = response.read(1 << 18)
+        except http.client.IncompleteRead as e:
+            chunk = e.partial
+        if not chunk:
+            return
+        f.write(chunk)
+        tenths = f.tell() * 10 // total if total else None
+        if total and tenths != told:
+            told = tenths
+            print(f'  {tenths * 10} % of {total / 1e6:.0f} MB', file=sys.stderr, flush=True)
+
+
 def download_path(url):
     """Returns where the cache keeps the file from ``url``, whether it is there or not."""
     return os.path.join(_dataset_root, '_dl_cache', hashlib.md5(url.encode()).hexdigest())

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import os
 
-from chainlite.dataset.download import cached_download, download_path, get_dataset_root
+from chainlite.dataset.download import download_path, download_whole, get_dataset_root
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,31 +46,34 @@ class Source:
         paths = [os.path.join(folder, name) for folder in folders for name in names]
         paths += [download_path(url + self.name) for url in self.mirrors + self.retired]
         for path in filter(os.path.isfile, paths):
-            content = self._checked(path, problems)
-            if content is not None:
-                return content
+            try:
+                return self._content(path)
+            except OSError as e:
+                problems.append(f'{path} {e}')
         for url in self.mirrors:
-            content = self._download(url + self.name, problems)
-            if content is not None:
-                return content
+            try:
+                return self._download(url + self.name)
+            except OSError as e:
+                problems.append(f'{url + self.name}: {e}')
         raise RuntimeError(
             f'The dataset file {self.name} could not be downloaded ({"; ".join(problems)}). '
             f'Get it elsewhere and put it into the folder {self.folder}'
         )
 
-    def _download(self, url, problems):
-        try:
-            path = cached_download(url)
-        except OSError as e:
-            problems.append(f'{url}: {e.__context__ or e}')  # the reason; what to do is said once, by read
-            return None
-        content = self._checked(path, problems)
-        if content is None:
-            os.remove(path)
-        return content
+    def _download(self, url):
+        contents = []
 
-    def _checked(self, path, problems):
-        """Returns the content of a file, or None if it is not the one meant."""
+        def check(path):
+            try:
+                contents.append(self._content(path))
+            except OSError as e:
+                raise OSError(f'it {e}')
+
+        download_whole(url, download_path(url), check)
+        return contents[0]
+
+    def _content(self, path):
+        """Returns the content of a file; raises OSError if it is not the one meant."""
         with open(path, 'rb') as f:
             data = f.read()
         content = data
@@ -78,9 +81,7 @@ class Source:
             try:
                 content = gzip.decompress(data)
             except (OSError, EOFError) as e:
-                problems.append(f'{path} is broken: {e}')
-                return None
-        if self.md5 in (hashlib.md5(data).hexdigest(), hashlib.md5(content).hexdigest()):
-            return content
-        problems.append(f'{path} has another content')
-        return None
+                raise OSError(f'is broken: {e}')
+        if self.md5 not in (hashlib.md5(data).hexdigest(), hashlib.md5(content).hexdigest()):
+            raise OSError('has another content')
+        return content

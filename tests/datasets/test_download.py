@@ -258,6 +258,37 @@ def test_mirrors_are_tried_in_turn_and_contents_checked(root, server):
         Source('name', 'file', md5, (url + 'bad/',)).read()
 
 
+@pytest.mark.parametrize('ranges', [True, False])
+def test_a_file_that_was_cut_off_is_continued(root, capsys, ranges):
+    content, asked = gzip.compress(os.urandom(50000)), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.headers.get('Range'))
+            start = int(asked[-1][6:-1]) if asked[-1] and ranges else 0
+            self.send_response(206 if start else 200)
+            self.send_header('Content-Length', str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start : 20000 if len(asked) == 1 else None])
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{web.server_port}/'
+        source = Source('name', 'file', hashlib.md5(content).hexdigest(), (url,))
+        with pytest.raises(RuntimeError, match=f'the connection ended early; 20000 bytes of {len(content)} are kept'):
+            source.read()
+        assert source.read() == gzip.decompress(content)
+        assert asked == [None, 'bytes=20000-']
+        assert source.read() == gzip.decompress(content) and len(asked) == 2
+        web.shutdown()
+    assert [path.name for path in (root / '_dl_cache').iterdir()] == [hashlib.md5(f'{url}file'.encode()).hexdigest()]
+    assert f'Downloading from {url}file...' in (told := capsys.readouterr().err)
+    assert '  100 % of 0 MB' in told
+
+
 def test_a_broken_file_is_named(root, digits):
     contents, _ = digits
     put(root / 'mnist', contents)

@@ -1,8 +1,8 @@
 """Where the published caffemodels are, and getting them."""
 
+import functools
 import hashlib
 import os
-import sys
 
 from chainlite.dataset import download
 
@@ -48,10 +48,8 @@ def fetch(name):
     problems = []
     for url in urls:
         path = download.download_path(url)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        print(f'Downloading from {url}...', file=sys.stderr, flush=True)
         try:
-            _download(url, path, sha1)
+            download.download_whole(url, path, functools.partial(_check, sha1))
             return path
         except OSError as e:
             problems.append(f'{url} ({e})')
@@ -61,53 +59,10 @@ def fetch(name):
     )
 
 
-def _download(url, path, sha1):
-    """Downloads a file and checks it; what has come of one that is cut off is kept, the rest asked for next time."""
-    from urllib.request import Request, urlopen
-
-    part = path + '.part'
-    have = os.path.getsize(part) if os.path.exists(part) else 0
-    request = Request(url, headers={'Range': f'bytes={have}-'} if have else {})
-    try:
-        response = urlopen(request, timeout=60)
-    except OSError as e:
-        if getattr(e, 'code', None) != 416:  # the part is as long as the file, or longer
-            raise
-        os.remove(part)
-        have, response = 0, urlopen(url, timeout=60)
-    with response:
-        if response.status != 206:  # all of it, whether asked for or not
-            have = 0
-        length = response.headers.get('Content-Length')
-        total = None if length is None else have + int(length)
-        with open(part, 'ab' if have else 'wb') as f:
-            _copy(response, f, total)
-    if total is not None and os.path.getsize(part) < total:
-        raise OSError(f'the connection ended early; {os.path.getsize(part)} bytes of {total} are kept')
-    with open(part, 'rb') as f:
-        digest = hashlib.sha1()
+def _check(sha1, path):
+    digest = hashlib.sha1()
+    with open(path, 'rb') as f:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
     if digest.hexdigest() != sha1:
-        os.remove(part)
         raise OSError(f'it has another content: SHA-1 {digest.hexdigest()} instead of {sha1}')
-    os.replace(part, path)
-
-
-def _copy(response, f, total):
-    """Writes what comes, and tells each tenth of it."""
-    import http.client
-
-    told = None
-    while True:
-        try:
-            chunk = response.read(1 << 18)
-        except http.client.IncompleteRead as e:
-            chunk = e.partial
-        if not chunk:
-            return
-        f.write(chunk)
-        tenths = f.tell() * 10 // total if total else None
-        if total and tenths != told:
-            told = tenths
-            print(f'  {tenths * 10} % of {total / 1e6:.0f} MB', file=sys.stderr, flush=True)
