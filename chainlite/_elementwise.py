@@ -132,7 +132,8 @@ class Elementwise(FunctionNode):
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            self._usual_plan = plan = self._plan(needs_grad, ())
+            plans = (self._equations or self.equations()).plans
+            self._usual_plan = plan = plans.get(needs_grad) or self._plan(needs_grad, ())
             self._input_indexes_to_retain = plan.retained_inputs
             self._output_indexes_to_retain = plan.retained_outputs
 

@@ -35,7 +35,7 @@ class Gradients:
         self.known = {}
         self.owned = set()  # nodes whose gradient is an array made here, which nobody else can have seen
         self.kept = ()  # nodes whose gradient is asked for, and therefore not dropped
-        self._heap, self._seen = [], set()
+        self._heap, self._seen, self.debug = [], set(), config.debug
 
     def add(self, node, gradient, is_new=False):
         """Adds to the gradient of a node; `is_new`: nobody else has this array."""
@@ -133,7 +133,7 @@ class Gradients:
             gxs = self._arrays(function, gxs)
         for hook in hooks:
             hook.backward_postprocess(function, in_data, out_grad)
-        inputs, known, debug = function.inputs, self.known, config.debug
+        inputs, known, debug = function.inputs, self.known, self.debug
         if function._accumulates:  # these are the sums
             for i in indexes:
                 known.pop(inputs[i], None)
@@ -152,7 +152,7 @@ class Gradients:
                     self.push(creator)
             elif x not in leaves:
                 leaves[x] = None
-                if not function._accumulates:
+                if (x.grad_var is not None or x.old_style is not None) and not function._accumulates:
                     self._load(x)
             if x in known:
                 self.add(x, gx, are_new)

@@ -242,7 +242,10 @@ class FunctionNode:
                 rank = node._rank
         self.inputs, self.rank, self._needs_grad = inputs, rank, needs_grad
         self.select_retained(needs_grad)
-        self.outputs = tuple([weakref.ref(VariableNode._made_by(self, y)) for y in ys])
+        outputs = ()
+        for y in ys:
+            outputs += (weakref.ref(VariableNode._made_by(self, y)),)
+        self.outputs = outputs
         if self._input_indexes_to_retain is not None:
             for i in self._input_indexes_to_retain:
                 inputs[i].data = in_data[i]

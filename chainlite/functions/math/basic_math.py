@@ -160,9 +160,11 @@ def add(*xs):
         return xs[0]
     if len(xs) == 2:
         lhs, rhs = xs
-        if _is_scalar(rhs):
+        if isinstance(rhs, Variable):
+            return Add().apply(xs)[0]
+        if np.isscalar(rhs):
             return AddConstant(value=rhs).apply((lhs,))[0]
-        return Add().apply((lhs, rhs if isinstance(rhs, Variable) else _operand(lhs, rhs)))[0]
+        return Add().apply((lhs, _operand(lhs, rhs)))[0]
     return MultiAdd().apply(xs)[0]
 
 
