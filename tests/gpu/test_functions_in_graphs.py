@@ -22,7 +22,7 @@ NOT_CAPTURED = {
     'cholesky einsum_three einsum_sum',
     'connection': 'deformable_convolution_2d_sampler',
     'loss': 'negative_sampling',
-    'normalization': 'batch_renormalization decorrelated_batch_normalization fixed_decorrelated_batch_normalization',
+    'normalization': 'batch_renormalization decorrelated_batch_normalization',
 }
 SAMPLES = [(f, s) for f, s in samples.load(chainlite) if not s.random]
 
