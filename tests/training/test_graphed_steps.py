@@ -481,6 +481,25 @@ class SlidingInList(Looking):
         return h - self.means[0]
 
 
+class SlidingInObject(Looking):
+    """Keeps an average in an object."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = Settings(mean=0.0)
+        self.state.itself = self.state
+
+    def forward(self, x):
+        h = self.layer(self.norm(x))
+        self.state.mean = self.state.mean * 0.9 + h.array.mean()
+        return h - self.state.mean
+
+
+class Settings:
+    def __init__(self, **values):
+        vars(self).update(values)
+
+
 class Mixing(Looking):
     """Draws numbers of NumPy."""
 
@@ -524,6 +543,7 @@ class Choosing(Looking):
         (Recurrent, 'it reads Recurrent.last, which the step before has left'),
         (Collecting, 'Collecting.means changes in each step'),
         (SlidingInList, 'SlidingInList.means changes in each step'),
+        (SlidingInObject, 'SlidingInObject.state changes in each step'),
         (Mixing, 'random numbers from Python or NumPy'),
         (Skipping, 'random numbers from Python or NumPy'),
         (Reading, 'it reads the gradient of W'),
@@ -670,23 +690,25 @@ class Scaled(chainer.Chain):
 
     def __init__(self):
         super().__init__()
-        self.factors, self.offsets = {'scale': 1.0}, [[None]]
+        self.factors, self.offsets, self.settings = {'scale': 1.0}, [[None]], Settings(inner=Settings(power=1))
         with self.init_scope():
             self.layer = L.Linear(64, 4)
 
     def forward(self, x):
         (offset,) = self.offsets[0]
-        h = self.layer(x) * self.factors['scale']
+        h = (self.layer(x) * self.factors['scale']) ** self.settings.inner.power
         return h if offset is None else h + offset
 
 
-@pytest.mark.parametrize('what', ['factors', 'offsets'])
-def test_what_changes_in_lists_and_dictionaries_is_captured_anew(what, cupy):
+@pytest.mark.parametrize('what', ['factors', 'offsets', 'settings'])
+def test_what_changes_in_lists_dictionaries_and_objects_is_captured_anew(what, cupy):
     graphed, ordinary = Run(Scaled), Run(Scaled, graph=False)
     for run in (graphed, ordinary):
         run.steps(5)
         if what == 'factors':
             run.model.predictor.factors['scale'] = 0.5
+        elif what == 'settings':
+            run.model.predictor.settings.inner.power = 2
         else:
             run.model.predictor.offsets[0][0] = cupy.ones(4, 'f')
         run.steps(4)
