@@ -1,7 +1,8 @@
 """Chainer's tutorial on convolutional networks, run under `python -m chainlite`.
 
 The networks exist three times: written anew (convnets.py), and as the code blocks of the tutorial's current and older
-editions, taken as they are from the folder that CHAINLITE_TEST_DOCUMENTS names.
+editions, taken as they are from the folder that CHAINLITE_TEST_DOCUMENTS names. What is done with the networks is
+done on each device.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +65,6 @@ def editions():
     found = {'own': {what: own for what in ('lenet5', 'list', 'sequential', 'vgg16', 'resnet152')}}
     found['own']['list'] += '\nLeNet5 = LeNet5AsList\n'
     found['own']['sequential'] += '\nLeNet5 = LeNet5AsSequential\n'
-    found['own']['loss'] = own + LOSS
     if not DOCUMENTS:
         return found
     folder = Path(DOCUMENTS)
@@ -84,13 +85,24 @@ def editions():
 
 # ---- what is asked of them: text that follows the program
 
+ON_DEVICE = """
+import sys
+sys.path.append({tests!r})
+import cuda_on_cpu
+cuda_on_cpu.install()
+import chainer
+device = chainer.get_device({device!r})
+device.use()
+to_cpu = chainer.backends.cuda.to_cpu
+"""
+
 LOSS = """
 import numpy as np
-model = LeNet5()
-x = np.random.rand(32, 1, 28, 28).astype('f')
-t = np.random.randint(0, 10, 32).astype('i')
+model = LeNet5().to_device(device)
+x = device.send(np.random.rand(4, 1, 28, 28).astype('f'))
+t = device.send(np.random.randint(0, 10, 4).astype('i'))
 plain, outside = model, F.softmax_cross_entropy(model(x), t)
-model = L.Classifier(LeNet5())
+model = L.Classifier(LeNet5()).to_device(device)
 loss = model(x, t)
 """
 
@@ -99,32 +111,32 @@ import numpy as np
 from chainer import optimizers
 
 random = np.random.RandomState(0)
-model = {model}()
-x = random.rand(*{shape}).astype('f')
-t = random.randint(0, {classes}, len(x)).astype('i')
+model = {model}().to_device(device)
+x = device.send(random.rand(*{shape}).astype('f'))
+t = device.send(random.randint(0, {classes}, len(x)).astype('i'))
 optimizer = optimizers.SGD(lr=.05).setup(model)
 loss = F.softmax_cross_entropy(model(x), t)
 print(model.count_params())
 
 model.cleargrads()
 loss.backward()
-assert loss.dtype == np.float32 and np.isfinite(loss.array)
+assert loss.dtype == np.float32 and np.isfinite(to_cpu(loss.array))
 params = dict(model.namedparams())
-assert all(np.isfinite(p.grad).all() and p.grad.any() for p in params.values()), 'gradients'
+assert all(p.device == device and np.isfinite(to_cpu(p.grad)).all() and p.grad.any() for p in params.values()), 'grads'
 name = max(params)
-expected = params[name].array - np.float32(.05) * params[name].grad
+expected = to_cpu(params[name].array) - np.float32(.05) * to_cpu(params[name].grad)
 optimizer.update()
-np.testing.assert_allclose(params[name].array, expected, rtol=1e-6, atol=0)
+np.testing.assert_allclose(to_cpu(params[name].array), expected, rtol=1e-6, atol=0)
 
 with chainer.using_config('train', False), chainer.no_backprop_mode():
     y = model(x)
 assert y.shape == (len(x), {classes}) and y.creator is None
-np.testing.assert_allclose(y.array.sum(axis=1), 1, rtol=1e-5)
+np.testing.assert_allclose(to_cpu(y.array).sum(axis=1), 1, rtol=1e-5)
 """
 
 LEARN = """
 before = float(F.softmax_cross_entropy(model(x), t).array)
-for _ in range(10):
+for _ in range({steps}):
     optimizer.update(lambda: F.softmax_cross_entropy(model(x), t))
 after = float(F.softmax_cross_entropy(model(x), t).array)
 assert after < before, (before, after)
@@ -143,8 +155,9 @@ assert sorted(seen) == ['main/accuracy', 'main/loss'] and float(seen['main/loss'
 """
 
 
-def run(tmp_path, text, **environ):
+def run(tmp_path, text, device='@numpy', **environ):
     path = tmp_path / 'program.py'
+    text = ON_DEVICE.format(tests=str(ROOT / 'tests'), device=str(device)) + text
     path.write_text(text, encoding='utf-8')
     env = {**os.environ, 'PYTHONPATH': str(ROOT), **environ}
     command = [sys.executable, '-W', 'error', '-m', 'chainlite', path]
@@ -164,40 +177,55 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize('program', params)
 
 
+def lenet5_learns(device):
+    """What LeNet-5 is asked: for less on CuPy, as the stand-in for a GPU takes its time."""
+    n, steps = (32, 10) if device.xp is np else (2, 2)
+    return TRAIN.format(model='LeNet5', shape=(n, 1, 28, 28), classes=10) + LEARN.format(steps=steps)
+
+
 @pytest.mark.what('lenet5')
-def test_lenet5_has_its_parameters_and_learns(tmp_path, program):
-    text = program + TRAIN.format(model='LeNet5', shape=(32, 1, 28, 28), classes=10) + LEARN
-    assert run(tmp_path, text) == ['44426']
+def test_lenet5_has_its_parameters_and_learns(tmp_path, program, device):
+    text = program + lenet5_learns(device)
+    assert run(tmp_path, text, device) == ['44426']
 
 
 @pytest.mark.what('list')
-def test_lenet5_as_a_list_has_its_parameters_and_learns(tmp_path, program):
-    text = program + TRAIN.format(model='LeNet5', shape=(32, 1, 28, 28), classes=10) + LEARN
-    assert run(tmp_path, text) == ['44426']
+def test_lenet5_as_a_list_has_its_parameters_and_learns(tmp_path, program, device):
+    text = program + lenet5_learns(device)
+    assert run(tmp_path, text, device) == ['44426']
 
 
 @pytest.mark.what('sequential')
-def test_lenet5_as_a_sequential_has_its_parameters_and_learns(tmp_path, program):
-    text = program + TRAIN.format(model='LeNet5', shape=(32, 1, 28, 28), classes=10) + LEARN
-    assert run(tmp_path, text) == ['44426']
+def test_lenet5_as_a_sequential_has_its_parameters_and_learns(tmp_path, program, device):
+    text = program + lenet5_learns(device)
+    assert run(tmp_path, text, device) == ['44426']
 
 
+def test_our_classifier_computes_the_same_loss_and_reports_it(tmp_path, device):
+    run(tmp_path, (ROOT / 'tests/compat/convnets.py').read_text() + LOSS + COMPARE_LOSSES, device)
+
+
+@pytest.mark.host('the tutorial makes arrays of NumPy; that of ours, above, is on each device')
 @pytest.mark.what('loss')
 def test_a_classifier_computes_the_same_loss_and_reports_it(tmp_path, program):
     run(tmp_path, program + COMPARE_LOSSES)
 
 
+@pytest.mark.host('millions of weights take the stand-in for a GPU minutes; LeNet-5 and the links run on it')
 @pytest.mark.what('vgg16')
 def test_vgg16_has_its_parameters_and_takes_a_step(tmp_path, program):
-    assert run(tmp_path, program + TRAIN.format(model='VGG16', shape=(1, 3, 224, 224), classes=1000)) == ['138357544']
+    text = program + TRAIN.format(model='VGG16', shape=(1, 3, 224, 224), classes=1000)
+    assert run(tmp_path, text) == ['138357544']
 
 
+@pytest.mark.host('millions of weights take the stand-in for a GPU minutes; LeNet-5 and the links run on it')
 @pytest.mark.what('resnet152')
 def test_resnet152_has_its_parameters_and_takes_a_step(tmp_path, program):
     text = program + TRAIN.format(model='ResNet152', shape=(1, 3, 224, 224), classes=1000)
     assert run(tmp_path, text) == ['60192808']
 
 
+@pytest.mark.host('reads a text')
 def test_lines_that_lost_their_indentation_get_it_back():
     guide = ['class A:', '    def f(self):', '        with x:', '            a = 1', '        return a']
     lines = ['class A:', 'def g(self):', 'with y:', 'b = 2', 'a = 1', 'return a']
@@ -216,6 +244,7 @@ def test_lines_that_lost_their_indentation_get_it_back():
 # ---- networks with published weights, which are not here
 
 
+@pytest.mark.host('texts of errors')
 def test_resnet152_layers_without_their_file_say_where_to_get_it(tmp_path):
     text = """
 import chainer.dataset
@@ -232,6 +261,7 @@ except OSError as e:
     assert "'https://github.com/KaimingHe/deep-residual-networks', and place it on" in message
 
 
+@pytest.mark.host('texts of errors')
 def test_vgg16_layers_without_a_network_say_what_to_download_and_where_to_put_it(tmp_path):
     text = """
 from chainer.links import VGG16Layers
