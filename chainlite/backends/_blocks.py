@@ -30,6 +30,10 @@ def each(function, parts, threaded=True):
     The first error stops the thread that it came up in, and is raised when all have ended.
     """
     threads = min(get_num_threads(), len(parts)) if threaded else 1
+    if threads == 1:
+        for part in parts:
+            function(part)
+        return
     left, settings = iter(parts), np.geterr()  # which each thread has for itself
 
     def work():

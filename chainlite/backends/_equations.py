@@ -23,7 +23,7 @@ import operator
 
 import numpy as np
 
-from chainlite.backends._blocks import each
+from chainlite.backends._blocks import each, get_num_threads
 from chainlite.backends._kernel import Kernel
 from chainlite.backends._layout import as_last, is_last, roll, unroll
 from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of formulas)
@@ -73,7 +73,7 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
 
 BLOCK = 1 << 17  # elements: a few float32 temporaries of this length stay in cache, and a call costs little beside
 WORTH_THREADS = 1 << 21  # elements: waking threads of Python takes as long as a pass over some million of them
-LONG = 1 << 17  # elements: from here something faster than a program may do it; from twice this one operation
+LONG = 1 << 17  # elements: from here something faster than a program may do it
 
 
 def equations(function=None, *, outputs=None):
@@ -132,7 +132,7 @@ class Equations:
         self.plans = {}  # what others remember about them
         self._order = topological(outputs.values())
         self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
-        self._is_boolean = any([e.op in BOOLEAN for e in outputs.values()])
+        self._is_divided = not any([e.op in BOOLEAN for e in outputs.values()])
 
     def __call__(self, *arrays, out=None, **scalars):
         values = [scalars[n] for n in self.scalars] if scalars else ()
@@ -192,19 +192,19 @@ class Equations:
     def _run_long(self, arrays, scalars):
         """What `run` does with long arrays that are alike: in blocks, or channels last; None if neither pays."""
         x = arrays[0]
-        if (
-            x.size >= LONG
-            and not self._is_boolean
-            and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays])
-        ):
+        if x.size >= LONG and self._is_divided and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
             dtype = np.result_type(*map(_dtype_of, arrays))
-            if x.size > BLOCK and not self._single or dtype == np.float32 and x.size >= (1 + self._single) * LONG:
+            if not self._single or dtype == np.float32 and self._single_pays(x):
                 ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
                 self.run_into(arrays, scalars, ys)
                 return ys
         if x.ndim > 2 and any([is_last(a) for a in arrays]):
             return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
         return None
+
+    def _single_pays(self, x):
+        """Whether one operation is worth more than a call: in threads; always where bits would depend on their number."""
+        return x.size >= 2 * LONG and (self._order[-1].op in ('sigmoid', 'tanh') or get_num_threads() > 1)
 
     def run_into(self, arrays, scalars, out):
         """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap
@@ -475,8 +475,9 @@ def run_long(x, equations, rows, scalars, alias):
     program = equations.program_into(alias, rows[0][:n], rows[0][n:])
     threaded = sum([row[0].size for row in rows]) >= WORTH_THREADS
     block = 2 * BLOCK if threaded else BLOCK  # each thread has a cache of its own, but they wait for Python's lock
-    parts = [([a.reshape(-1) for a in row], i) for row in rows for i in range(0, row[0].size, block)]
-    each(lambda part: program(*[a[part[1] : part[1] + block] for a in part[0]], *scalars), parts, threaded)
+    flat = [[a.reshape(-1) for a in row] for row in rows]
+    parts = [(row, slice(i, i + block)) for row in flat for i in range(0, row[0].size, block)]
+    each(lambda part: program(*[a[part[1]] for a in part[0]], *scalars), parts, threaded)
 
 
 _IDENTIFIER = {ord(c): '_' for c in ' +-*/@<>=.:{}()[]|%&^~,'}

@@ -196,5 +196,18 @@ def test_the_number_of_threads_changes_no_bit(restore_threads):
             np.testing.assert_array_equal(a, e)
 
 
+@pytest.mark.parametrize('name', ['relu', 'sigmoid', 'tanh', 'exp', 'sqrt', 'absolute'])
+def test_the_number_of_threads_changes_no_bit_of_one_operation(restore_threads, name):
+    x = np.tile(arrays(1)[0], 3)
+    x[: len(SPECIAL)] = SPECIAL
+    results = []
+    for n in (1, 3):
+        chainlite.set_num_threads(n)
+        with np.errstate(all='ignore'):
+            results.append(getattr(chainlite.functions, name)(x).array)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(*[np.signbit(y[~np.isnan(y)]) for y in results])
+
+
 def test_scalars_may_be_arrays_of_no_axes():
     assert_same(_momentum, arrays(3), (0, 2), (np.asarray(0.1), np.float64(0.9)))

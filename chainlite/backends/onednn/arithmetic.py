@@ -233,10 +233,10 @@ def _plan(equations, alias):
     return equations.plans[key]
 
 
-def _is_arithmetic(x, equations, rows, scalars, alias):
+def _has_plan(x, equations, rows, scalars, alias):
     return all([a.dtype == np.float32 for a in rows[0]]) and _plan(equations, alias) is not None
 
 
-@run_long.when(onednn, _is_arithmetic)
+@run_long.when(onednn, _has_plan)
 def _(x, equations, rows, scalars, alias):
     _plan(equations, alias).run(rows, scalars)

@@ -9,7 +9,7 @@ from chainlite.backends.onednn._primitive import DST, SRC, WEIGHTS, Descriptors,
 
 # Numbers of multiplications: from where oneDNN is faster than NumPy's BLAS, and from where its function is faster than
 # its primitive, which suits smaller products, and those with a transposed matrix on the right.
-_WORTH, _LARGE = 1 << 20, 1 << 26
+_WORTH, _LARGE = 1 << 20, 1 << 24
 
 
 def _is_large(a, b):
