@@ -203,7 +203,7 @@ class Equations:
         return None
 
     def _single_pays(self, x):
-        """Whether one operation is worth more than a call: in threads; always where bits would depend on their number."""
+        """Whether one operation is worth more than a call: in threads, or where bits would depend on their number."""
         return x.size >= 2 * LONG and (self._order[-1].op in ('sigmoid', 'tanh') or get_num_threads() > 1)
 
     def run_into(self, arrays, scalars, out):

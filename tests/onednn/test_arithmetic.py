@@ -168,6 +168,18 @@ def test_sigmoid_and_tanh():
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=3e-7)
 
 
+@pytest.mark.parametrize('n, in_passes', [(15, True), (40, False)])
+def test_long_chains(n, in_passes):
+    @equations
+    def power(x, y):
+        for _ in range(n):
+            x = (x + y) * 0.5
+        return x
+
+    assert (arithmetic._plan(power, (0,)) is not None) == in_passes
+    assert_same(power, arrays(2), (0,), ())
+
+
 @pytest.mark.parametrize('dtypes', ['ddd', 'fdf', 'eee'])
 def test_other_dtypes_are_left_to_numpy(dtypes, monkeypatch):
     monkeypatch.setattr(arithmetic._Plan, 'run', None)

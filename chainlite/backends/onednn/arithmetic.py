@@ -24,6 +24,7 @@ _BINARY = {'add': 0x1FFF0, 'mul': 0x1FFF1, 'div': 0x1FFF4, 'sub': 0x1FFF5}
 _LIMITS = {'maximum': 0x1FFF2, 'minimum': 0x1FFF3}
 _ALGORITHMS = {**_BINARY, **_LIMITS, 'lt': 0x1FFF9}
 _FUNCTIONS = {'sqrt': 0x25, 'abs': 0x24, 'tanh': 0x21, 'sigmoid': 0x29}
+_MOST = 30  # operations after the first: oneDNN takes 32
 _SCALES, _OPERANDS = 0x1000, 0x8000  # numbers of arguments: factors of the two sources, operands of what comes after
 
 _ONE, _MINUS, _LOWEST = Expr('const', 1), Expr('const', -1), Expr('const', -np.inf)
@@ -89,6 +90,8 @@ class _Plan:
         for e in equations._order:
             if e in results:
                 self._array(e)
+        if any([len(p.after) > _MOST for p in self.passes]):
+            raise _Unable
         self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
         self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
         self._scalar_names = equations.scalars
