@@ -36,7 +36,7 @@ class RReLU(FunctionNode):
         elif self.r is None:
             slopes = self.lower + (self.upper - self.lower) * uniform(x, x.shape)
             self.r = xp.asarray(slopes).astype(x.dtype)
-        self.factor = xp.where(x >= 0, 1, self.r).astype(x.dtype, copy=False)
+        self.factor = xp.where(x >= 0, x.dtype.type(1), self.r).astype(x.dtype, copy=False)
         y = x * self.factor
         return (y if isinstance(y, type(x)) else np.asarray(y),)
 

@@ -131,7 +131,7 @@ class ROIMaxFunction(ROIFunction):
     def forward(self, inputs):
         (y,) = super().forward(inputs)
         _, weights = self._params
-        y[...] = backend.get_array_module(y).where(weights.any(axis=0), y, -np.inf)
+        y[...] = backend.get_array_module(y).where(weights.any(axis=0), y, y.dtype.type(-np.inf))
         return (y,)
 
 
