@@ -1,6 +1,7 @@
 """Batch normalization; see cpu.batch_normalization for what the arguments are, and kernels/batch_normalization.cu."""
 
 import functools
+import threading
 from math import prod
 
 import numpy as np
@@ -175,7 +176,14 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
 
 
 # -- with what comes before and after ---------------------------------------------------------------------------------
-_kept: dict = {}  # by device and stream: what `batch_statistics` wants while it runs, which fits the largest so far
+class _Kept(threading.local):
+    """By device and stream of this thread: what `batch_statistics` wants while it runs, which fits the largest yet."""
+
+    def __init__(self):
+        self.memory = {}
+
+
+_kept = _Kept()
 
 
 def _parts_and_counters(plan):
@@ -184,13 +192,13 @@ def _parts_and_counters(plan):
     if stream.is_capturing():  # memory of the graph's own, for it may run beside whatever comes later
         return plan.scratch(3), cuda.cupy.zeros(plan.grid[0], 'I')
     key = cuda.cupy.cuda.get_device_id(), stream.ptr
-    parts, counters = _kept.get(key, (None, None))
-    if counters is None or counters.size < plan.grid[0] or parts.size < plan.parts * 3 * plan.row:
-        room = (parts.size, counters.size) if parts is not None else (1 << 20, 4096)
-        parts = cuda.cupy.empty(max(room[0], plan.parts * 3 * plan.row), 'B')
-        counters = cuda.cupy.zeros(max(room[1], plan.grid[0]), 'I')
-        _kept[key] = parts, counters
-    return parts, counters
+    kept = _kept.memory.get(key)
+    size, count = plan.parts * 3 * plan.row, plan.grid[0]
+    if kept is None or kept[0].size < size or kept[1].size < count:
+        least = (1 << 20, 1 << 12) if kept is None else [a.size for a in kept]
+        kept = cuda.cupy.empty(max(size, least[0]), 'B'), cuda.cupy.zeros(max(count, least[1]), 'I')
+        _kept.memory[key] = kept
+    return kept
 
 
 def _moved(running, gamma, default):

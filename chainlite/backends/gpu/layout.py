@@ -8,7 +8,7 @@ from math import prod
 
 from chainlite.backends._layout import as_last, from_last, is_last, preferred, roll, to_last, unroll
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._transpose import channels_last, turned
+from chainlite.backends.gpu._transpose import channels_last, orders, turned
 from chainlite.backends.gpu.conv_implicit import has_tensor_cores
 
 
@@ -23,6 +23,6 @@ def _(x):
     return turned(roll(x), (n, prod(dims), c)).reshape(x.shape)
 
 
-@preferred.when(gpu, lambda x: x._c_contiguous and x.size > 0 and has_tensor_cores(x))
+@preferred.when(gpu, lambda x: not orders(x.shape, x.strides, x.itemsize)[1] and x.size > 0 and has_tensor_cores(x))
 def _(x):
-    return as_last(x)  # others are channels last, or the convolution sees to it
+    return as_last(x)
