@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host('reads source')
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'chainlite'
 

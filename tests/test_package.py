@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[1]
 
 TRAIN = """
 import sys
+sys.path.append({tests!r})
+import cuda_on_cpu
+cuda_on_cpu.install()
 import numpy as np
 import chainlite
 import chainlite.functions as F
@@ -21,9 +24,10 @@ import chainlite.links as L
 from chainlite import optimizers
 
 assert chainlite.__file__.startswith(sys.argv[1]), chainlite.__file__
+device = chainlite.get_device({device!r})
 x = np.linspace(-1, 1, 20, dtype='f').reshape(10, 2)
-t = (x.sum(axis=1) > 0).astype('i')
-model = L.Classifier(chainlite.Sequential(L.Linear(2, 8), F.tanh, L.Linear(8, 2)))
+x, t = device.send((x, (x.sum(axis=1) > 0).astype('i')))
+model = L.Classifier(chainlite.Sequential(L.Linear(2, 8), F.tanh, L.Linear(8, 2))).to_device(device)
 optimizer = optimizers.Adam(alpha=.1).setup(model)
 first = float(model(x, t).array)
 for _ in range(20):
@@ -86,11 +90,13 @@ def run(wheel, tmp_path_factory):
     return run
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_importing_loads_nothing_optional():
     done = subprocess.run([sys.executable, '-c', IMPORT], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ON_USE & set(done.stdout.split()) == set()
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_the_wheel_holds_every_module_and_kernel(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     modules = {f'{p.relative_to(ROOT)}' for p in (ROOT / 'chainlite').rglob('*.py')}
@@ -99,6 +105,7 @@ def test_the_wheel_holds_every_module_and_kernel(wheel):
     assert (modules | kernels | {'chainlite/py.typed'}) - held == set()
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_the_wheel_requires_numpy_alone(wheel):
     with zipfile.ZipFile(wheel) as z:
         (name,) = (n for n in z.namelist() if n.endswith('.dist-info/METADATA'))
@@ -107,6 +114,7 @@ def test_the_wheel_requires_numpy_alone(wheel):
     assert required == ['Requires-Dist: numpy>=1.26']
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_hints_name_extras_that_exist(wheel):
     with zipfile.ZipFile(wheel) as z:
         texts = {name: z.read(name).decode() for name in z.namelist() if name.endswith(('.py', 'METADATA'))}
@@ -115,14 +123,16 @@ def test_hints_name_extras_that_exist(wheel):
     assert hints and [hint for hint in sorted(hints) if not set(hint[1].split(',')) <= extras] == []
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_an_installed_wheel_finds_its_kernels(run):
     run('-c', KERNELS)
 
 
-def test_an_installed_wheel_trains_a_model(run):
-    run('-c', TRAIN)
+def test_an_installed_wheel_trains_a_model(run, device):
+    run('-c', TRAIN.format(tests=str(ROOT / 'tests'), device=str(device)))
 
 
+@pytest.mark.host('what a wheel holds and what is imported')
 def test_an_installed_wheel_runs_programs_written_for_chainer(run, tmp_path):
     script = tmp_path / 'script.py'
     script.write_text('import sys, chainer\nprint(chainer.__name__, chainer.__file__.startswith(sys.argv[1]))\n')

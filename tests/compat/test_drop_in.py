@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host('names of modules, and processes')
+
 ROOT = Path(__file__).parents[2]
 INSTALL = 'import chainlite.compat\nchainlite.compat.install()\n'
 

@@ -41,6 +41,7 @@ def chainlite(*arguments, cwd, paths=()):
     return done.stdout
 
 
+@pytest.mark.host('programs of others choose their device, and these choose the CPU')
 def test_waifu2x_with_trained_weights_gives_chainers_outputs(tmp_path):
     """github.com/tsurumeso/waifu2x-chainer: convolution, deconvolution, leaky relu, squeeze-and-excitation blocks."""
     source = checkout('waifu2x-chainer')
@@ -80,6 +81,7 @@ SUITES = {
 }
 
 
+@pytest.mark.host('programs of others choose their device, and these choose the CPU')
 @pytest.mark.parametrize('repository', SUITES)
 def test_own_tests_of_public_code_pass(repository, tmp_path):
     source = checkout(repository.split('/')[1])

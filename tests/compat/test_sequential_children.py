@@ -6,6 +6,8 @@ import pytest
 
 from chainlite.link import Link, Sequential
 
+pytestmark = pytest.mark.host('names and places of links, no arrays')
+
 
 class Numbered(Link):
     def __init__(self, number):
