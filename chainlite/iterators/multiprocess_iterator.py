@@ -55,6 +55,8 @@ class MultiprocessIterator(PrefetchingIterator):
         maxtasksperchild=None,
     ):
         self.n_processes = n_processes or os.cpu_count() or 1
+        if self.n_processes < 1:
+            raise ValueError(f'Number of processes must be at least 1, not {n_processes}')
         self.n_prefetch = max(n_prefetch, 1)
         self.shared_mem = shared_mem
         self.dataset_timeout = dataset_timeout

@@ -142,6 +142,13 @@ def test_the_deeper_resnets_are_converted_under_their_names(n_layers, counts, tm
 
 
 @of_files
+@pytest.mark.host('texts of errors')
+def test_a_caffemodel_of_another_depth_is_refused(resnet50, tmp_path):
+    with pytest.raises(ValueError, match='ResNet-50-model.caffemodel is no ResNet of 101 layers: '):
+        L.ResNet101Layers.convert_caffemodel_to_npz(resnet50[0], str(tmp_path / 'x.npz'), n_layers=101)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_published_resnet_is_converted_once_and_its_npz_used(resnet50, root, capsys):
     folder = root / 'pfnet' / 'chainer' / 'models'
     folder.mkdir(parents=True)

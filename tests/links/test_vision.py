@@ -149,6 +149,19 @@ def test_grey_and_pil_images_are_prepared():
         np.testing.assert_array_equal(resnet.prepare(form, size=None), expected)
 
 
+@pytest.mark.parametrize(
+    'image, message',
+    [
+        ('cat.png', 'an image is a PIL image or an array, not str'),
+        (np.zeros((2, 20, 30), np.uint8), r'\(1, h, w\) or \(3, h, w\), not one of \(2, 20, 30\)'),
+    ],
+)
+@pytest.mark.host('texts of errors')
+def test_what_is_no_image_is_refused(image, message):
+    with pytest.raises(TypeError, match=message):
+        resnet.prepare(image)
+
+
 def test_features_are_extracted_in_the_current_mode(resnet50):
     seen = []
 

@@ -228,6 +228,12 @@ def test_a_process_that_dies_is_an_error():
         it.next()
 
 
+@pytest.mark.host('processes of the host')
+def test_less_than_one_process_is_an_error():
+    with pytest.raises(ValueError, match='Number of processes must be at least 1, not -2'):
+        iterators.MultiprocessIterator([1, 2], 1, n_processes=-2)
+
+
 class WaitingAndSuicidal:
     """The first half takes long; the process of the other half dies."""
 

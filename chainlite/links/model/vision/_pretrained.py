@@ -38,6 +38,9 @@ def prepare_image(image, size, mean):
 
     Returns:
         Array (3, height, width), float32, in the order BGR.
+
+    Raises:
+        TypeError: if it is neither, or an array of another shape.
     """
     if not is_pillow_available():
         raise ImportError('Pillow is needed to prepare images: pip install chainlite[image]')
@@ -48,7 +51,12 @@ def prepare_image(image, size, mean):
             image = image[0]
         elif image.ndim == 3 and image.shape[0] == 3:
             image = image.transpose(1, 2, 0)
-        image = Image.fromarray(image.astype(numpy.uint8))
+        try:
+            image = Image.fromarray(image.astype(numpy.uint8))
+        except TypeError:
+            raise TypeError(f'an image is an array (h, w), (h, w, 3), (1, h, w) or (3, h, w), not one of {image.shape}')
+    elif not isinstance(image, Image.Image):
+        raise TypeError(f'an image is a PIL image or an array, not {type(image).__name__}')
     image = image.convert('RGB')
     if size:
         image = image.resize(size)

@@ -104,12 +104,18 @@ class ResNetLayers(_pretrained.PretrainedClassifier):
             path_caffemodel: Path of the caffemodel.
             path_npz: Path of the npz file to write.
             n_layers: 50, 101 or 152.
+
+        Raises:
+            ValueError: if the caffemodel is of another network.
         """
         from chainlite.links.caffe.caffe_function import CaffeFunction  # needed for this alone
 
         caffemodel = CaffeFunction(path_caffemodel)
         model = ResNetLayers(None, n_layers)
-        model._copy_caffemodel(caffemodel)
+        try:
+            model._copy_caffemodel(caffemodel)
+        except (AttributeError, KeyError, ValueError) as e:  # a layer, its bias or a shape
+            raise ValueError(f'{path_caffemodel} is no ResNet of {n_layers} layers: {e}')
         npz.save_npz(path_npz, model, compression=False)
 
     def _copy_caffemodel(self, src):
