@@ -98,6 +98,7 @@ def test_scalars_take_the_dtype_of_the_arrays(xp):
 
     assert f(xp.ones(3, 'e'), a=np.float64(2)).dtype == np.float16
     assert f(xp.ones(3, 'f'), a=2).dtype == np.float32
+    assert f(xp.ones(3, 'f'), a=np.array(2.0)).dtype == np.float32
 
 
 def test_integers_stay_integers(xp):

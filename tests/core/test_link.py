@@ -422,10 +422,11 @@ def test_blocks_are_repeated_into_a_deep_network(device, xp):
     assert len({id(p.array) for p in net.params()}) == 48
 
 
-def test_deepcopy_and_pickle_keep_everything(xp, make_model):
+def test_deepcopy_and_pickle_keep_everything(device, xp, make_model):
     model = make_model()
     for new in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert str(new) == str(model)
+        assert new.device == device and {p.device for p in new.params()} == {device}
         for (path, old_param), (new_path, new_param) in zip(model.namedparams(), new.namedparams()):
             assert new_path == path and new_param.name == old_param.name
             assert (

@@ -221,6 +221,7 @@ class TestParameter:
         p, q = Parameter(), Parameter(xp.arange(3.0))
         p.copydata(q)
         assert_array_equal(p.array, q.array)
+        assert isinstance(q.array, xp.ndarray) and type(p.array) is np.ndarray  # each where it was
         late = Parameter(5)
         q.copydata(late)
         assert_array_equal(q.array, [5, 5, 5])
