@@ -171,7 +171,9 @@ class Batch:
             if state is None or self.half:
                 whole = self._make(rule, param, made).array
                 state = rule._state
-            row = [whole, grad, *map(state.get, names)]
+            row = [whole, grad]
+            for name in names:
+                row.append(state.get(name))
             if (self.half or names) and not self._fits(row, array.shape):
                 rule._prepare_state(rule.master(param) if self.half else param)  # which sends states after it
                 row[2:] = [state.get(name) for name in names]
@@ -460,9 +462,10 @@ def _ready(batches, hooks, memory):
     counted, launches = [], []
     try:
         for batch in batches:
-            for rule in batch.rules():
+            rules = batch.rules()
+            for rule in rules:
                 rule.t += 1
-                counted.append(rule)
+            counted += rules
         for batch in batches:
             if batch.rule is not None or hooks:
                 with batch.device():
@@ -542,7 +545,8 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    kind = dtype = batch = last = last_kinds = None  # of the one before: mostly the next is like it
+    kind = dtype = last = last_kinds = None  # of the one before: mostly the next is like it
+    plain = False
     for item in items:
         param, array, grad = item
         rule = param.update_rule
@@ -559,7 +563,7 @@ def gather(items):
                 alone.append(param)
                 continue
         kinds = place, dtype, grad.dtype, param._loss_scale
-        if batch is not None and kinds == last_kinds and rule.__class__ is last.__class__ and rule.has_key_of(last):
+        if plain and kinds == last_kinds and type(rule) is type(last) and rule.has_key_of(last):
             batch.items.append(item)
             continue
         if rule is None:
@@ -577,6 +581,5 @@ def gather(items):
             batch = batches[(key, *kinds)] = Batch(rule if key else None, place, param._loss_scale)
         batch.items.append(item)
         last, last_kinds = rule, kinds
-        if not key:
-            batch = None  # whoever comes next is looked at in full
+        plain = bool(key) and rule.is_plain()  # otherwise whoever comes next is looked at in full
     return list(batches.values()), alone

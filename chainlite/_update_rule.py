@@ -208,9 +208,13 @@ class UpdateRule:
         """
         return None
 
+    def is_plain(self):
+        """Whether it has neither hooks nor hyperparameters of its own."""
+        return False
+
     def has_key_of(self, other):
-        """Whether the batch keys are equal, `other` being of the same class and having one; False where that is not
-        found out quickly."""
+        """Whether the batch keys are equal, `other` being of the same class, plain, and having one; False where that
+        is not found out quickly."""
         return False
 
     def update_core(self, param):

@@ -222,7 +222,9 @@ class Link(DeviceResident):
             for name in sorted(names) if len(names) > 1 else names:
                 if include_uninit or d[name].is_initialized:
                     yield d[name]
-            links += reversed(link._child_links())
+            children = link._child_links()
+            if children:
+                links += reversed(children)
 
     def namedparams(self, include_uninit=True):
         """Generator of (path, parameter); the path, such as ``'/conv1/W'``, starts at this link."""

@@ -249,9 +249,9 @@ class Equations:
         if key not in self._programs:
             usable = all([d.kind == 'f' for d in dtypes])
             program = self._compile_into(into, dtypes, out_dtypes, each=True) if usable else None
-            self._programs[key] = program, _compute_dtype(np.result_type(*dtypes)).type
-        program, scalar = self._programs[key]
-        given = [scalar(v) for v in values]  # once, not in each call
+            self._programs[key] = program, _compute_dtype(np.result_type(*dtypes))
+        program, compute = self._programs[key]
+        given = [np.asarray(v, compute) for v in values]  # once, not in each call, and faster than scalars
         long = []
         for arrays in batch:
             x = arrays[0]

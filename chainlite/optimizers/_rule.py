@@ -99,18 +99,28 @@ class ElementwiseRule(UpdateRule):
             key += (tuple(own_values),)
         return key + tuple([own[name] for name in self.own_attributes]) if self.own_attributes else key
 
+    def is_plain(self):
+        hooks = self._hooks
+        return not (hooks.pre or hooks.post) and len(self.hyperparam.__dict__) == 1
+
     def has_key_of(self, other):
         own, theirs = self.__dict__, other.__dict__
-        if own['t'] != theirs['t'] or not own['enabled'] or len(own) != len(theirs):
-            return False
-        hooks, others = own['_hooks'], theirs['_hooks']
-        hp, other_hp = own['hyperparam'].__dict__, theirs['hyperparam'].__dict__
-        if hooks.pre or hooks.post or others.pre or len(hp) > 1 or len(other_hp) > 1:
+        hp, hooks = own['hyperparam'].__dict__, own['_hooks']
+        if (
+            own['t'] != theirs['t']
+            or not own['enabled']
+            or hooks.pre
+            or hooks.post
+            or len(hp) > 1
+            or hp['_parent'] is not theirs['hyperparam']._parent
+            or own['_use_fp32_update'] != theirs['_use_fp32_update']
+            or len(own) != len(theirs)
+        ):
             return False
         for name in self.own_attributes:
             if own[name] != theirs[name]:
                 return False
-        return hp['_parent'] is other_hp['_parent'] and own['_use_fp32_update'] == theirs['_use_fp32_update']
+        return True
 
 
 _CORES = ElementwiseRule.update_core_cpu, ElementwiseRule.update_core_gpu

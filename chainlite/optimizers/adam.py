@@ -36,6 +36,8 @@ def _family(amsgrad, adabound, decays):
             step = minimum(maximum(alpha_t / (sqrt(v) + eps), lower), upper) * m
         else:
             step = alpha_t * m / (sqrt(v) + eps)
+        if not adabound and not decays:
+            return param - step  # eta is in alpha_t
         return param - eta * (step + weight_decay_rate * param if decays else step)
 
     @equations
@@ -132,10 +134,11 @@ class AdamRule(ElementwiseRule):
     def step(self, hp, dtype):
         check_eps(hp['eps'], numpy.float32 if dtype == numpy.float16 else dtype.type, 'Adam')
         lower, upper = self.bounds if hp['adabound'] else (0, 0)
-        return _family(bool(hp['amsgrad']), bool(hp['adabound']), hp['weight_decay_rate'] != 0), {
+        adabound, decays = bool(hp['adabound']), hp['weight_decay_rate'] != 0
+        return _family(bool(hp['amsgrad']), adabound, decays), {
             'fresh1': 1 - hp['beta1'],
             'fresh2': 1 - hp['beta2'],
-            'alpha_t': self.alpha_t,
+            'alpha_t': self.alpha_t if adabound or decays else hp['eta'] * self.alpha_t,
             'eps': hp['eps'],
             'lower': lower,
             'upper': upper,
