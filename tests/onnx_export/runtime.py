@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 
 import chainlite
+from chainlite.backends import cuda
 
 
 class Function(chainlite.Chain):
@@ -26,14 +27,14 @@ def session(model):
 
 
 def run(model, inputs):
-    """The outputs of an exported model for {name: array}; inputs that it does not use may be among them."""
+    """The outputs of an exported model for {name: array}, of the host or a device; it need not use all of them."""
     runtime = session(model)
     used = {x.name for x in runtime.get_inputs()}
-    return runtime.run(None, {name: x for name, x in inputs.items() if name in used})
+    return runtime.run(None, {name: cuda.to_cpu(x) for name, x in inputs.items() if name in used})
 
 
 def assert_equal(ys, expected, rtol=1e-5, atol=1e-5):
     for y, e in zip(ys, expected, strict=True):
         assert y.dtype == e.dtype
         assert y.shape == e.shape
-        np.testing.assert_allclose(y, e, rtol=rtol, atol=atol)
+        np.testing.assert_allclose(y, cuda.to_cpu(e), rtol=rtol, atol=atol)
