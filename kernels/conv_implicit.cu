@@ -106,6 +106,37 @@ template <typename T, int PIECES, int I, int J> struct Fragments {
     }
 };
 
+// The results of a warp, of a tile of BM x BN, after so many steps along the inner dimension. While one is multiplied,
+// those ahead are copied: `fetch(copies, left, right)` begins to copy the next step's left and right rows to there, and
+// `take(factors, left, right, half)` gets what the tensor cores are given for half of a step.
+template <int BM, int BN> struct Stages {
+    static constexpr int BYTES = (BM + BN) * ROW, AHEAD = STAGES<BM * BN> - 1, ALL = (AHEAD + 1) * BYTES;
+};
+template <typename T, int PIECES, int BM, int BN, typename Fetch, typename Take>
+__device__ __forceinline__ void multiply(char* shared, int steps, const Fetch& fetch, const Take& take,
+                                         float (&sum)[BM / 32][BN / 16][4]) {
+    constexpr int BYTES = Stages<BM, BN>::BYTES, AHEAD = Stages<BM, BN>::AHEAD;
+    AsyncCopies copies;
+    auto begin = [&](int stage) {
+        fetch(copies, shared + stage * BYTES, shared + stage * BYTES + BM * ROW);
+        copies.close();
+    };
+    for (int stage = 0; stage < AHEAD; ++stage) begin(stage);
+    for (int step = 0; step < steps; ++step) {
+        copies.wait<AHEAD - 1>();
+        __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
+        begin((step + AHEAD) % (AHEAD + 1));
+        const char* left = shared + step % (AHEAD + 1) * BYTES;
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            Fragments<T, PIECES, BM / 32, BN / 16> factors;
+            take(factors, left, left + BM * ROW, half);
+            factors.add_to(sum);
+        }
+    }
+    copies.wait<0>();
+}
+
 // A convolution (or transposed one): y (n, outs, filters) with row r of the product for each of its pixels.
 //
 // W (groups, filters, taps, channels) is the right matrix. Grid: x the tiles, those of one row side by side, as they read
@@ -117,8 +148,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN, PIECES>)
                   const Strides strides) {
     constexpr int K = ROW / sizeof(T), UNITS = K / V, PASS = BLOCK / UNITS;  // rows that all threads copy at once
     constexpr int WM = BM / 2, WN = BN / 2;
-    constexpr int STAGE = (BM + BN) * ROW, AHEAD = STAGES<BM * BN> - 1;
-    __shared__ __align__(128) char shared[(AHEAD + 1) * STAGE];
+    __shared__ __align__(128) char shared[Stages<BM, BN>::ALL];
 
     const int thread = threadIdx.x, group = blockIdx.z % groups;
     int phase = blockIdx.z / groups, phases[3] = {0, 0, 0};
@@ -162,10 +192,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN, PIECES>)
         }
     };
     settle();
-    AsyncCopies copies;
-    auto fetch = [&](int stage) {
-        char* left = shared + stage * STAGE;
-        char* right = left + BM * ROW;
+    auto fetch = [&](AsyncCopies& copies, char* left, char* right) {
         const int byte = unit * V * sizeof(T);
         const bool left_over = t0 < a0.taps;
         const int d0 = t0 * a0.hop, d1 = t1 * a1.hop, d2 = t2 * a2.hop;
@@ -194,38 +221,23 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT<BM * BN, PIECES>)
     const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
     float sum[WM / 16][WN / 8][4] = {};
     const int inner = a0.taps * a1.taps * a2.taps * channels, steps = (inner + K - 1) / K;
-    for (int stage = 0; stage < AHEAD; ++stage) {
-        fetch(stage);
-        copies.close();
-    }
-    for (int step = 0; step < steps; ++step) {
-        copies.wait<AHEAD - 1>();
-        __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
-        fetch((step + AHEAD) % (AHEAD + 1));
-        copies.close();
-        const char* left = shared + step % (AHEAD + 1) * STAGE;
-        const char* right = left + BM * ROW;
+    auto take = [&](auto& factors, const char* left, const char* right, int half) {
+        unsigned four[4];
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
-            Fragments<T, PIECES, WM / 16, WN / 8> factors;
-            unsigned four[4];
+        for (int i = 0; i < WM / 16; ++i) {
+            load_matrices<false>(four, left + swizzled(warp_row + i * 16 + lane % 16, half * 2 + lane / 16));
 #pragma unroll
-            for (int i = 0; i < WM / 16; ++i) {
-                load_matrices<false>(four, left + swizzled(warp_row + i * 16 + lane % 16, half * 2 + lane / 16));
-#pragma unroll
-                for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
-            }
-#pragma unroll
-            for (int i = 0; i < WN / 16; ++i) {
-                const int column = warp_column + i * 16 + lane / 16 * 8 + lane % 8;
-                load_matrices<false>(four, right + swizzled(column, half * 2 + lane / 8 % 2));
-#pragma unroll
-                for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
-            }
-            factors.add_to(sum);
+            for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
         }
-    }
-    copies.wait<0>();
+#pragma unroll
+        for (int i = 0; i < WN / 16; ++i) {
+            const int column = warp_column + i * 16 + lane / 16 * 8 + lane % 8;
+            load_matrices<false>(four, right + swizzled(column, half * 2 + lane / 8 % 2));
+#pragma unroll
+            for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
+        }
+    };
+    multiply<T, PIECES, BM, BN>(shared, steps, fetch, take, sum);
     __syncthreads();  // from here on shared memory is used for the results
 
     // Where the rows of the tile are in y; -1 for those that are not.
@@ -286,10 +298,9 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN, PIEC
     implicit_filter_grad(const T* __restrict__ x, const T* __restrict__ gy, float* __restrict__ parts, const Windows w,
                          int images, int groups, int channels, int filters, int length) {
     constexpr int K = ROW / sizeof(T), WM = BM / 2, WN = BN / 2;
-    constexpr int STAGE = (BM + BN) * ROW, AHEAD = STAGES<BM * BN> - 1;
     constexpr int LEFT = BM / U, RIGHT = BN / V;                        // what a row is copied by
     constexpr int LEFT_PASS = BLOCK / LEFT, RIGHT_PASS = BLOCK / RIGHT;  // rows that all threads copy at once
-    __shared__ __align__(128) char shared[(AHEAD + 1) * STAGE];
+    __shared__ __align__(128) char shared[Stages<BM, BN>::ALL];
 
     const int thread = threadIdx.x, group = blockIdx.z % groups, part = blockIdx.z / groups;
     const int width = w.ksize[0] * w.ksize[1] * w.ksize[2] * channels;
@@ -326,10 +337,7 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN, PIEC
         for (int axis = 0; axis < 3; ++axis) at[i][axis] = out.at[axis];
     }
     int pixel = first;
-    AsyncCopies copies;
-    auto fetch = [&](int stage) {
-        char* left = shared + stage * STAGE;
-        char* right = left + BM * ROW;
+    auto fetch = [&](AsyncCopies& copies, char* left, char* right) {
 #pragma unroll
         for (int i = 0; i < K / LEFT_PASS; ++i) {
             const int line = left_line + i * LEFT_PASS;
@@ -365,56 +373,40 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 2 ? RESIDENT<BM * BN, PIEC
     const int warp = thread / 32, lane = thread % 32;
     const int warp_row = warp / 2 * WM, warp_column = warp % 2 * WN;
     float sum[WM / 16][WN / 8][4] = {};
-    for (int stage = 0; stage < AHEAD; ++stage) {
-        fetch(stage);
-        copies.close();
-    }
-    for (int step = 0; step < steps; ++step) {
-        copies.wait<AHEAD - 1>();
-        __syncthreads();  // all copies of this step are there, and nobody reads the stage before it any more
-        fetch((step + AHEAD) % (AHEAD + 1));
-        copies.close();
-        const char* left = shared + step % (AHEAD + 1) * STAGE;
-        const char* right = left + BM * ROW;
+    auto take = [&](auto& factors, const char* left, const char* right, int half) {
+        if constexpr (sizeof(T) == 2) {
+            const int row = half * 16 + lane % 8, low = lane / 8 % 2 * 8, high = lane / 16 * 8;
+            unsigned four[4];
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
-            Fragments<T, PIECES, WM / 16, WN / 8> factors;
-            if constexpr (sizeof(T) == 2) {
-                const int row = half * 16 + lane % 8, low = lane / 8 % 2 * 8, high = lane / 16 * 8;
-                unsigned four[4];
+            for (int i = 0; i < WM / 16; ++i) {
+                load_matrices<true>(four, left + place(row + high, warp_row + i * 16 + low, BM));
 #pragma unroll
-                for (int i = 0; i < WM / 16; ++i) {
-                    load_matrices<true>(four, left + place(row + high, warp_row + i * 16 + low, BM));
-#pragma unroll
-                    for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
-                }
-#pragma unroll
-                for (int i = 0; i < WN / 16; ++i) {
-                    load_matrices<true>(four, right + place(row + low, warp_column + i * 16 + high, BN));
-#pragma unroll
-                    for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
-                }
-            } else {
-                const int row = half * 8 + lane % 4;
-                auto number = [&](const char* tile, int row, int column, int size) {
-                    return *reinterpret_cast<const unsigned*>(tile + place(row, column, size));
-                };
-#pragma unroll
-                for (int i = 0; i < WM / 16; ++i)
-#pragma unroll
-                    for (int j = 0; j < 4; ++j)
-                        factors.set_left(
-                            i, j, number(left, row + j / 2 * 4, warp_row + i * 16 + j % 2 * 8 + lane / 4, BM));
-#pragma unroll
-                for (int i = 0; i < WN / 8; ++i)
-#pragma unroll
-                    for (int j = 0; j < 2; ++j)
-                        factors.set_right(i, j, number(right, row + j * 4, warp_column + i * 8 + lane / 4, BN));
+                for (int j = 0; j < 4; ++j) factors.set_left(i, j, four[j]);
             }
-            factors.add_to(sum);
+#pragma unroll
+            for (int i = 0; i < WN / 16; ++i) {
+                load_matrices<true>(four, right + place(row + low, warp_column + i * 16 + high, BN));
+#pragma unroll
+                for (int j = 0; j < 4; ++j) factors.set_right(2 * i + j / 2, j % 2, four[j]);
+            }
+        } else {
+            const int row = half * 8 + lane % 4;
+            auto number = [&](const char* tile, int row, int column, int size) {
+                return *reinterpret_cast<const unsigned*>(tile + place(row, column, size));
+            };
+#pragma unroll
+            for (int i = 0; i < WM / 16; ++i)
+#pragma unroll
+                for (int j = 0; j < 4; ++j)
+                    factors.set_left(i, j, number(left, row + j / 2 * 4, warp_row + i * 16 + j % 2 * 8 + lane / 4, BM));
+#pragma unroll
+            for (int i = 0; i < WN / 8; ++i)
+#pragma unroll
+                for (int j = 0; j < 2; ++j)
+                    factors.set_right(i, j, number(right, row + j * 4, warp_column + i * 8 + lane / 4, BN));
         }
-    }
-    copies.wait<0>();
+    };
+    multiply<T, PIECES, BM, BN>(shared, steps, fetch, take, sum);
     float* out = parts + static_cast<long long>(blockIdx.z) * filters * width;  // blockIdx.z = (part, group)
 #pragma unroll
     for (int i = 0; i < WM / 8; ++i) {
