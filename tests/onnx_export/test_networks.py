@@ -117,8 +117,9 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.usefixtures('no_tensor_cores')
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_published_networks_give_the_same_outputs(name, monkeypatch):
+def test_published_networks_give_the_same_outputs(name, device, monkeypatch):
     """The widths of VGG are smaller here. The opsets take turns: between them differ functions."""
     monkeypatch.setattr(vgg, '_CHANNELS', (4, 6, 8, 10, 12))
     monkeypatch.setattr(vgg, '_HIDDEN', 16)
@@ -126,9 +127,10 @@ def test_published_networks_give_the_same_outputs(name, monkeypatch):
     np.random.seed(0)
     model, x = make(), np.random.standard_normal((1, 3, size, size)).astype('f')
     settle(model, np.random.standard_normal((2, 3, size, size)).astype('f'))
+    model.to_device(device)
     for opset in [9, 13, 17, 21] if 'VGG' in name else [[9, 13, 17, 21][len(name) % 4]]:
-        exported, _, outputs = export(model, x, opset_version=opset, return_named_inout=True)
-        (y,), (expected,) = run(exported, {'Input_0': x}), [y.array for y in outputs.values()]
+        exported, _, outputs = export(model, device.send(x), opset_version=opset, return_named_inout=True)
+        (y,), (expected,) = run(exported, {'Input_0': x}), [cuda.to_cpu(y.array) for y in outputs.values()]
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
