@@ -289,6 +289,27 @@ def test_freed_memory_is_kept_unless_declined(monkeypatch):
     assert called == [1, 'malloc']
 
 
+FAULTS = """
+import resource, numpy as np, chainlite
+x = chainlite.Variable(np.zeros((12 << 20,), 'f'))
+def faults():
+    y = chainlite.functions.sigmoid(x)
+    y.grad = x.array
+    y.backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+faults()
+before = faults()
+faults()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason="glibc's malloc")
+def test_memory_of_large_arrays_is_not_mapped_anew_in_every_step(library):
+    (kept,), (declined,) = run(FAULTS), run(FAULTS, CHAINLITE_KEEP_MALLOC='1')
+    assert int(kept) < 20 < int(declined)  # pages may have 2 MB
+
+
 def test_threads_that_begin_together_load_one_library(library):
     program = """
 import threading

@@ -180,8 +180,7 @@ def unavailable_because():
 
 
 # -- the process ------------------------------------------------------------------------------------------------------
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_MMAP_THRESHOLD = 32 << 20  # that glibc accepts
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def _declined(variable):
@@ -205,7 +204,7 @@ def _keep_freed_memory():
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)  # glibc's
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+        mallopt(_M_MMAP_MAX, 0)  # no block is one of its own, which would go back to the system when it is freed
 
 
 @functools.cache
