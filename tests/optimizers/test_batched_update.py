@@ -481,9 +481,9 @@ class Recording:
 
 
 def write_grads(optimizer, step):
-    grads = {param: param.grad for param in optimizer.target.params()}
+    grads = [(param, param.grad) for param in optimizer.target.params()]
     optimizer.target.set_grads(step)
-    for param, grad in grads.items():
+    for param, grad in grads:
         grad[...] = param.grad
         param.grad = grad
     cuda.cupy.cuda.Device().synchronize()
