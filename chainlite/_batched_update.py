@@ -545,7 +545,7 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    kind = dtype = last = last_kinds = None  # of the one before: mostly the next is like it
+    kind = dtype = batch = last = last_kinds = None  # of the one before: mostly the next is like it
     plain = False
     for item in items:
         param, array, grad = item

@@ -49,7 +49,7 @@ class Fused(FunctionNode):
 
     def select_retained(self, needs_grad):
         if needs_grad:
-            self.retain_inputs(tuple(range(len(self.inputs))))
+            self.retain_inputs(range(len(self.inputs)))
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         gy = grad_outputs if len(grad_outputs) > 1 else grad_outputs[0]

@@ -73,7 +73,8 @@ class VariableNode:
         self._variable = weakref.ref(variable)
         self._creator_node = self.data = self.grad_var = self.old_style = None
         self._rank, self.requires_grad, self.name, self.lent = 0, variable.requires_grad, name, variable._lent
-        self._update_data_info(variable._form)
+        form = variable._array if variable._hidden is None else variable._hidden
+        self.dtype, self.shape = (None, None) if form is None else (form.dtype, form.shape)
 
     @staticmethod
     def _made_by(function, variable):
@@ -439,7 +440,9 @@ class Variable:
     @property
     def grad(self):
         """Gradient array, or None."""
-        return None if self._own_node is None or self._own_node.grad_var is None else self._own_node.grad_var.array
+        node = self._own_node
+        gradient = None if node is None else node.grad_var
+        return None if gradient is None else gradient.array
 
     @grad.setter
     def grad(self, gradient):

@@ -35,8 +35,9 @@ def _shifted(x, axis):
 
 
 def _log_softmax(x, axis):
+    xp = backend.get_array_module(x)
     y = _shifted(x, axis)
-    y -= backend.get_array_module(x).log(backend.get_array_module(x).exp(y).sum(axis=axis, keepdims=True))
+    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
     return y
 
 

@@ -34,30 +34,33 @@ class SoftmaxCrossEntropy(Fused):
     def forward_kernel(self, x, t):
         if config.debug:
             _check_labels(x, t, self.ignore_label)
-        loss, log_y = cross_entropy(x, t, self.class_weight, self.ignore_label)
-        if self.reduce == 'no':
-            return loss, (log_y if self.cache_score else None, None)
-        scale = self._scale(x, t)
-        mean = loss.sum(dtype='f' if loss.itemsize == 2 else None) * scale
-        return backend.get_array_module(x).asarray(mean, x.dtype), (log_y if self.cache_score else None, scale)
+        ignored, count = self.ignore_label, t.size
+        if ignored is not None and isinstance(t, np.ndarray):
+            count = np.count_nonzero(t != ignored)
+            if count == t.size:
+                ignored = None  # nobody has to look for it again
+        loss, log_y = cross_entropy(x, t, self.class_weight, ignored)
+        scale = None
+        if self.reduce == 'mean':
+            scale = self._scale(x, t, ignored, count)
+            loss = loss.sum(dtype='f' if loss.itemsize == 2 else None) * scale
+            loss = backend.get_array_module(x).asarray(loss, x.dtype)
+        return loss, (log_y if self.cache_score else None, scale, ignored)
 
-    def _scale(self, x, t):
+    def _scale(self, x, t, ignored, count):
         """1 / what the sum is divided by: a number; on a GPU an array, as looking at it would wait for the device."""
-        if not self.normalize or self.ignore_label is None:
-            return 1.0 / max(t.size if self.normalize else len(x), 1)
-        if isinstance(t, np.ndarray):
-            return 1.0 / max(np.count_nonzero(t != self.ignore_label), 1)
+        if not self.normalize or ignored is None or isinstance(t, np.ndarray):
+            return 1.0 / max(count if self.normalize else len(x), 1)
         scale = cuda.cupy.empty((), 'd' if x.dtype == 'd' else 'f')
-        return _reciprocal_count()(t, self.ignore_label, out=scale)
+        return _reciprocal_count()(t, ignored, out=scale)
 
     def backward_kernel(self, saved, gloss, x, t):
-        log_y, scale = saved
+        log_y, scale, ignored = saved
         if log_y is None:
-            log_y = cross_entropy(x, t, self.class_weight, self.ignore_label)[1]
-        gx = cross_entropy_grad(
-            gloss if scale is None else gloss * scale, log_y, t, self.class_weight, self.ignore_label
-        )
-        return gx.astype(x.dtype, copy=False), None
+            log_y = cross_entropy(x, t, self.class_weight, ignored)[1]
+        if scale is not None:
+            gloss = gloss[()] * scale
+        return cross_entropy_grad(gloss, log_y, t, self.class_weight, ignored).astype(x.dtype, copy=False), None
 
     def formula(self, x, t):
         xp = backend.get_array_module(x.array)
