@@ -124,8 +124,11 @@ def _sigmoid(x, out=None):
 
 
 def _power(x, exponent, out=None):
-    if not isinstance(exponent, np.ndarray) and exponent == 2:  # an order of magnitude faster
-        return np.square(x, out=out)
+    if getattr(exponent, 'ndim', 0) == 0:
+        if exponent == 2:  # an order of magnitude faster
+            return np.square(x, out=out)
+        if exponent == 1:  # in the derivative of squares
+            return np.positive(x, out=out)
     return np.power(x, exponent, out=out)
 
 

@@ -277,16 +277,14 @@ def test_openblas_is_left_one_thread(library):
     assert run(BLAS, CHAINLITE_ONEDNN='0') == ['2']
 
 
-def test_freed_memory_is_kept_unless_declined(monkeypatch):
+def test_openblas_keeps_its_threads_where_that_is_asked_for(monkeypatch):
     called = []
-    monkeypatch.setattr(_library, '_keep_freed_memory', lambda: called.append('malloc'))
-    monkeypatch.setattr(_library, 'set_blas_threads', lambda n: called.append(n))
+    monkeypatch.setattr(_library, 'set_blas_threads', called.append)
     _library._prepare_process()
-    assert called == [1, 'malloc']
-    monkeypatch.setenv('CHAINLITE_KEEP_MALLOC', '1')
+    assert called == [1]
     monkeypatch.setenv('CHAINLITE_KEEP_BLAS_THREADS', '1')
     _library._prepare_process()
-    assert called == [1, 'malloc']
+    assert called == [1]
 
 
 FAULTS = """
@@ -306,8 +304,10 @@ print(faults() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason="glibc's malloc")
 def test_memory_of_large_arrays_is_not_mapped_anew_in_every_step(library):
-    (kept,), (declined,) = run(FAULTS), run(FAULTS, CHAINLITE_KEEP_MALLOC='1')
-    assert int(kept) < 20 < int(declined)  # pages may have 2 MB
+    (declined,) = run(FAULTS, CHAINLITE_KEEP_MALLOC='1')
+    for environment in ({}, {'CHAINER_USE_IDEEP': 'never'}, {'CHAINLITE_ONEDNN': ''}):
+        (kept,) = run(FAULTS, **environment)
+        assert int(kept) < 20 < int(declined)  # pages may have 2 MB
 
 
 def test_threads_that_begin_together_load_one_library(library):

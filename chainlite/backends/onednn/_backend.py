@@ -13,6 +13,7 @@ def _enabled():
     if level == 'auto':
         return _library.library() is not None
     if level == 'never':
+        _library.keep_freed_memory()
         return False
     if level == 'always':
         check_ideep_available()

@@ -9,7 +9,8 @@ It is looked for on first use, never at import time, in this order:
 Version 3 on OpenMP, or without threads, is accepted. Where there is none, `unavailable_because()` says why and NumPy
 does the work.
 
-Three settings are made once for the whole process when the library is loaded. Each can be declined:
+Three settings are made once for the whole process when the library is loaded, that of malloc also where it is not.
+Each can be declined:
 
 - NumPy's own OpenBLAS is set to one thread (CHAINLITE_KEEP_BLAS_THREADS=1 declines). Its threads and OpenMP's wait for
   work by spinning, and take the processors from each other: products that alternate between the two become ten times
@@ -155,6 +156,7 @@ def _load():
 
 @functools.cache
 def _load_once():
+    keep_freed_memory()
     reasons = []
     for path in _candidates():
         try:
@@ -196,11 +198,13 @@ def _limit_spinning():
 def _prepare_process():
     if not _declined('CHAINLITE_KEEP_BLAS_THREADS'):
         set_blas_threads(1)
-    if not _declined('CHAINLITE_KEEP_MALLOC'):
-        _keep_freed_memory()
 
 
-def _keep_freed_memory():
+@functools.cache
+def keep_freed_memory():
+    """Is called before anything is computed, also where the library is not used."""
+    if _declined('CHAINLITE_KEEP_MALLOC'):
+        return
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)  # glibc's
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

@@ -158,9 +158,9 @@ class _Plan:
     def _limited(self, op, a, b):
         """maximum or minimum of an array and a scalar. The primitive's gives the second one if either is NaN, so the
         scalar has to be first: no number is less than the lowest, which gives 0, and the scalar is added to that."""
-        if b in self._arrays:
+        if b in self._arrays or not self._is_ready(a):  # a pass more would take longer than NumPy does
             raise _Unable
-        place = self._array(a)
+        place = self._place[a]
         start = [] if b is ZERO else [('add', b)]
         return [place, ('lt', _LOWEST), *start, (op, place)]
 
