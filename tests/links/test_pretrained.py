@@ -13,14 +13,13 @@ from caffe.networks import run_opencv
 import chainlite
 import chainlite.functions as F
 import chainlite.links as L
-from chainlite.backends import cuda
 from chainlite.dataset import download
 from chainlite.links.caffe import CaffeFunction
 from chainlite.links.model.vision import _published, resnet, vgg
 from links import published_networks, torchvision_weights
-from links.torchvision_weights import IMAGE, IMAGE_OF_VGG, VALUES, small_vgg, state, write_safetensors
+from links.torchvision_weights import IMAGE, VALUES, small_vgg, state, write_safetensors
 
-of_files = pytest.mark.host('finds, reads and converts files; test_vision.py computes with the networks on CuPy')
+pytestmark = pytest.mark.host('finds, reads and converts files; test_vision.py computes with the networks on CuPy')
 SMALL = (4, 6, 8, 10, 12), 16  # widths of a VGG that runs in a moment
 
 
@@ -61,7 +60,6 @@ def resnet50(tmp_path_factory):
     return path, net.prototxt, str(folder / 'resnet.npz')
 
 
-@of_files
 def test_a_converted_resnet_computes_what_opencv_computes(resnet50):
     path, prototxt, npz = resnet50
     x = image(64)
@@ -80,7 +78,6 @@ def test_a_converted_resnet_computes_what_opencv_computes(resnet50):
     assert abs(near - expected).max() > 1e-6 * abs(expected).max()
 
 
-@of_files
 def test_a_converted_resnet_computes_what_pytorch_computes(resnet50):
     """In a network of PyTorch's modules, with the arrays of the npz file."""
     torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
@@ -128,7 +125,6 @@ def test_a_converted_resnet_computes_what_pytorch_computes(resnet50):
     np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
 
 
-@of_files
 @pytest.mark.parametrize('n_layers, counts', [(101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))])
 def test_the_deeper_resnets_are_converted_under_their_names(n_layers, counts, tmp_path):
     net = published_networks.resnet(n_layers, counts, 32)
@@ -141,8 +137,6 @@ def test_the_deeper_resnets_are_converted_under_their_names(n_layers, counts, tm
     np.testing.assert_allclose(y, expected, atol=4e-3 * abs(expected).max())  # the sums of a variance differ, as above
 
 
-@of_files
-@pytest.mark.host('texts of errors')
 def test_a_caffemodel_of_another_depth_is_refused(resnet50, tmp_path):
     with pytest.raises(ValueError, match='ResNet-50-model.caffemodel is no ResNet of 101 layers: '):
         L.ResNet101Layers.convert_caffemodel_to_npz(resnet50[0], str(tmp_path / 'x.npz'), n_layers=101)
@@ -162,7 +156,6 @@ def test_the_published_resnet_is_converted_once_and_its_npz_used(resnet50, root,
     np.testing.assert_array_equal(first.res5.b2.conv3.W.array, second.res5.b2.conv3.W.array)
 
 
-@of_files
 def test_a_converted_googlenet_computes_what_opencv_computes(tmp_path):
     net = published_networks.googlenet()
     path = net.save(tmp_path / 'bvlc_googlenet.caffemodel')
@@ -174,7 +167,6 @@ def test_a_converted_googlenet_computes_what_opencv_computes(tmp_path):
         np.testing.assert_allclose(y.array, e, atol=1e-4 * abs(e).max())
 
 
-@of_files
 def test_a_converted_googlenet_computes_what_pytorch_computes(tmp_path):
     torch = pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
     path = published_networks.googlenet().save(tmp_path / 'bvlc_googlenet.caffemodel')
@@ -212,7 +204,6 @@ def test_a_converted_googlenet_computes_what_pytorch_computes(tmp_path):
     np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
 
 
-@of_files
 @pytest.mark.parametrize('make, counts', [(L.VGG16Layers, (2, 2, 3, 3, 3)), (L.VGG19Layers, (2, 2, 4, 4, 4))])
 def test_a_converted_vgg_computes_what_opencv_computes(make, counts, small, tmp_path):
     net = published_networks.vgg(counts, *SMALL)
@@ -275,7 +266,6 @@ def server(tmp_path, monkeypatch, small):
     server.close()
 
 
-@of_files
 def test_the_published_vgg_is_downloaded_and_converted_once(server, root, capsys):
     first = L.VGG16Layers()
     told = capsys.readouterr().err
@@ -291,7 +281,6 @@ def test_the_published_vgg_is_downloaded_and_converted_once(server, root, capsys
     assert len(server.asked) == 2 and npz.exists()
 
 
-@of_files
 @pytest.mark.parametrize('ranges', [True, False])
 def test_a_download_that_was_cut_off_goes_on_where_it_ended(server, root, ranges):
     server.ranges, server.ends_after = ranges, 5000
@@ -305,7 +294,6 @@ def test_a_download_that_was_cut_off_goes_on_where_it_ended(server, root, ranges
     assert [p.name for p in (root / '_dl_cache').iterdir()] == [path.rsplit('/', 1)[1]]
 
 
-@of_files
 def test_another_content_is_not_taken(server, root):
     server.content = bytes(len(server.content))
     with pytest.raises(OSError, match='it has another content: SHA-1'):
@@ -313,7 +301,6 @@ def test_another_content_is_not_taken(server, root):
     assert not list((root / '_dl_cache').iterdir())
 
 
-@of_files
 def test_a_part_that_is_longer_than_the_file_is_begun_anew(server, root):
     url = _published.CAFFEMODELS['VGG_ILSVRC_16_layers'][1][1]
     part = download.download_path(url) + '.part'
@@ -324,7 +311,6 @@ def test_a_part_that_is_longer_than_the_file_is_begun_anew(server, root):
         assert f.read() == server.content
 
 
-@of_files
 def test_a_file_put_in_place_is_taken(server, root):
     folder = root / 'pfnet' / 'chainer' / 'models'
     folder.mkdir(parents=True)
@@ -333,7 +319,6 @@ def test_a_file_put_in_place_is_taken(server, root):
     assert server.asked == []
 
 
-@of_files
 def test_offline_one_error_names_the_addresses_and_the_file(small, root, monkeypatch):
     urls = ['http://127.0.0.1:9/a.caffemodel', 'http://127.0.0.1:9/b.caffemodel']
     for make, name in (L.VGG16Layers, 'VGG_ILSVRC_16_layers'), (L.GoogLeNet, 'bvlc_googlenet'):
@@ -344,7 +329,6 @@ def test_offline_one_error_names_the_addresses_and_the_file(small, root, monkeyp
         assert f'place it on {root}/pfnet/chainer/models/{name}.caffemodel' in str(caught.value)
 
 
-@of_files
 def test_the_published_addresses_are_those_of_chainer():
     first = {name: urls[0] for name, (_, urls) in _published.CAFFEMODELS.items()}
     assert first == {
@@ -354,7 +338,6 @@ def test_the_published_addresses_are_those_of_chainer():
     }
 
 
-@of_files
 def test_a_damaged_caffemodel_leaves_no_npz(tmp_path):
     path = tmp_path / 'vgg.caffemodel'
     path.write_bytes(b'\xa2\x06\xff')
@@ -366,7 +349,6 @@ def test_a_damaged_caffemodel_leaves_no_npz(tmp_path):
 # -- torchvision
 
 
-@of_files
 @pytest.mark.parametrize('n_layers', [50, 101, 152])
 def test_a_resnet_of_torchvision_computes_what_it_does_there(n_layers, tmp_path):
     shapes = torchvision_weights.resnet_shapes(n_layers)
@@ -377,23 +359,6 @@ def test_a_resnet_of_torchvision_computes_what_it_does_there(n_layers, tmp_path)
     np.testing.assert_allclose(y, expected, atol=1e-4 * max(1, abs(expected).max()))
 
 
-@pytest.mark.parametrize(
-    'make, n_layers, xp',
-    [
-        (L.VGG16Layers, 16, 'numpy'),
-        (L.VGG19Layers, 19, 'numpy'),
-        pytest.param(L.VGG16Layers, 16, 'cupy', marks=pytest.mark.gpu),
-    ],
-    indirect=['xp'],
-)
-def test_a_vgg_of_torchvision_computes_what_it_does_there(make, n_layers, small, tmp_path, device):
-    model = make(write_safetensors(tmp_path / 'vgg.safetensors', state(small_vgg(n_layers)))).to_device(device)
-    y = cuda.to_cpu(model.extract([IMAGE_OF_VGG], ['fc8'], size=None)['fc8'].array[0])
-    expected = np.load(VALUES)[f'vgg{n_layers}']
-    np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
-
-
-@of_files
 def test_files_of_pytorch_are_read_without_running_their_code(small, tmp_path):
     torch = pytest.importorskip('torch', reason='PyTorch, which reads its files, is not installed')
     arrays = state(small_vgg(16))
@@ -407,7 +372,6 @@ def test_files_of_pytorch_are_read_without_running_their_code(small, tmp_path):
         L.VGG16Layers(str(tmp_path / 'none.pth'))
 
 
-@of_files
 def test_other_networks_of_torchvision_are_refused(small, tmp_path):
     model = L.VGG16Layers(None)
     before = model.conv1_1.W.array.copy()
@@ -428,7 +392,6 @@ def test_other_networks_of_torchvision_are_refused(small, tmp_path):
         L.GoogLeNet(str(tmp_path / 'bn.safetensors'))
 
 
-@of_files
 @pytest.mark.parametrize(
     'damage',
     [
@@ -454,7 +417,6 @@ def test_damaged_safetensors_are_refused(damage, small, tmp_path):
         L.VGG16Layers(path)
 
 
-@of_files
 def test_half_precision_is_read(small, tmp_path):
     from chainlite.links.model.vision import _torchvision
 
@@ -469,7 +431,6 @@ def test_half_precision_is_read(small, tmp_path):
     np.testing.assert_array_equal(read['b'], a.reshape(2, 2))
 
 
-@of_files
 def test_pytorch_is_named_where_it_is_needed():
     code = """
 import sys

@@ -9,6 +9,7 @@ from chainlite import Chain, initializers, serializers
 from chainlite.backends.cuda import to_cpu
 from chainlite.dataset import download
 from chainlite.links.model.vision import googlenet, resnet, vgg
+from links.torchvision_weights import IMAGE_OF_VGG, VALUES, small_vgg, state, write_safetensors
 
 SHAPES = [(50, 60, 3), (40, 30)]
 IMAGES = [np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8) for shape in SHAPES]
@@ -270,3 +271,22 @@ def test_caffemodels_are_converted_name_by_name(n_layers, blocks):
     assert last.bn3.avg_var[0] == last.bn3.gamma.array[0] == 1 + layers.index(f'4{blocks[-1]}_branch2c')
     assert model.res3.a.conv4.W.array.flat[0] == 1 + layers.index('3a_branch1')
     assert model.res5.b2.bn1.avg_mean[0] == 1 + layers.index('5c_branch2a')
+
+
+@pytest.mark.parametrize(
+    'make, n_layers, xp',
+    [
+        (L.VGG16Layers, 16, 'numpy'),
+        (L.VGG19Layers, 19, 'numpy'),
+        pytest.param(L.VGG16Layers, 16, 'cupy', marks=pytest.mark.gpu),
+    ],
+    indirect=['xp'],
+)
+def test_a_vgg_of_torchvision_computes_what_it_does_there(monkeypatch, make, n_layers, tmp_path, device):
+    monkeypatch.setattr(vgg, '_CHANNELS', (4, 6, 8, 10, 12))
+    monkeypatch.setattr(vgg, '_HIDDEN', 16)
+    model = make(write_safetensors(tmp_path / 'vgg.safetensors', state(small_vgg(n_layers)))).to_device(device)
+    with chainlite.using_config('train', False), chainlite.no_backprop_mode():
+        y = to_cpu(model.extract([IMAGE_OF_VGG], ['fc8'], size=None)['fc8'].array[0])
+    expected = np.load(VALUES)[f'vgg{n_layers}']
+    np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
