@@ -16,6 +16,8 @@ three functions are these three again. So three kernels give three nodes and eve
 from chainlite.function_node import FunctionNode
 from chainlite.variable import operations
 
+_RETAINED = {(True, True): (0, 1), (True, False): (1,), (False, True): (0,), (False, False): ()}  # one for the other
+
 
 class Bilinear(FunctionNode):
     """Yields one of the three arrays of a trilinear form from the other two.
@@ -54,7 +56,7 @@ class Bilinear(FunctionNode):
         return (y,)
 
     def select_retained(self, needs_grad):
-        self.retain_inputs([i for i in (0, 1) if 1 - i in needs_grad])
+        self.retain_inputs(_RETAINED[0 in needs_grad, 1 in needs_grad])
 
     def _gradient_node(self, i, gy, other):
         """For input i: the node that yields its gradient, and that node's two inputs."""

@@ -26,9 +26,10 @@ class Deferred:
 
     result = None
 
-    def __init__(self, like):
+    def __init__(self, like, form=None):
+        form = like if form is None else form  # what has its shape and dtype
         self.like = like  # an array that is on the same device
-        self.shape, self.dtype, self.ndim, self.size = like.shape, like.dtype, like.ndim, like.size
+        self.shape, self.dtype, self.ndim, self.size = form.shape, form.dtype, form.ndim, form.size
 
     def array(self):
         """The array."""
@@ -60,23 +61,24 @@ class Normalized(Deferred):
         axis: tuple of the axes that are not keys.
         of_batch: whether mean is that of x, so that it is not finite if x is not.
         differentiable: whether there may be a backward pass.
+        h: array to be added, or None.
+        rectified: whether it is rectified then.
+        form: what has the shape and dtype of x, and tells them more quickly.
 
     Attributes:
         kept: of the rectified array, what `rectified_normalize_grad` wants to know beside it, or None.
     """
 
-    h = kept = None
-    rectified = False
+    kept = None
 
-    def __init__(self, x, numbers, axis, of_batch, differentiable):
-        super().__init__(x)
+    def __init__(self, x, numbers, axis, of_batch, differentiable, h=None, rectified=False, form=None):
+        super().__init__(x, form)
         self.x, self.numbers, self.axis = x, numbers, axis
         self.of_batch, self.differentiable = of_batch, differentiable
+        self.h, self.rectified = h, rectified
 
-    def _more(self):
-        new = Normalized(self.x, self.numbers, self.axis, self.of_batch, self.differentiable)
-        new.h = self.h
-        return new
+    def _then(self, h, rectified):
+        return Normalized(self.x, self.numbers, self.axis, self.of_batch, self.differentiable, h, rectified, form=self)
 
     @property
     def takes_relu(self):
@@ -90,15 +92,11 @@ class Normalized(Deferred):
 
     def relu(self):
         """The same, rectified."""
-        new = self._more()
-        new.rectified = True
-        return new
+        return self._then(self.h, True)
 
     def plus(self, h):
         """The same with another array added."""
-        new = self._more()
-        new.h = h
-        return new
+        return self._then(h, False)
 
     def _compute(self):
         y, self.kept = normalize_then(
