@@ -13,7 +13,7 @@ import chainlite
 from chainlite.backends.cuda import to_cpu
 
 SAMPLES = samples.load(chainlite)
-TOLERANCE = {'e': 4e-3, ml_dtypes.bfloat16: 5e-2, 'f': 4e-6, 'd': 1e-10}
+TOLERANCE = {'e': 4e-3, ml_dtypes.bfloat16: 5e-2, 'f': 1e-5, 'd': 1e-10}
 HOST = chainlite.get_device('@numpy')
 
 
@@ -98,7 +98,8 @@ def test_keeps_the_dtype_and_the_inputs_and_agrees_with_float64(device, sample, 
     for a, e in zip(actual, exact):
         assert a is None or a.dtype == (dtype if e.dtype.kind == 'f' else e.dtype)
     if device == HOST or not sample.random:
-        assert_close(actual, exact, TOLERANCE[dtype] * sample.tolerance)
+        tolerance = 4e-6 if (device, dtype) == (HOST, 'f') else TOLERANCE[dtype]  # a GPU's functions are less exact
+        assert_close(actual, exact, tolerance * sample.tolerance)
 
 
 @every
