@@ -5,9 +5,9 @@ Variables; where not they are plain arrays, nodes that can compute on arrays do 
 as the engine owns the first of them.
 """
 
-import heapq
 import sys
 import traceback
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from chainlite import backend
 from chainlite.backends import cuda
 from chainlite.backends._cuda_errors import explain
 from chainlite.backends._deferred import Deferred, solid
-from chainlite.configuration import config, using_config
+from chainlite.configuration import _unset, config
 from chainlite.function_hook import _hooks
 
 
@@ -63,39 +63,50 @@ class Gradients:
         """Puts a function on the list of those whose outputs have gradients."""
         if function is not None and function not in self._seen and (self.targets is None or function in self.targets):
             self._seen.add(function)
-            heapq.heappush(self._heap, (-function.rank, len(self._seen), function))
+            heappush(self._heap, (-function.rank, len(self._seen), function))
 
     def run(self):
         """Goes through all functions from the highest rank down, and returns the leaves met, in order."""
+        settings = config.__dict__  # of this thread; using_config takes three times as long
+        before = settings.get('enable_backprop', _unset)
+        settings['enable_backprop'] = self.differentiable
+        try:
+            return self._run()
+        finally:
+            if before is _unset:
+                settings.pop('enable_backprop', None)
+            else:
+                settings['enable_backprop'] = before
+
+    def _run(self):
         leaves, heap, known = {}, self._heap, self.known
         drops, several_places = not (self.kept or self.retain_grad), 'cupy' in sys.modules
-        with using_config('enable_backprop', self.differentiable):
-            while heap:
-                function = heapq.heappop(heap)[2]
-                if function.inputs is None:  # unchained meanwhile
-                    continue
-                indexes = function._needs_grad if self.targets is None else self.targets[function]
-                gys, found = (), False
-                for y in function.outputs:
-                    gy = known.pop(y(), None) if drops else self._take(y())
-                    if gy is not None:
-                        found = True
-                        if isinstance(gy, Deferred) and not function.takes_deferred:
-                            gy = gy.array()
-                    gys += (gy,)
-                if not indexes or not found:
-                    continue
-                try:
-                    device = self._elsewhere(gys) if several_places else None
-                    if device is None:
+        while heap:
+            function = heappop(heap)[2]
+            if function.inputs is None:  # unchained meanwhile
+                continue
+            indexes = function._needs_grad if self.targets is None else self.targets[function]
+            gys, found = (), False
+            for y in function.outputs:
+                gy = known.pop(y(), None) if drops else self._take(y())
+                if gy is not None:
+                    found = True
+                    if isinstance(gy, Deferred) and not function.takes_deferred:
+                        gy = gy.array()
+                gys += (gy,)
+            if not indexes or not found:
+                continue
+            try:
+                device = self._elsewhere(gys) if several_places else None
+                if device is None:
+                    self._backward(function, indexes, gys, leaves)
+                else:
+                    with device:
                         self._backward(function, indexes, gys, leaves)
-                    else:
-                        with device:
-                            self._backward(function, indexes, gys, leaves)
-                except Exception as error:
-                    explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
-                    _add_stack(error, function)
-                    raise
+            except Exception as error:
+                explain(error, f'{function.label}, backward', [*gys, *[x.data for x in function.inputs]])
+                _add_stack(error, function)
+                raise
         return leaves
 
     def _elsewhere(self, gradients):

@@ -160,12 +160,11 @@ class FunctionNode:
             if type(array) is not np.ndarray:
                 plain = False
         hooks = self._active_hooks() if _hooks.table or self._local_function_hooks else ()
-        forward = self.forward
         if not plain:
             private = self.any_layout and not hooks
             in_data = self._private_data(xs) if private else tuple([x.array for x in xs])
             device = self._check_arrays(in_data)
-            forward = self.forward_any if private else forward
+            forward = self.forward_any if private else self.forward
         if config.type_check:
             if self._checker is not None:
                 self._checker(self, in_data)
@@ -176,7 +175,9 @@ class FunctionNode:
         if self._input_indexes_to_retain is not None:  # of an earlier use of this object
             self._input_indexes_to_retain = self._output_indexes_to_retain = None
         try:
-            if device is None:
+            if plain:
+                arrays = self.forward(in_data)
+            elif device is None:
                 arrays = forward(in_data)
             else:
                 with device:

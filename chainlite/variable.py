@@ -27,6 +27,7 @@ from chainlite.utils import argument
 from chainlite.utils._check import kind_of
 
 operations = types.SimpleNamespace()
+_new = object.__new__  # without __init__
 _nothing = lambda: None  # noqa: E731  (like the weak reference to an output that is gone)
 
 _ONE_ELEMENT = (
@@ -79,7 +80,7 @@ class VariableNode:
     @staticmethod
     def _made_by(function, variable):
         """The node of a new output of `function`; what `__init__` and `creator_node` do, in fewer steps."""
-        node = VariableNode.__new__(VariableNode)
+        node = _new(VariableNode)
         array = variable._array
         if array is None:
             array = variable._hidden
@@ -224,14 +225,14 @@ class Variable:
     @staticmethod
     def _wrap(array, requires_grad):
         """A Variable of an array, without checks."""
-        x = Variable.__new__(Variable)
+        x = _new(Variable)
         x._array, x.requires_grad = array, requires_grad
         return x
 
     @staticmethod
     def _wrap_any(array, requires_grad):
         """`_wrap` for what a function gave, which may be channels last."""
-        x = Variable.__new__(Variable)
+        x = _new(Variable)
         if array is None or array.ndim < 3 or not is_last(array):
             x._array = array
         else:
@@ -242,7 +243,7 @@ class Variable:
     @staticmethod
     def _wrap_private(array, requires_grad):
         """`_wrap_any` for an array that nobody else has, or a Deferred one."""
-        x = Variable.__new__(Variable)
+        x = _new(Variable)
         if array is None or array.ndim < 3:  # what can be made of private arrays is made of images
             x._array = solid(array) if isinstance(array, Deferred) else array
         else:
@@ -862,7 +863,7 @@ def backward_from(ys, gys, retain_grad=False, enable_double_backprop=False, loss
             y.grad_var = gy if node.grad_var is None or node.grad_var is gy else node.grad_var + gy
             continue
         node.grad_var = None
-        gradients.add(node, gy if enable_double_backprop else array)
+        gradients.known[node] = gy if enable_double_backprop else array
         gradients.push(node._creator_node)
     for node in gradients.run():
         x = node._variable()

@@ -135,4 +135,4 @@ def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
     if counts is not None:
         scale = scale * counts
     gx *= scale[:, None] if scale.ndim else scale
-    return gx.reshape(log_y.shape) if gx.ndim > 2 else xp.ascontiguousarray(gx)
+    return gx.reshape(log_y.shape) if gx.ndim > 2 else gx
