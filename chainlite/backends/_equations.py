@@ -71,9 +71,10 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
     where,
 )
 
-BLOCK = 1 << 17  # elements: a few float32 temporaries of this length stay in cache, and a call costs little beside
-WORTH_THREADS = 1 << 21  # elements: waking threads of Python takes as long as a pass over some million of them
-LONG = 1 << 17  # elements: from here something faster than a program may do it
+# Numbers of elements:
+BLOCK = 1 << 18  # up to four blocks stay in the last cache as they are
+LONG = 1 << 17  # from here something faster than a program may do it
+WORTH_THREADS = 1 << 21  # waking threads of Python takes as long as a pass over some million elements
 
 
 def equations(function=None, *, outputs=None):
@@ -131,8 +132,8 @@ class Equations:
         self._programs, self._gradients = {}, {}
         self.plans = {}  # what others remember about them
         self._order = topological(outputs.values())
-        self._single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
-        self._is_divided = not any([e.op in BOOLEAN for e in outputs.values()])
+        self.is_single = sum(not leaf(e) for e in self._order) == 1 and len(outputs) == 1
+        self._is_numeric = not any([e.op in BOOLEAN for e in outputs.values()])
 
     def __call__(self, *arrays, out=None, **scalars):
         values = [scalars[n] for n in self.scalars] if scalars else ()
@@ -192,19 +193,13 @@ class Equations:
     def _run_long(self, arrays, scalars):
         """What `run` does with long arrays that are alike: in blocks, or channels last; None if neither pays."""
         x = arrays[0]
-        if x.size >= LONG and self._is_divided and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
-            dtype = np.result_type(*map(_dtype_of, arrays))
-            if not self._single or dtype == np.float32 and self._single_pays(x):
-                ys = tuple([np.empty(x.shape, dtype) for _ in self.outputs])
-                self.run_into(arrays, scalars, ys)
+        if x.size >= LONG and self._is_numeric and all([a.flags.c_contiguous and a.dtype.kind == 'f' for a in arrays]):
+            ys = run_long_new(x, self, arrays, scalars)
+            if ys is not None:
                 return ys
         if x.ndim > 2 and any([is_last(a) for a in arrays]):
             return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
         return None
-
-    def _single_pays(self, x):
-        """Whether one operation is worth more than a call: in threads, or where bits would depend on their number."""
-        return x.size >= 2 * LONG and (self._order[-1].op in ('sigmoid', 'tanh') or get_num_threads() > 1)
 
     def run_into(self, arrays, scalars, out):
         """Writes the outputs to the arrays `out`; one may be an input itself (the same object), not overlap
@@ -289,7 +284,7 @@ class Equations:
     def _compile_fresh(self, alike, dtypes):
         """A program that returns new arrays. Only among arrays that are alike can a temporary be written over."""
         dtype = np.result_type(*dtypes)
-        compute = dtype if self._single else _compute_dtype(dtype)
+        compute = dtype if self.is_single else _compute_dtype(dtype)
         code = _Code(self, compute, dtypes, reuse=alike and dtype.kind == 'f')
         code.body()
         results = []
@@ -468,15 +463,31 @@ class _Code:
 
 
 @Kernel
+def run_long_new(x, equations, arrays, scalars):
+    """New arrays, of long and C-contiguous ones of one shape; x is the first. None where a program does it as fast."""
+    pays = x.size >= WORTH_THREADS and x.itemsize > 2 and get_num_threads() > 1
+    return new_of_long(equations, arrays, scalars) if pays or x.size > 4 * BLOCK and not equations.is_single else None
+
+
+def new_of_long(equations, arrays, scalars):
+    dtype = np.result_type(*map(_dtype_of, arrays))
+    ys = tuple([np.empty(arrays[0].shape, dtype) for _ in equations.outputs])
+    equations.run_into(arrays, scalars, ys)
+    return ys
+
+
+@Kernel
 def run_long(x, equations, rows, scalars, alias):
     """Runs a formula on long arrays, all C-contiguous and of one shape in each row: inputs, then outputs; x is one of
     them. See `Equations.program_into` for alias."""
     n = len(equations.inputs)
     program = equations.program_into(alias, rows[0][:n], rows[0][n:])
-    threaded = sum([row[0].size for row in rows]) >= WORTH_THREADS
-    block = 2 * BLOCK if threaded else BLOCK  # each thread has a cache of its own, but they wait for Python's lock
-    flat = [[a.reshape(-1) for a in row] for row in rows]
-    parts = [(row, slice(i, i + block)) for row in flat for i in range(0, row[0].size, block)]
+    threaded = sum([row[0].size for row in rows]) >= WORTH_THREADS and get_num_threads() > 1
+    parts = []
+    for row in rows:
+        flat, size = [a.reshape(-1) for a in row], row[0].size
+        step = BLOCK if threaded or size > 4 * BLOCK else size
+        parts += [(flat, slice(i, i + step)) for i in range(0, size, step)]
     each(lambda part: program(*[a[part[1]] for a in part[0]], *scalars), parts, threaded)
 
 

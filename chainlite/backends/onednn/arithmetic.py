@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainlite.backends._equations import run_long
+from chainlite.backends import _equations
+from chainlite.backends._equations import new_of_long, run_long, run_long_new
 from chainlite.backends._symbols import PRIMITIVES, ZERO, Expr, leaf
 from chainlite.backends.onednn._backend import onednn
 from chainlite.backends.onednn._primitive import RESULT, SRC_0, SRC_1, Descriptors, Operation, address
-from chainlite.backends.onednn._threads import operation
+from chainlite.backends.onednn._threads import get_num_threads, operation
 
 BLOCK = 1 << 19  # elements: what the passes of a formula read and write stays in the last cache
 
@@ -24,6 +25,7 @@ _BINARY = {'add': 0x1FFF0, 'mul': 0x1FFF1, 'div': 0x1FFF4, 'sub': 0x1FFF5}
 _LIMITS = {'maximum': 0x1FFF2, 'minimum': 0x1FFF3}
 _ALGORITHMS = {**_BINARY, **_LIMITS, 'lt': 0x1FFF9}
 _FUNCTIONS = {'sqrt': 0x25, 'abs': 0x24, 'tanh': 0x21, 'sigmoid': 0x29}
+_ROUNDED = 'tanh', 'sigmoid'  # not as NumPy's
 _MOST = 30  # operations after the first: oneDNN takes 32
 _SCALES, _OPERANDS = 0x1000, 0x8000  # numbers of arguments: factors of the two sources, operands of what comes after
 
@@ -243,3 +245,17 @@ def _has_plan(x, equations, rows, scalars, alias):
 @run_long.when(onednn, _has_plan)
 def _(x, equations, rows, scalars, alias):
     _plan(equations, alias).run(rows, scalars)
+
+
+def _pays(x, equations, arrays, scalars):
+    """One operation takes NumPy no longer but in threads, and its results stay in the caches of these, so that short
+    arrays gain little; but what the two round differently must not depend on the number of threads."""
+    if any([a.dtype != np.float32 for a in arrays]) or _plan(equations, (None,) * len(equations.outputs)) is None:
+        return False
+    if not equations.is_single:
+        return True
+    (e,) = equations.outputs.values()
+    return x.size >= 4 * _equations.LONG and (e.op in _ROUNDED or get_num_threads() > 1)
+
+
+run_long_new.when(onednn, _pays)(lambda x, *given: new_of_long(*given))
