@@ -1,9 +1,8 @@
 """Whole networks equal PyTorch's: same weights, masks and images in; same outputs, gradients and running averages out.
 
 In float64 all agree to 1e-8. In float32 the error, taken from the values in float64, is at most twice the one that
-PyTorch makes in float32: by NumPy's kernels in PyTorch's usual layout, and by oneDNN's, which compute with images that
-are channels last, in PyTorch's layout of that name (there PyTorch takes the same sums in the same order, which are two
-to four times less exact than its others). On CuPy all are compared in float64, small ones in float32.
+PyTorch makes in float32 in its usual layout, by NumPy's kernels and by oneDNN's. On CuPy all are compared in float64,
+small ones in float32.
 """
 
 import importlib.util
@@ -121,11 +120,11 @@ class Pair:
         assert all(isinstance(array, self.device.xp.ndarray) for array in found.values())
         return {path: cuda.to_cpu(array) for path, array in (found | twins.persistents(self.link)).items()}
 
-    def theirs(self, layout=torch.contiguous_format):
+    def theirs(self):
         """The same of PyTorch, after :meth:`ours`, under chainlite's names."""
-        x = torch.tensor(self.x).contiguous(memory_format=layout).requires_grad_()
+        x = torch.tensor(self.x).requires_grad_()
         self.module.zero_grad()
-        y = self.module.to(memory_format=layout)(x)
+        y = self.module(x)
         y.backward(torch.tensor(self.gy))
         found = {'output': y.detach(), 'input': x.grad}
         for path, _, tensor in twins.pair(self.link, self.module):
@@ -171,7 +170,7 @@ def test_float32_is_at_most_twice_as_far_from_float64_as_pytorch(name, kernels):
         pair = Pair(name, chainlite.get_device('@cupy:0') if 'cupy' in kernels else cpu, seed)
         with chainlite.using_config('use_cudnn_tensor_core', 'never' if 'no tensor' in kernels else 'auto'):
             a = pair.ours('never' if kernels == 'numpy' else 'always')
-        b = pair.theirs(torch.channels_last if kernels == 'onednn' else torch.contiguous_format)
+        b = pair.theirs()
         pair.link.to_device(cpu)
         pair.device = cpu
         pair.to_float64()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainlite
+from chainlite.backends._layout import from_last, is_last, to_last
 from chainlite.backends.cpu import batch_normalization as bn
 from chainlite.backends.cpu import conv, pooling, softmax
 from chainlite.backends.cpu import group_normalization as gn
@@ -86,6 +87,34 @@ def test_convolutions(seed):
     gW = implementation(conv.filter_grad)(x, gy, ksize, *window, F32)
     assert_equal(gW, conv.filter_grad.reference(x64, gy64, ksize, *window, np.dtype('d')), terms)
     assert gW.flags.c_contiguous
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('ndim', [1, 2, 3])
+def test_long_sums_are_as_exact_as_those_of_blocks(ndim, stride):
+    r = Random(ndim)
+    c = {1: 1024, 2: 512, 3: 128}[ndim]
+    sizes, ksize, window = (5,) * ndim, (3,) * ndim, ((stride,) * ndim, (1,) * ndim, (1,) * ndim, 1)
+    outs = (5 if stride == 1 else 3,) * ndim
+    x, W, gy = abs(r.array(2, c, *sizes)), r.array(c, c, *ksize), r.array(2, c, *outs)
+    x64, W64, gy64 = wide(x, W, gy)
+    y = implementation(conv.convolve)(x, W, None, *window, outs, F32)
+    expected = conv.convolve.reference(x64, W64, None, *window, outs, np.dtype('d'))
+    assert abs(y - expected).max() <= 6e-7 * abs(expected).max()
+    gx = implementation(conv.deconvolve)(gy, W, None, *window, sizes, F32)
+    expected = conv.deconvolve.reference(gy64, W64, None, *window, sizes, np.dtype('d'))
+    assert abs(gx - expected).max() <= 6e-7 * abs(expected).max()
+
+
+@pytest.mark.parametrize('shape', [(3, 5, 7), (2, 40, 50, 41), (1, 600, 12, 13), (2, 1024, 8, 9), (1, 3, 40, 41, 20)])
+def test_layouts(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype('f')
+    y = to_last(x)
+    assert is_last(y)
+    np.testing.assert_array_equal(y, x)
+    z = from_last(y)
+    assert z.flags.c_contiguous
+    np.testing.assert_array_equal(z, x)
 
 
 def pooling_window(r, ndim):

@@ -24,7 +24,7 @@ DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
 SRC_0, SRC_1, RESULT = (1, None), (2, None), (17, None)  # of operations that take arrays as they are
 
 _BF16, _F32 = 2, 3  # data types
-_ANY = 1
+_ANY, _BLOCKED = 1, {3: 56, 4: 78, 5: 121}  # layouts; blocks of 16 channels, by the number of dimensions
 _RELU = 0x20  # algorithm
 _IMPLEMENTATION = 8  # query
 _Dims = c_int64 * 12
@@ -74,7 +74,14 @@ class Descriptors:
 
     def any(self, shape):
         """A layout that the primitive chooses."""
-        return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), self._type, _ANY)
+        return self._tagged(shape, _ANY)
+
+    def blocked(self, shape):
+        """The channels in blocks of 16; in the last axis lie those of one block."""
+        return self._tagged(shape, _BLOCKED[len(shape)])
+
+    def _tagged(self, shape, tag):
+        return self._new('memory_desc', 'memory_desc_create_with_tag', len(shape), dims(shape), self._type, tag)
 
     def primitive(self, kind, *arguments, relu=False, attributes=None):
         """Descriptor of a primitive; `arguments` are those of oneDNN's function between the engine and the
