@@ -52,7 +52,7 @@ class Bilinear(FunctionNode):
     def forward(self, inputs):
         y = self.run(*inputs[:2])
         if len(inputs) == 3:
-            y += inputs[2].reshape([-1 if i == self.bias_axis else 1 for i in range(y.ndim)])
+            y += inputs[2].reshape(-1, *[1] * (y.ndim - 1 - self.bias_axis % y.ndim))
         return (y,)
 
     def select_retained(self, needs_grad):

@@ -13,7 +13,8 @@ def product(a, b):
     On the CPU 16 bits are multiplied in 32, which the result then has; an accelerator knows by itself, but CuPy has no
     products of bfloat16.
     """
-    if 2 in (a.dtype.itemsize, b.dtype.itemsize) and (isinstance(a, np.ndarray) or 'V' in a.dtype.kind + b.dtype.kind):
+    half = a.itemsize == 2 or b.itemsize == 2
+    if half and (isinstance(a, np.ndarray) or 'V' in a.dtype.kind + b.dtype.kind):
         dtype = np.result_type(a.dtype, b.dtype, np.float32)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     if a.ndim == b.ndim == 2:

@@ -146,16 +146,19 @@ def _wheel():
 
 
 _loading = threading.Lock()  # threads that each loaded a library would mix objects of two engines
+_loaded = None
 
 
 def _load():
-    """(Library, None), or (None, why there is none). Asked once."""
-    with _loading:
-        return _load_once()
+    """(Library, None), or (None, why there is none). Found out once."""
+    global _loaded
+    if _loaded is None:
+        with _loading:
+            _loaded = _loaded or _find()
+    return _loaded
 
 
-@functools.cache
-def _load_once():
+def _find():
     keep_freed_memory()
     reasons = []
     for path in _candidates():
