@@ -99,8 +99,8 @@ to_cpu = chainer.backends.cuda.to_cpu
 LOSS = """
 import numpy as np
 model = LeNet5().to_device(device)
-x = device.send(np.random.rand(4, 1, 28, 28).astype('f'))
-t = device.send(np.random.randint(0, 10, 4).astype('i'))
+x = device.send(np.random.rand(2, 1, 28, 28).astype('f'))
+t = device.send(np.random.randint(0, 10, 2).astype('i'))
 plain, outside = model, F.softmax_cross_entropy(model(x), t)
 model = L.Classifier(LeNet5()).to_device(device)
 loss = model(x, t)
@@ -179,7 +179,7 @@ def pytest_generate_tests(metafunc):
 
 def lenet5_learns(device):
     """What LeNet-5 is asked: for less on CuPy, as the stand-in for a GPU takes its time."""
-    n, steps = (32, 10) if device.xp is np else (2, 2)
+    n, steps = (32, 10) if device.xp is np else (1, 1)
     return TRAIN.format(model='LeNet5', shape=(n, 1, 28, 28), classes=10) + LEARN.format(steps=steps)
 
 
