@@ -476,7 +476,8 @@ class Variable:
 
     def cleargrad(self):
         """Drops the gradient."""
-        self.grad = None
+        if self._own_node is not None:
+            self._own_node.grad_var = None
 
     def zerograd(self):
         """Fills the gradient with zeros. Deprecated since v1.15: use `cleargrad`."""
