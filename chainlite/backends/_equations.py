@@ -73,7 +73,7 @@ from chainlite.backends._symbols import (  # noqa: F401  (the vocabulary of form
 
 # Numbers of elements:
 BLOCK = 1 << 18  # up to four blocks stay in the last cache as they are
-LONG = 1 << 17  # from here something faster than a program may do it
+LONG = 1 << 16  # from here something faster than a program may do it
 WORTH_THREADS = 1 << 21  # waking threads of Python takes as long as a pass over some million elements
 
 
@@ -247,10 +247,10 @@ class Equations:
             self._programs[key] = program, _compute_dtype(np.result_type(*dtypes))
         program, compute = self._programs[key]
         given = [np.asarray(v, compute) for v in values]  # once, not in each call, and faster than scalars
-        long = []
+        long, enough = [], LONG if get_num_threads() > 1 else 2 * LONG
         for arrays in batch:
             x = arrays[0]
-            if program is not None and x.size < LONG and x.ndim > 0:
+            if program is not None and x.size < enough and x.ndim > 0:
                 program(*arrays, *given)
             elif program is not None and x.ndim > 0 and all([a.flags.c_contiguous for a in arrays]):
                 long.append((*arrays, *[arrays[i] for i in into]))

@@ -95,6 +95,7 @@ class _Plan:
         if any([len(p.after) > _MOST for p in self.passes]):
             raise _Unable
         self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
+        self.rounds = any([op in _ROUNDED for p in self.passes for op, _ in p.after])
         self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
         self._scalar_names = equations.scalars
         places = [f'x{i}' for i in range(len(equations.inputs))] + [f'o{k}' for k in range(len(alias))]
@@ -179,6 +180,11 @@ class _Plan:
                     return self._place[a], b
         return None
 
+    def pays(self, size):
+        """Whether it takes less time than in NumPy. In several threads it does from fewer elements, since each finds
+        those in its cache that it computed last; but bits must not depend on the number of threads."""
+        return size >= 2 * _equations.LONG or not self.rounds and get_num_threads() > 1
+
     def run(self, rows, scalars):
         """Runs it on rows of arrays of one length: inputs, then outputs."""
         numbers = self._numbers(scalars)
@@ -238,24 +244,26 @@ def _plan(equations, alias):
     return equations.plans[key]
 
 
-def _has_plan(x, equations, rows, scalars, alias):
-    return all([a.dtype == np.float32 for a in rows[0]]) and _plan(equations, alias) is not None
+def _pays(x, equations, rows, scalars, alias):
+    if any([a.dtype != np.float32 for a in rows[0]]):
+        return False
+    plan = _plan(equations, alias)
+    return plan is not None and plan.pays(max([row[0].size for row in rows]))
 
 
-@run_long.when(onednn, _has_plan)
+@run_long.when(onednn, _pays)
 def _(x, equations, rows, scalars, alias):
     _plan(equations, alias).run(rows, scalars)
 
 
-def _pays(x, equations, arrays, scalars):
-    """One operation takes NumPy no longer but in threads, and its results stay in the caches of these, so that short
-    arrays gain little; but what the two round differently must not depend on the number of threads."""
-    if any([a.dtype != np.float32 for a in arrays]) or _plan(equations, (None,) * len(equations.outputs)) is None:
+def _pays_for_new(x, equations, arrays, scalars):
+    if any([a.dtype != np.float32 for a in arrays]):
         return False
-    if not equations.is_single:
-        return True
-    (e,) = equations.outputs.values()
-    return x.size >= 4 * _equations.LONG and (e.op in _ROUNDED or get_num_threads() > 1)
+    plan = _plan(equations, (None,) * len(equations.outputs))
+    if plan is None or not equations.is_single:
+        return plan is not None and plan.pays(x.size)
+    # NumPy does one operation as fast in one thread, and short arrays stay in the caches of several.
+    return x.size >= 8 * _equations.LONG and (plan.rounds or get_num_threads() > 1)
 
 
-run_long_new.when(onednn, _pays)(lambda x, *given: new_of_long(*given))
+run_long_new.when(onednn, _pays_for_new)(lambda x, *given: new_of_long(*given))
