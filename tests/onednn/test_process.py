@@ -184,6 +184,22 @@ def test_the_number_holds_in_every_thread(restore_threads):
     assert seen == [3]
 
 
+WITHOUT = """
+import chainlite
+from chainlite.backends.onednn import _library
+chainlite.set_num_threads(2)
+print(chainlite.get_num_threads(), _library.get_blas_threads(), 'libdnnl' in open('/proc/self/maps').read())
+"""
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/maps'), reason='reads /proc')
+@pytest.mark.skipif(_library.get_blas_threads() is None, reason="NumPy's OpenBLAS is not its own")
+def test_without_the_library_the_number_is_that_of_numpys_products(library):
+    assert run(WITHOUT, CHAINER_USE_IDEEP='never') == ['2', '2', 'False']
+    assert run(WITHOUT, CHAINLITE_ONEDNN='') == ['2', '2', 'False']
+    assert run(WITHOUT) == ['2', '1', 'True']
+
+
 def test_threads_do_not_disturb_each_other(restore_threads):
     chainlite.set_num_threads(2)
     inputs = [images(k) for k in range(4)]
