@@ -40,6 +40,8 @@ def cached_download(url):
     Raises:
         OSError: if the cache can not be made, or the download fails.
     """
+    from urllib import request
+
     folder = os.path.join(_dataset_root, '_dl_cache')
     os.makedirs(folder, exist_ok=True)
     path = download_path(url)
@@ -48,21 +50,10 @@ def cached_download(url):
             print(f'Downloading from {url}...', file=sys.stderr, flush=True)
             try:
                 with replacing(path) as temporary:
-                    _download(url, temporary)
+                    request.urlretrieve(url, temporary)
             except OSError as e:
                 raise OSError(f'cannot download {url} ({e}). Get it some other way and put it in place as {path}')
     return path
-
-
-def _download(url, path):
-    from shutil import copyfileobj
-    from urllib.request import urlopen
-
-    with urlopen(url, timeout=60) as response, open(path, 'wb') as f:
-        copyfileobj(response, f)
-        expected = response.headers.get('Content-Length')
-    if expected is not None and os.path.getsize(path) != int(expected):
-        raise OSError(f'the connection to {url} ended early')
 
 
 def download_whole(url, path, check):

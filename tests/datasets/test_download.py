@@ -277,6 +277,11 @@ def test_a_file_that_was_cut_off_is_continued(root, capsys, ranges):
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         url = f'http://127.0.0.1:{web.server_port}/'
+        with pytest.raises(OSError, match='retrieval incomplete: got only 20000'):
+            dataset.cached_download(url + 'unknown')
+        assert [path.name for path in (root / '_dl_cache').iterdir()] == ['_dl_lock']
+        (root / '_dl_cache' / '_dl_lock').unlink()
+        asked.clear()
         source = Source('name', 'file', hashlib.md5(content).hexdigest(), (url,))
         with pytest.raises(RuntimeError, match=f'the connection ended early; 20000 bytes of {len(content)} are kept'):
             source.read()
