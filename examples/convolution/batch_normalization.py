@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+import chainlite as chainer
 import chainlite.links as L
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--device', '-d', default='-1', help='-1 (NumPy, the default), 0, @cupy:0, @intel64')
     parser.add_argument('--out', '-o', type=Path, default=Path('result'), help='folder for the plot')
     args = parser.parse_args(arguments)
     try:
@@ -24,7 +26,9 @@ def main(arguments=None):
         sys.exit('matplotlib is needed for the plot: pip install chainlite[plot]')
 
     x = 100 * np.random.RandomState(0).standard_normal((128, 3, 32, 32)).astype(np.float32)
-    y = L.BatchNormalization(3)(x).array
+    device = chainer.get_device(args.device)
+    device.use()
+    y = chainer.backends.cuda.to_cpu(L.BatchNormalization(3).to_device(device)(device.send(x)).array)
     assert y.shape == x.shape
     figure = Figure(figsize=(8, 3), layout='tight')
     for axes, name, values in zip(figure.subplots(1, 2), ('before', 'after'), (x[:, 0].ravel(), y[:, 0].ravel())):
