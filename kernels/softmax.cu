@@ -124,3 +124,31 @@ __global__ void cross_entropy_grad(const A* __restrict__ gloss, int step, const 
         gx[i] = ignores && label == ignored ? A(0) : d * weight * gloss[column * step];
     }
 }
+
+// The sum of some losses, and the number of labels that are not ignored.
+template <typename A> struct CountedSum {
+    A sum;
+    long long count;
+
+    __device__ __forceinline__ void merge(const CountedSum& other) {
+        sum += other.sum;
+        count += other.count;
+    }
+};
+
+// mean: the sum of n losses times `given`, or, if there is a `scale`, divided by the number of labels that are not
+// ignored, or 1 if all are; what it was multiplied with is written there. One block: the losses are few.
+template <typename T, typename L>
+__global__ void mean_loss(const T* __restrict__ loss, const L* __restrict__ labels, long long ignored, double given,
+                          T* __restrict__ mean, acc_t<T>* __restrict__ scale, long long n) {
+    using A = acc_t<T>;
+    __shared__ CountedSum<A> shared[512];
+    CountedSum<A> all = {};
+    for (long long i = threadIdx.x; i < n; i += blockDim.x)
+        all.merge({static_cast<A>(load(loss[i])), labels[i] != ignored});
+    all = merge_in_block(all, shared, 1);
+    if (threadIdx.x > 0) return;
+    const A factor = scale ? A(1) / static_cast<A>(all.count > 1 ? all.count : 1) : static_cast<A>(given);
+    store(mean[0], all.sum * factor);
+    if (scale) scale[0] = factor;
+}

@@ -152,6 +152,7 @@ KERNELS = {
         'softmax_grad': (FLOATS, INDEX, ('false', 'true')),
         'cross_entropy': (FLOATS, ('int', 'long long'), INDEX),
         'cross_entropy_grad': (('float', 'double'), ('int', 'long long'), INDEX),
+        'mean_loss': (FLOATS, ('int', 'long long')),
     },
 }
 

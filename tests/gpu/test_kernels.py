@@ -534,6 +534,22 @@ def test_cross_entropy_agrees(agree, dtype, shape, kind, ignored, weighted):
         agree(softmax.cross_entropy_grad, gloss, log_y.get(), t, weight, ignored, rounding=wide)
 
 
+@pytest.mark.parametrize('kind', ['i', 'q'])
+@pytest.mark.parametrize('shape', [(1,), (6, 3), (2000,)], ids=str)
+def test_mean_losses_agree(agree, cupy, dtype, shape, kind):
+    loss, t = abs(values(shape, dtype)), np.random.RandomState(0).randint(-1, 3, shape).astype(kind)
+    for ignored in -1, 0, 7:
+        mean, scale = agree(softmax.mean_loss, loss, t, ignored, None, rounding=4 * ROUNDING[dtype.char])
+        assert mean.dtype == dtype and scale.dtype == np.result_type(dtype, 'f')
+    every = np.full(shape, 7, kind)
+    assert agree(softmax.mean_loss, loss, every, 7, None, rounding=64 * ROUNDING[dtype.char])[1] == 1
+    mean, scale = softmax.mean_loss(cupy.asarray(loss), cupy.asarray(t), None, 0)
+    assert scale == 1.0
+    mean, scale = softmax.mean_loss(cupy.asarray(loss), cupy.asarray(t), None, 8)
+    assert scale == 1 / 8
+    np.testing.assert_allclose(float(mean), loss.astype('d').sum() / 8, rtol=4 * ROUNDING[dtype.char])
+
+
 def test_an_ignored_label_has_no_gradient_even_beside_nan(cupy):
     x, t = cupy.asarray([[np.nan, 0], [1, 2]], 'f'), cupy.asarray([-1, 1], 'i')
     loss, log_y = softmax.cross_entropy(x, t, None, -1)

@@ -136,3 +136,19 @@ def cross_entropy_grad(gloss, log_y, t, class_weight, ignore_label):
         scale = scale * counts
     gx *= scale[:, None] if scale.ndim else scale
     return gx.reshape(log_y.shape) if gx.ndim > 2 else gx
+
+
+@Kernel
+def mean_loss(loss, t, ignore_label, count):
+    """(sum of the losses / count, 1 / count), where a count of 0 is taken for 1.
+
+    count: a number; None for that of the labels that are not to be ignored. 1 / count is an array then.
+    """
+    xp = backend.get_array_module(loss)
+    if count is None:
+        count = xp.maximum((t != ignore_label).sum(), 1)
+        scale = xp.reciprocal(count.astype(np.result_type(loss.dtype, np.float32)))
+    else:
+        scale = 1.0 / max(count, 1)
+    total = loss.sum(dtype='f' if loss.itemsize == 2 else None) * scale
+    return xp.asarray(total, loss.dtype), scale

@@ -10,11 +10,22 @@ from chainlite.backends.cpu.softmax import (
     cross_entropy_grad,
     log_softmax,
     log_softmax_grad,
+    mean_loss,
     softmax,
     softmax_grad,
 )
 from chainlite.backends.gpu import gpu
-from chainlite.backends.gpu._launch import contiguous, function, index_type, is_float, launch, launch_columns
+from chainlite.backends.gpu._launch import (
+    LONG_ROW_THREADS,
+    contiguous,
+    function,
+    index_type,
+    is_float,
+    launch,
+    launch_columns,
+)
+
+_MOST_LOSSES = 1 << 17  # what one block adds up quickly
 
 
 def _takes(x, axis):
@@ -94,3 +105,22 @@ def _(gloss, log_y, t, class_weight, ignore_label):
     step = 1 if gloss.ndim else 0
     launch(run, gx.size, gloss, step, log_y, t, *how, gx, gx.shape[1], prod(gx.shape[2:]))
     return gx
+
+
+@mean_loss.when(
+    gpu,
+    lambda loss, t, *_: (
+        is_float(loss)
+        and loss.size <= _MOST_LOSSES
+        and t.dtype.char in 'ilq'
+        and loss._c_contiguous
+        and t._c_contiguous
+    ),
+)
+def _(loss, t, ignore_label, count):
+    mean, dtype = cuda.cupy.ndarray((), loss.dtype), np.result_type(loss.dtype, np.float32)
+    scale = cuda.cupy.ndarray((), dtype) if count is None else 1.0 / max(count, 1)
+    given, out = (0.0, scale) if count is None else (scale, None)
+    run = function('softmax.mean_loss', loss.dtype, t.dtype)
+    run((1,), (LONG_ROW_THREADS,), (loss, t, int(ignore_label or 0), given, mean, out, loss.size))
+    return mean, scale

@@ -4,8 +4,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._fused import Fused
-from chainlite.backends import cuda
-from chainlite.backends.cpu.softmax import cross_entropy, cross_entropy_grad
+from chainlite.backends.cpu.softmax import cross_entropy, cross_entropy_grad, mean_loss
 from chainlite.configuration import config
 from chainlite.functions.activation.log_softmax import log_softmax
 from chainlite.functions.math.sum import sum
@@ -42,17 +41,12 @@ class SoftmaxCrossEntropy(Fused):
         loss, log_y = cross_entropy(x, t, self.class_weight, ignored)
         scale = None
         if self.reduce == 'mean':
-            scale = self._scale(x, t, ignored, count)
-            loss = loss.sum(dtype='f' if loss.itemsize == 2 else None) * scale
-            loss = backend.get_array_module(x).asarray(loss, x.dtype)
+            if not self.normalize:
+                count = len(x)
+            elif ignored is not None and not isinstance(t, np.ndarray):
+                count = None  # looking at it would wait for the device
+            loss, scale = mean_loss(loss, t, ignored, count)
         return loss, (log_y if self.cache_score else None, scale, ignored)
-
-    def _scale(self, x, t, ignored, count):
-        """1 / what the sum is divided by: a number; on a GPU an array, as looking at it would wait for the device."""
-        if not self.normalize or ignored is None or isinstance(t, np.ndarray):
-            return 1.0 / max(count if self.normalize else len(x), 1)
-        scale = cuda.cupy.empty((), 'd' if x.dtype == 'd' else 'f')
-        return _reciprocal_count()(t, ignored, out=scale)
 
     def backward_kernel(self, saved, gloss, x, t):
         log_y, scale, ignored = saved
@@ -75,14 +69,6 @@ class SoftmaxCrossEntropy(Fused):
             return loss
         scale = self.saved[1]
         return sum(loss) * (scale if isinstance(scale, float) else scale.astype(x.dtype))
-
-
-def _reciprocal_count():
-    """The kernel of 1 / the number of labels that count."""
-    post = 'scale = S(1) / S(a > 1 ? a : 1)'
-    return cuda.reduce(
-        'T t, int64 ignored', 'S scale', 't != ignored', 'a + b', post, '0', 'count_labels', reduce_type='long long'
-    )
 
 
 def softmax_cross_entropy(
