@@ -11,7 +11,7 @@ def Sigmoid(x):
 
 @Sigmoid.gradient
 def _(y, gy):
-    return gy * y * (1 - y)
+    return (1 - y) * y * gy  # in this order one pass over memory
 
 
 def sigmoid(x):
