@@ -70,6 +70,14 @@ def checked_kernels(monkeypatch):
     _launch.function.cache_clear()
 
 
+def pytest_runtest_setup(item):
+    mark = item.get_closest_marker('multi_gpu')
+    if mark:
+        found = pytest.importorskip('cupy').cuda.runtime.getDeviceCount()
+        if found < mark.args[0]:
+            pytest.skip(f'needs {mark.args[0]} GPUs, there is {found}')
+
+
 def part_of(nodeid):
     """'tests/functions/test_relu.py::test_x' -> 'functions'; 'tests/test_floors.py::test_x' -> 'floors'."""
     path = Path(nodeid.split('::')[0])

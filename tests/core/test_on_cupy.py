@@ -174,6 +174,11 @@ def test_arrays_of_two_kinds_are_named():
     with pytest.raises(TypeError, match=r'types are mixed .*LinearFunction.*\n.*numpy.ndarray.*cupy.ndarray') as error:
         F.linear(x, W)
     assert 'x is a numpy.ndarray, W is a cupy.ndarray on device 0' in str(error.value)
+
+
+@pytest.mark.multi_gpu(2)
+def test_arrays_of_two_devices_are_named():
+    W = cuda.cupy.ones((2, 2), 'f')
     with cuda.get_device_from_id(1):
         x = cuda.cupy.ones((2, 2), 'f')
     with pytest.raises(TypeError, match='devices are mixed') as error:
@@ -181,6 +186,7 @@ def test_arrays_of_two_kinds_are_named():
     assert 'ndarray on device 1' in str(error.value) and 'ndarray on device 0' in str(error.value)
 
 
+@pytest.mark.multi_gpu(2)
 def test_function_computes_on_the_device_of_its_inputs():
     with cuda.get_device_from_id(1):
         x, y = (Variable(cuda.cupy.ones((2, 3), 'f')) for _ in range(2))
@@ -189,6 +195,7 @@ def test_function_computes_on_the_device_of_its_inputs():
     assert {int(a.device) for a in (z.array, x.grad, y.grad)} == {1}
 
 
+@pytest.mark.multi_gpu(2)
 def test_gradients_add_up_across_devices():
     x, y = Parameter(np.ones(3, 'f')), Parameter(np.ones(3, 'f'))
     x.to_gpu(0)
@@ -229,6 +236,7 @@ def test_kernels_of_the_user_are_made_once():
     assert x.tolist() == [1, 2, 3, 4] and cuda.raw(code, 'count') is cuda.raw(code, 'count')
 
 
+@pytest.mark.multi_gpu(2)
 def test_memos_are_kept_for_each_device_and_forgotten():
     calls = []
 
@@ -271,6 +279,7 @@ def test_functions_are_marked_for_profilers(monkeypatch):
     assert marks == ['Sum.forward', None, 'Sum.backward', 'SumGrad.forward', None, None]
 
 
+@pytest.mark.multi_gpu(2)
 def test_an_updater_of_two_devices_takes_the_steps_of_one():
     examples = [(x, np.float32(x.sum())) for x in np.random.RandomState(0).rand(8, 3).astype('f')]
     weights = []
