@@ -15,6 +15,7 @@ from chainlite import backend
 from chainlite.backends import cuda
 from chainlite.backends._cuda_errors import explain
 from chainlite.backends._deferred import Deferred, solid
+from chainlite.backends.cpu.accumulation import add_into
 from chainlite.configuration import _unset, config
 from chainlite.function_hook import _hooks
 
@@ -49,9 +50,9 @@ class Gradients:
         if self.differentiable:
             self.known[node] = known + gradient
         elif node in self.owned and type(known) is type(gradient):
-            known += gradient
+            add_into(known, gradient)
         elif is_new and type(known) is type(gradient):
-            gradient += known
+            add_into(gradient, known)
             self.known[node] = gradient
             self.owned.add(node)
         else:

@@ -13,6 +13,8 @@ import chainlite
 from chainlite import using_config
 from chainlite.backends import _blocks, _equations
 from chainlite.backends._equations import equations, exp, where
+from chainlite.backends._layout import as_last
+from chainlite.backends.cpu import accumulation
 
 pytestmark = pytest.mark.host('threads of the CPU')
 
@@ -89,6 +91,23 @@ def test_strided_arrays_are_written_in_place(threads):
     _formula.run_each([expected], (0, 2), [0.1])
     np.testing.assert_array_equal(strided, expected)
     assert not whole[:, 1::2].any()
+
+
+@pytest.mark.parametrize('layouts', ['last last', 'last first', 'first first'])
+@pytest.mark.parametrize('use_ideep', ['never', 'auto'])
+def test_sums_in_place(threads, monkeypatch, layouts, use_ideep):
+    monkeypatch.setattr(accumulation, '_WORTH', 1)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 4, 6, 5, 3)).astype('f')
+    expected = x + y
+    x, y = [as_last(a) if layout == 'last' else a for a, layout in zip((x, y), layouts.split())]
+    for n in (1, 3):
+        threads(n)
+        z = x.copy(order='K')
+        with using_config('use_ideep', use_ideep):
+            accumulation.add_into(z, y)
+        np.testing.assert_array_equal(z, expected)
+        assert z.strides == x.strides
 
 
 def test_an_error_is_raised_when_all_have_ended(threads):
