@@ -12,6 +12,7 @@ from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
 from chainlite.backends.onednn import _library, _threads
+from chainlite.backends.onednn import conv as onednn_conv
 from chainlite.backends.onednn._backend import onednn
 from chainlite.utils.conv import get_conv_outsize
 
@@ -104,6 +105,22 @@ def test_long_sums_are_as_exact_as_those_of_blocks(ndim, stride):
     gx = implementation(conv.deconvolve)(gy, W, None, *window, sizes, F32)
     expected = conv.deconvolve.reference(gy64, W64, None, *window, sizes, np.dtype('d'))
     assert abs(gx - expected).max() <= 6e-7 * abs(expected).max()
+
+
+def test_predictions_see_that_a_filter_has_changed():
+    r = Random(0)
+    x, W = r.array(1, 64, 6, 6), np.ascontiguousarray(r.array(64, 64, 3, 3))
+    window = (1, 1), (1, 1), (1, 1), 1, (6, 6)
+    before = len(onednn_conv._kept)
+    with chainlite.no_backprop_mode():
+        for _ in range(3):
+            y = implementation(conv.convolve)(x, W, None, *window, F32)
+            y = implementation(conv.convolve)(x, W, None, *window, F32)
+            assert_equal(y, conv.convolve.reference(*wide(x, W), None, *window, np.dtype('d')), 576)
+            W[3, 5, 1, 1] += 1
+    assert len(onednn_conv._kept) == before + 1
+    del W
+    assert len(onednn_conv._kept) == before
 
 
 @pytest.mark.parametrize('shape', [(3, 5, 7), (2, 40, 50, 41), (1, 600, 12, 13), (2, 1024, 8, 9), (1, 3, 40, 41, 20)])

@@ -210,14 +210,25 @@ class Operation:
     def __call__(self, *arrays):
         self.at(*[address(a) for a in arrays])
 
-    def at(self, *addresses):
-        """The same for arrays that begin at these addresses."""
+    def reordered(self, place, array):
+        """A copy of the argument at a place in the layout that the primitive wants, or None if it takes the array."""
+        for where, reorder, size, _ in self._reorders:
+            if where == place:
+                buffer = np.empty(size, np.uint8)
+                reorder(address(array), address(buffer))
+                return buffer
+        return None
+
+    def at(self, *addresses, ready=None):
+        """The same for arrays that begin at these addresses; what is at the place `ready` has been reordered before."""
         if not self._reorders:
             self._primitive(*addresses)
             return
         addresses = list(addresses)
         given, buffers = addresses.copy(), []
         for place, reorder, size, is_output in self._reorders:
+            if place == ready:
+                continue
             buffers.append(np.empty(size, np.uint8))
             addresses[place] = address(buffers[-1])
             if not is_output:
