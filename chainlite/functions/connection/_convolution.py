@@ -162,11 +162,12 @@ class Deconvolution(ConvolutionNode):
 
     def run(self, y, W, b=None):
         if self.shape is not None:
-            self.outs = self.shape[2:]
-        elif self.outs is None:
-            sizes = zip(y.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate)
-            self.outs = tuple([get_deconv_outsize(size, k, s, p, d=d) for size, k, s, p, d in sizes])
-        self._check_positive(self.outs)
+            self.outs = self.shape[2:]  # those of an array
+        else:
+            if self.outs is None:
+                sizes = zip(y.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate)
+                self.outs = tuple([get_deconv_outsize(size, k, s, p, d=d) for size, k, s, p, d in sizes])
+            self._check_positive(self.outs)
         return deconvolve(y, W, b, self.stride, self.pad, self.dilate, self.groups, self.outs, self.dtype or y.dtype)
 
     def _check_positive(self, outs):
