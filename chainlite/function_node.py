@@ -297,13 +297,13 @@ class FunctionNode:
         if getattr(self.check_type_forward, '__func__', None) is FunctionNode.check_type_forward:
             return
         in_light = type_check.get_light_types(in_data)
+        try:
+            with type_check.light_mode:
+                self.check_type_forward(in_light)
+                return
+        except type_check.InvalidType:
+            pass  # once more with symbols, which can say what was expected
         with type_check.get_function_check_context(self):
-            try:
-                with type_check.light_mode:
-                    self.check_type_forward(in_light)
-                    return
-            except type_check.InvalidType:
-                pass  # once more with symbols, which can say what was expected
             self.check_type_forward(type_check.get_types(in_data, 'in_types', False))
 
     def _check_arrays(self, in_data):

@@ -1,5 +1,7 @@
 """Concatenation."""
 
+from itertools import accumulate
+
 import numpy as np
 
 from chainlite.backends._joining import concatenate
@@ -33,7 +35,7 @@ class Concat(FunctionNode):
         return (concatenate(inputs, self.axis),)
 
     def _split(self):
-        return SplitAxis(np.cumsum([x.shape[self.axis] for x in self.inputs[:-1]]), self.axis)
+        return SplitAxis(accumulate([x.shape[self.axis] for x in self.inputs[:-1]]), self.axis)
 
     def backward(self, target_input_indexes, grad_outputs):
         if len(self.inputs) == 1:

@@ -18,13 +18,13 @@ def _t(x, transposed):
 
 def _product(a, b, shape, result_dtype):
     """a @ b, summed over the batch axes that `shape` does not have."""
-    dtype = np.result_type(a.dtype, b.dtype)
+    dtype = result_dtype or (a.dtype if a.dtype is b.dtype else np.result_type(a.dtype, b.dtype))
     y = product(a, b)
     if shape is not None and y.shape != shape:
         lead = y.ndim - len(shape)
         axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and y.shape[lead + i] != 1))
         y = sum_array(y, axes, True).reshape(shape)
-    return y.astype(result_dtype or dtype, copy=False)
+    return y.astype(dtype, copy=False)
 
 
 class _MatMul(Bilinear):
