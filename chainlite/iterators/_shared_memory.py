@@ -4,13 +4,16 @@ A part of a batch is a list of runs. In a run, all examples are alike: tuples of
 same keys, with arrays of the same shapes. Each is a record in shared memory, all records are of one size, and the
 parent gets its arrays by slicing, which takes a tenth of the time of pickles. An example with anything else in it
 (lists, objects) is pickled, and its large buffers lie in shared memory.
+
+The memory has no name in any file system: its file descriptors are sent. So none is left behind, however the processes
+end, and the size of /dev/shm is no limit.
 """
 
-import contextlib
 import itertools
 import mmap
 import os
 import pickle
+import socket
 
 import numpy
 
@@ -144,24 +147,21 @@ def unpack(runs, buffers, memory):
 class SharedMemory:
     """The pieces of shared memory of a worker; one is being filled.
 
-    Args:
-        folder: Folder for their files.
-
     Attributes:
-        free: Names of those that can be filled.
+        free: Numbers of those that can be filled.
         piece: The one that is being filled.
         buffers: (start, size) of what :meth:`add` has put there.
     """
 
-    def __init__(self, folder):
+    def __init__(self):
         self.free = []
-        self._folder = folder
-        self._pieces = {}  # by name
+        self._pieces = {}  # by number
+        self._unsent = {}  # file descriptors, by number
         self._n = 0
         self._start()
 
     def _start(self):
-        self._name = self.piece = None
+        self._number = self.piece = None
         self._end = 0
         self._replaced = []
         self.buffers = []
@@ -185,36 +185,64 @@ class SharedMemory:
         return False
 
     def finish(self):
-        """Returns the places of the buffers, the name of the piece (None if there is none), and the names of the pieces
-        that are no more."""
-        result = self.buffers, self._name, self._replaced
+        """Returns the places of the buffers, the number of the piece (None if there is none), and the numbers of the
+        pieces that are no more."""
+        result = self.buffers, self._number, self._replaced
         self._start()
         return result
 
+    def send(self, number, connection):
+        """Sends a piece, unless it was sent before; the other side calls :func:`receive_piece`."""
+        if number in self._unsent:
+            with socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as end:
+                socket.send_fds(end, [b'.'], [self._unsent[number]])
+            os.close(self._unsent.pop(number))
+
     def _extend(self, size):
         """Goes over to a piece with at least this size."""
-        name = next((name for name in self.free if len(self._pieces[name]) >= size), None)
-        if name is not None:
-            self.free.remove(name)
+        number = next((number for number in self.free if len(self._pieces[number]) >= size), None)
+        if number is not None:
+            self.free.remove(number)
         else:
             if self.free:
                 self._drop(self.free.pop())
-            name = self._make(2 * size)
-        if self._name is not None:
-            self._pieces[name][: self._end] = self.piece[: self._end]
-            self._drop(self._name)
-        self._name, self.piece = name, self._pieces[name]
+            number = self._make(2 * size)
+        if self._number is not None:
+            self._pieces[number][: self._end] = self.piece[: self._end]
+            self._drop(self._number)
+        self._number, self.piece = number, self._pieces[number]
 
     def _make(self, size):
         self._n += 1
-        name = f'{os.getpid()}-{self._n}'
-        with open(os.path.join(self._folder, name), 'wb+') as f:
-            f.truncate(size)  # pages that are not written cost nothing
-            self._pieces[name] = mmap.mmap(f.fileno(), size)
-        return name
+        self._unsent[self._n] = descriptor = _anonymous_file()
+        os.ftruncate(descriptor, size)  # pages that are not written cost nothing
+        self._pieces[self._n] = mmap.mmap(descriptor, size)
+        return self._n
 
-    def _drop(self, name):
-        del self._pieces[name]
-        self._replaced.append(name)
-        with contextlib.suppress(OSError):  # the parent has removed it, if it knew of it
-            os.remove(os.path.join(self._folder, name))
+    def _drop(self, number):
+        del self._pieces[number]
+        if number in self._unsent:
+            os.close(self._unsent.pop(number))
+        self._replaced.append(number)
+
+
+def _anonymous_file():
+    """Returns a descriptor of a file without a name, in memory where the system has such files."""
+    if hasattr(os, 'memfd_create'):
+        return os.memfd_create('chainlite')
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def receive_piece(connection):
+    """Returns the piece of memory that the other side of a connection sends."""
+    with socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as end:
+        _, descriptors, _, _ = socket.recv_fds(end, 1, 1)
+    if not descriptors:
+        raise EOFError
+    try:
+        return mmap.mmap(descriptors[0], 0)
+    finally:
+        os.close(descriptors[0])

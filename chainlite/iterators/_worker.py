@@ -5,25 +5,21 @@ the other one reads the end of the file instead of waiting.
 
 Large results lie in shared memory, and the parent's arrays are views of it. When the last of them is gone the parent
 says so with its next request, and the worker fills the same memory again: fresh memory would cost the kernel more time
-than copying takes. A piece of shared memory has a name only until the parent has opened it.
+than copying takes.
 """
 
 import collections
-import mmap
 import os
 import pickle
 import queue
 import random
-import shutil
 import signal
-import tempfile
 import threading
-import time
 import weakref
 
 import numpy
 
-from chainlite.iterators._shared_memory import SharedMemory, pack, unpack
+from chainlite.iterators._shared_memory import SharedMemory, pack, receive_piece, unpack
 
 _parent_ends = weakref.WeakSet()
 
@@ -37,19 +33,17 @@ class Worker:
 
     Args:
         dataset: The dataset.
-        folder: Folder for files in shared memory.
     """
 
-    def __init__(self, dataset, folder):
+    def __init__(self, dataset):
         import multiprocessing
 
         self._connection, other = multiprocessing.Pipe()
-        self._process = multiprocessing.Process(target=_run, args=(dataset, folder, other, os.getpid()), daemon=True)
-        self._folder = folder
+        self._process = multiprocessing.Process(target=_run, args=(dataset, other), daemon=True)
         self._n_requests = 0
         self._n_answers = 0
-        self._memory = {}  # by name
-        self._free = collections.deque()  # names of what can be filled again
+        self._memory = {}  # by number
+        self._free = collections.deque()  # numbers of what can be filled again
         _parent_ends.add(self._connection)
         self._process.start()
         other.close()
@@ -82,26 +76,23 @@ class Worker:
         """Returns the next answer, (whether it succeeded, examples or pickled exception); None if it is to a request
         before the one with this number."""
         try:
-            succeeded, data, buffers, name, replaced = self._connection.recv()
+            succeeded, data, buffers, piece, replaced = self._connection.recv()
+            for old in replaced:
+                self._memory.pop(old, None)
+            memory = self._open(piece) if piece else None
         except (OSError, EOFError) as e:
             raise self._died() from e
         self._n_answers += 1
-        for old in replaced:
-            self._memory.pop(old, None)
-        memory = self._open(name) if name else None
         if self._n_answers != number:
             return None
         return succeeded, unpack(data, buffers, memory) if succeeded else data
 
-    def _open(self, name):
+    def _open(self, number):
         """Returns a piece of shared memory as an array; it is free again when that and all arrays on it are gone."""
-        if name not in self._memory:
-            path = os.path.join(self._folder, name)
-            with open(path, 'rb+') as f:
-                self._memory[name] = mmap.mmap(f.fileno(), 0)
-            os.remove(path)
-        memory = numpy.frombuffer(self._memory[name], numpy.uint8)
-        weakref.finalize(memory, self._free.append, name).atexit = False
+        if number not in self._memory:
+            self._memory[number] = receive_piece(self._connection)
+        memory = numpy.frombuffer(self._memory[number], numpy.uint8)
+        weakref.finalize(memory, self._free.append, number).atexit = False
         return memory
 
     def _died(self):
@@ -153,38 +144,28 @@ def receive(requests, timeout, warn):
     return [example for _, examples in answers for example in examples]
 
 
-def make_folder():
-    """Returns a new folder in shared memory (or, on systems without it, a usual one)."""
-    return tempfile.mkdtemp(prefix='chainlite-', dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else None)
-
-
-def _run(dataset, folder, connection, parent):
+def _run(dataset, connection):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for end in list(_parent_ends):  # inherited by fork
         end.close()
     requests = queue.SimpleQueue()
     # The parent must never wait for this process to take a request.
-    threading.Thread(target=_take_requests, args=(connection, requests, folder, parent), daemon=True).start()
-    memory = SharedMemory(folder)
+    threading.Thread(target=_take_requests, args=(connection, requests), daemon=True).start()
+    memory = SharedMemory()
     while (request := requests.get()) is not None:
         indices, seed, free = request
         memory.free += free
-        connection.send(_answer(dataset, indices, seed, memory))
+        answer = _answer(dataset, indices, seed, memory)
+        connection.send(answer)
+        memory.send(answer[3], connection)
 
 
-def _take_requests(connection, requests, folder, parent):
+def _take_requests(connection, requests):
     try:
         while True:
             requests.put(connection.recv())
     except (OSError, EOFError):
-        # If the parent was killed, nobody else removes the folder; the kernel closes its files a little earlier than it
-        # gives its children another parent.
-        for _ in range(20):
-            if os.getppid() != parent:
-                shutil.rmtree(folder, ignore_errors=True)
-                break
-            time.sleep(0.05)
         os._exit(1)
 
 

@@ -1,12 +1,11 @@
 import os
-import shutil
 import warnings
 import zlib
 
 import numpy
 
 from chainlite.iterators._prefetching_iterator import PrefetchingIterator
-from chainlite.iterators._worker import Worker, WorkerDied, make_folder, receive
+from chainlite.iterators._worker import Worker, WorkerDied, receive
 from chainlite.iterators.order_samplers import ShuffleOrderSampler  # noqa: F401  (a name Chainer has here)
 from chainlite.serializer import Serializer
 
@@ -73,12 +72,10 @@ class MultiprocessIterator(PrefetchingIterator):
         self._workers = []
         self._pid = os.getpid()
         self._retired = []  # workers that still have answers for batches ahead
-        self._folder = None
 
     def _submit(self, indices):
         if not self._workers:
-            self._folder = make_folder()
-            self._workers = [Worker(self.dataset, self._folder) for _ in range(self.n_processes)]
+            self._workers = [Worker(self.dataset) for _ in range(self.n_processes)]
         n = -(-len(indices) // self.n_processes)
         state = self._ahead[-1][0] if self._ahead else self._state
         request = []
@@ -98,7 +95,7 @@ class MultiprocessIterator(PrefetchingIterator):
         if self._maxtasksperchild is not None and worker.n_requests >= self._maxtasksperchild:
             worker.retire()
             self._retired.append(worker)
-            worker = self._workers[i] = Worker(self.dataset, self._folder)
+            worker = self._workers[i] = Worker(self.dataset)
         return worker
 
     def _receive(self, request):
@@ -129,16 +126,15 @@ class MultiprocessIterator(PrefetchingIterator):
         if not self._workers or self._pid != os.getpid():  # a forked child has a copy of this object
             return
         self._ahead.clear()
-        workers, folder = self._workers + self._retired, self._folder
+        workers = self._workers + self._retired
         self._forget_workers()
         for worker in workers:
             worker.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
     def __getstate__(self):
         state = {**self.__dict__, '_drawn_orders': type(self._drawn_orders)(self._orders_ahead())}
         state['_ahead'] = type(self._ahead)()
-        state.update(_workers=[], _retired=[], _folder=None)
+        state.update(_workers=[], _retired=[])
         return state
 
     def __setstate__(self, state):

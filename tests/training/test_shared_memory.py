@@ -1,11 +1,14 @@
 """What worker processes put into shared memory comes out as pickling it at once would give it."""
 
+import multiprocessing
+import os
 import pickle
+import tempfile
 
 import numpy as np
 import pytest
 
-from chainlite.iterators._shared_memory import SharedMemory, pack, unpack
+from chainlite.iterators._shared_memory import SharedMemory, pack, receive_piece, unpack
 
 pytestmark = pytest.mark.host('memory that processes of the host share')
 
@@ -50,12 +53,17 @@ EXAMPLES = {
 }
 
 
-def through_memory(examples, folder):
+def through_memory(examples):
     """The examples as the parent gets them, and the array that they are views of."""
-    memory = SharedMemory(str(folder))
+    memory = SharedMemory()
     runs = pickle.loads(pickle.dumps(pack(iter(examples), memory)))
-    buffers, name, _ = memory.finish()
-    piece = np.frombuffer(memory._pieces[name], np.uint8) if name else None
+    buffers, number, _ = memory.finish()
+    piece = None
+    if number is not None:
+        here, there = multiprocessing.Pipe()
+        with here, there:
+            memory.send(number, there)
+            piece = np.frombuffer(receive_piece(here), np.uint8)
     return unpack(runs, buffers, piece), piece
 
 
@@ -79,13 +87,13 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize('name', EXAMPLES)
-def test_examples_come_as_they_were(name, tmp_path):
+def test_examples_come_as_they_were(name):
     examples = EXAMPLES[name]
-    found, _ = through_memory(examples, tmp_path)
+    found, _ = through_memory(examples)
     assert_same(found, pickle.loads(pickle.dumps(examples, protocol=5)))
 
 
-def test_a_dataset_may_fill_the_same_array_again_and_again(tmp_path):
+def test_a_dataset_may_fill_the_same_array_again_and_again():
     array, record = picture(100, 30), [picture(100, 30)]
 
     def examples():
@@ -93,13 +101,13 @@ def test_a_dataset_may_fill_the_same_array_again_and_again(tmp_path):
             array[...] = record[0][...] = i
             yield (array, i) if i < 2 else record
 
-    found, _ = through_memory(examples(), tmp_path)
+    found, _ = through_memory(examples())
     assert [x[0].mean() for x in found] == [0, 1, 2, 3]
 
 
-def test_large_arrays_are_views_that_can_be_written_and_small_ones_are_not(tmp_path):
+def test_large_arrays_are_views_that_can_be_written_and_small_ones_are_not():
     """A small one must not keep a piece of memory, which is free when the last view of it is gone."""
-    found, piece = through_memory([(picture(200), picture(3), np.int32(4))] * 3, tmp_path)
+    found, piece = through_memory([(picture(200), picture(3), np.int32(4))] * 3)
     for large, small, number in found:
         assert np.shares_memory(large, piece)
         assert not np.shares_memory(small, piece)
@@ -109,10 +117,41 @@ def test_large_arrays_are_views_that_can_be_written_and_small_ones_are_not(tmp_p
     assert all(large.base is piece for large, _, _ in found)
 
 
-def test_an_error_among_examples_is_raised(tmp_path):
+def test_an_error_among_examples_is_raised():
     def examples():
         yield picture(300)
         raise ZeroDivisionError
 
+    memory = SharedMemory()
     with pytest.raises(ZeroDivisionError):
-        pack(examples(), SharedMemory(str(tmp_path)))
+        pack(examples(), memory)
+    memory._drop(memory.finish()[1])
+
+
+def test_a_piece_is_sent_once_and_nothing_stays_open():
+    def open_files():
+        return len(os.listdir('/proc/self/fd'))
+
+    here, there = multiprocessing.Pipe()
+    before, memory = open_files(), SharedMemory()
+    pack([picture(1000)] * 3, memory)  # moves to a larger piece on the way
+    _, number, _ = memory.finish()
+    memory.send(number, there)
+    piece = receive_piece(here)
+    memory.send(number, there)
+    assert not here.poll()
+    assert open_files() == before + 2  # a mapping here and one there
+    piece.close()
+    memory._drop(number)
+    assert open_files() == before
+    there.close()
+    with pytest.raises(EOFError):
+        receive_piece(here)
+
+
+def test_memory_has_no_name_on_other_systems_either(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, 'memfd_create', raising=False)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    examples = [picture(1000)] * 3
+    assert_same(through_memory(examples)[0], examples)
+    assert not list(tmp_path.iterdir())
