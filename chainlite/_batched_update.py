@@ -545,8 +545,7 @@ def gather(items):
     cupy = sys.modules.get('cupy')
     on_gpu = None if cupy is None else cupy.ndarray
     usable = {}  # classes of rules
-    kind = dtype = batch = last = last_kinds = None  # of the one before: mostly the next is like it
-    plain = False
+    kind = dtype = batch = last = last_kinds = alike = None  # of the one before: mostly the next is like it
     for item in items:
         param, array, grad = item
         rule = param.update_rule
@@ -563,7 +562,7 @@ def gather(items):
                 alone.append(param)
                 continue
         kinds = place, dtype, grad.dtype, param._loss_scale
-        if plain and kinds == last_kinds and type(rule) is type(last) and rule.has_key_of(last):
+        if alike is not None and kinds == last_kinds and type(rule) is last and alike(rule):
             batch.items.append(item)
             continue
         if rule is None:
@@ -580,6 +579,8 @@ def gather(items):
         if batch is None:
             batch = batches[(key, *kinds)] = Batch(rule if key else None, place, param._loss_scale)
         batch.items.append(item)
-        last, last_kinds = rule, kinds
-        plain = bool(key) and rule.is_plain()  # otherwise whoever comes next is looked at in full
+        last, last_kinds = type(rule), kinds
+        alike = rule.alike() if key else None
+        if alike is not None and not alike(rule):
+            alike = None  # it has hooks or numbers of its own: whoever comes next is looked at in full
     return list(batches.values()), alone

@@ -208,14 +208,10 @@ class UpdateRule:
         """
         return None
 
-    def is_plain(self):
-        """Whether it has neither hooks nor hyperparameters of its own."""
-        return False
-
-    def has_key_of(self, other):
-        """Whether the batch keys are equal, `other` being of the same class, plain, and having one; False where that
-        is not found out quickly."""
-        return False
+    def alike(self):
+        """A function that says of a rule of this class whether it has the batch key that this one has; False where that
+        is not found out quickly. It is asked for every parameter at every update."""
+        return lambda rule: False
 
     def update_core(self, param):
         """Updates ``param``; calls ``update_core_cpu`` or ``update_core_gpu`` according to where it is."""

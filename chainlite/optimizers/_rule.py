@@ -99,28 +99,24 @@ class ElementwiseRule(UpdateRule):
             key += (tuple(own_values),)
         return key + tuple([own[name] for name in self.own_attributes]) if self.own_attributes else key
 
-    def is_plain(self):
-        hooks = self._hooks
-        return not (hooks.pre or hooks.post) and len(self.hyperparam.__dict__) == 1
+    def alike(self):
+        own, parent = self.__dict__, self.hyperparam._parent
+        t, half, size = own['t'], own['_use_fp32_update'], len(own)
+        values = [(name, own[name]) for name in self.own_attributes]
 
-    def has_key_of(self, other):
-        own, theirs = self.__dict__, other.__dict__
-        hp, hooks = own['hyperparam'].__dict__, own['_hooks']
-        if (
-            own['t'] != theirs['t']
-            or not own['enabled']
-            or hooks.pre
-            or hooks.post
-            or len(hp) > 1
-            or hp['_parent'] is not theirs['hyperparam']._parent
-            or own['_use_fp32_update'] != theirs['_use_fp32_update']
-            or len(own) != len(theirs)
-        ):
-            return False
-        for name in self.own_attributes:
-            if own[name] != theirs[name]:
+        def test(rule):
+            own = rule.__dict__
+            hp, hooks = own['hyperparam'].__dict__, own['_hooks']
+            if hooks.pre or hooks.post or len(hp) > 1 or hp['_parent'] is not parent or not own['enabled']:
                 return False
-        return True
+            if own['t'] != t or own['_use_fp32_update'] != half or len(own) != size:
+                return False
+            for name, value in values:
+                if own[name] != value:
+                    return False
+            return True
+
+        return test
 
 
 _CORES = ElementwiseRule.update_core_cpu, ElementwiseRule.update_core_gpu
