@@ -83,7 +83,7 @@ class _Plan:
             for a in () if leaf(e) else e.args:
                 self._uses[a] = self._uses.get(a, 0) + 1
         self._place = {Expr('name', x): f'x{i}' for i, x in enumerate(equations.inputs)}
-        self.passes: list[_Pass] = []
+        self.passes = []
         self.temporaries = 0
         results = {e: f'o{k}' for k, e in enumerate(equations.outputs.values())}
         if len(results) < len(alias) or any([leaf(e) for e in results]):
