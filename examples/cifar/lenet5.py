@@ -68,10 +68,10 @@ def print_accuracies(y, t):
 
 def main(arguments=None):
     args = parse(arguments)
-    np.random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
 
     train_data, test_data = data.load(args)
     pictures, labels = train_data[0][:16], [data.CLASSES[t] for t in train_data[1][:16]]

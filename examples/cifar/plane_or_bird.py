@@ -66,10 +66,10 @@ def parse(arguments=None):
 
 def main(arguments=None):
     args = parse(arguments)
-    np.random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
 
     normalize = data.Normalize((0.5,) * 3, (0.5,) * 3)  # to [-1, 1]
     train, test = (data.dataset(*only_two(*part), normalize) for part in data.load(args))

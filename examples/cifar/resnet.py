@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import data
-import numpy as np
 import plots
 from nets import resnet
 
@@ -76,7 +75,7 @@ def main(arguments=None):
 
     losses, accuracies = {}, {}
     for name in args.nets:
-        np.random.seed(args.seed)
+        chainer.seed(args.seed)
         model = resnet(args.layers, residual=name == 'resnet')
         model.to_device(device)
         print(f'{name} of {args.layers} layers, {model.count_params()} parameters')

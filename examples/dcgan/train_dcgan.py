@@ -79,9 +79,9 @@ def parse(arguments=None):
 
 def main(arguments=None):
     args = parse(arguments)
-    np.random.seed(args.seed)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
 
     (x, t), _ = data.load(args)
     iterator = chainer.iterators.SerialIterator(data.dataset(x, t, Enlarge()), args.batchsize)

@@ -79,9 +79,9 @@ def parse(arguments=None):
 
 def main(arguments=None):
     args = parse(arguments)
-    np.random.seed(args.seed)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
     if args.weights is None:
         print('no --weights: ResNet-50 starts from random ones')
     (x, t), (x_test, t_test) = get_digits(args.train, args.test, args.seed)

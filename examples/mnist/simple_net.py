@@ -70,9 +70,9 @@ def parse(arguments=None):
 
 def main(arguments=None):
     args = parse(arguments)
-    np.random.seed(args.seed)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
 
     train, test = get_mnist(args.data) if args.data or args.dataset == 'mnist' else get_digits(args.seed)
     train, validation = chainer.datasets.split_dataset_random(train, len(train) * 5 // 6, seed=args.seed)

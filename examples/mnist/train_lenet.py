@@ -8,7 +8,6 @@ on from the last snapshot and ends with the very weights that an uninterrupted r
 """
 
 import argparse
-import random
 import sys
 from pathlib import Path
 
@@ -95,10 +94,9 @@ def parse(arguments=None):
 
 
 def make_trainer(args):
-    random.seed(args.seed)
-    np.random.seed(args.seed)
     device = chainer.get_device(args.device)
     device.use()
+    chainer.seed(args.seed)
 
     train, test = get_dataset(args.dataset, args.seed)
     model = L.Classifier(LeNet5(in_channels=len(train[0][0]), activation=getattr(F, args.activation)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host('measures the CPU; those of a device, test_on_device.py')
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+keeps = pytest.mark.host('what becomes of the sections: nothing is measured')
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
 
@@ -49,34 +50,40 @@ def run(monkeypatch, code, seconds=20, name='bandwidth'):
     return on_device.run(name, True, seconds)
 
 
+@keeps
 def test_what_a_section_found_before_it_failed_counts(monkeypatch):
     found = run(monkeypatch, 'print(\'{"kernel": "copy"}\', flush=True); import os; os.abort()')
     assert found['status'] == -6 and found['rows'] == [{'kernel': 'copy'}]
 
 
+@keeps
 def test_a_section_that_hangs_is_ended(monkeypatch):
     found = run(monkeypatch, 'print(\'{"kernel": "copy"}\', flush=True); import time; time.sleep(60)', seconds=3)
     assert found['status'] == 'out of time' and found['rows'] == [{'kernel': 'copy'}] and found['seconds'] < 20
 
 
+@keeps
 def test_a_section_that_does_not_listen_is_killed(monkeypatch):
     code = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print("{}", flush=True); time.sleep(60)'
     found = run(monkeypatch, code, seconds=3)
     assert found['status'] == 'out of time' and found['rows'] == [{}] and found['seconds'] < 30
 
 
+@keeps
 def test_the_summary_of_the_tests_is_kept(monkeypatch):
     code = 'print("FAILED tests/x.py::test_y\\n1 failed, 2 passed in 3s"); raise SystemExit(1)'
     found = run(monkeypatch, code, name='tests')
     assert found['summary'] == ['1 failed, 2 passed in 3s'] and found['failed'] == ['FAILED tests/x.py::test_y']
 
 
+@keeps
 def test_a_program_that_is_missing_is_said(monkeypatch):
     on_device = load('on_device')
     monkeypatch.setattr(on_device, 'command', lambda name, tiny: ['a-program-that-does-not-exist'])
     assert on_device.run('sanitizer', True, 5)['status'] == 'not there: a-program-that-does-not-exist'
 
 
+@keeps
 def test_sections_without_time_are_left_out(monkeypatch, tmp_path, capsys):
     on_device = load('on_device')
     monkeypatch.setattr(on_device, 'command', lambda name, tiny: [sys.executable, '-c', 'print(\'{"device": "A B"}\')'])

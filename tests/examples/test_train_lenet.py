@@ -8,14 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 
+RUNNER = [Path(__file__).with_name('without_tensor_cores.py')] if cuda_on_cpu.enabled() else []
 SCRIPT = Path(__file__).parents[2] / 'examples' / 'mnist' / 'train_lenet.py'
 
 
 def command(*arguments):
-    return [sys.executable, '-W', 'error', str(SCRIPT), *map(str, arguments)]
+    return [sys.executable, '-W', 'error', *RUNNER, SCRIPT, *map(str, arguments)]
 
 
 def environment(**more):
@@ -60,12 +62,16 @@ def uninterrupted(tmp_path_factory):
     return out
 
 
-def test_default_run_learns_the_digits_and_leaves_its_results(tmp_path):
-    printed = train('--out', tmp_path, '--seed', 1)
+def test_default_run_learns_the_digits_and_leaves_its_results(tmp_path, device):
+    """On CuPy two epochs of it, by larger steps."""
+    epochs, accuracy, fall, options = 20, 0.97, 5, []
+    if device.xp is not np:
+        epochs, accuracy, fall, options = 2, 0.7, 1.5, ['--epoch', 2, '--batchsize', 64]
+    printed = train('--out', tmp_path, '--seed', 1, '--device', device.name, *options)
     log = json.loads((tmp_path / 'log').read_text())
-    assert [entry['epoch'] for entry in log] == list(range(1, 21))
-    assert log[-1]['validation/main/accuracy'] >= 0.97
-    assert log[-1]['main/loss'] < log[0]['main/loss'] / 5
+    assert [entry['epoch'] for entry in log] == list(range(1, epochs + 1))
+    assert log[-1]['validation/main/accuracy'] >= accuracy
+    assert log[-1]['main/loss'] < log[0]['main/loss'] / fall
     assert f'test accuracy {log[-1]["validation/main/accuracy"]:.4f}' in printed
     assert {'iteration', 'elapsed_time', 'main/accuracy', 'validation/main/loss'} <= set(log[0])
     for name in ['loss.png', 'accuracy.png']:
@@ -74,14 +80,17 @@ def test_default_run_learns_the_digits_and_leaves_its_results(tmp_path):
     assert graph.startswith('digraph')
     assert 'Convolution2DFunction' in graph
     assert 'SoftmaxCrossEntropy' in graph
-    assert {path.name for path in tmp_path.glob('snapshot*')} == {'snapshot_epoch_19', 'snapshot_epoch_20'}
+    assert {path.name for path in tmp_path.glob('snapshot*')} == {f'snapshot_epoch_{epochs - k}' for k in (0, 1)}
 
 
-def test_same_seed_gives_the_same_weights(uninterrupted, tmp_path):
-    train('--epoch', 5, '--seed', 3, '--out', tmp_path)
-    assert_same_weights(uninterrupted, tmp_path)
+def test_same_seed_gives_the_same_weights(tmp_path, device):
+    options = '--seed', 3, '--device', device.name, '--epoch', 1, '--batchsize', 32 if device.xp is np else 400
+    for folder in 'one', 'other':
+        train(*options, '--out', tmp_path / folder)
+    assert_same_weights(tmp_path / 'one', tmp_path / 'other')
 
 
+@pytest.mark.host('signals and files; on CuPy, test_resume.py')
 @pytest.mark.parametrize('signum', [signal.SIGKILL, signal.SIGINT], ids=['killed', 'ctrl-c'])
 def test_interrupted_run_ends_with_the_same_weights(uninterrupted, tmp_path, signum):
     process = start('--epoch', 5, '--seed', 3, '--out', tmp_path)
@@ -99,11 +108,13 @@ def test_interrupted_run_ends_with_the_same_weights(uninterrupted, tmp_path, sig
     assert [entry['epoch'] for entry in log] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.host('reads files; on CuPy, test_resume.py')
 def test_resume_goes_on_from_the_named_snapshot(uninterrupted, tmp_path):
     train('--epoch', 5, '--seed', 3, '--out', tmp_path, '--resume', uninterrupted / 'snapshot_epoch_4')
     assert_same_weights(uninterrupted, tmp_path)
 
 
+@pytest.mark.host('texts of errors')
 def test_missing_scikit_learn_is_said_in_one_line(tmp_path):
     (tmp_path / 'sklearn.py').write_text('raise ImportError("hidden")')
     done = subprocess.run(
