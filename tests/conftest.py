@@ -85,12 +85,28 @@ def part_of(nodeid):
     return parts[0] if len(parts) > 1 else path.stem.removeprefix('test_')
 
 
+def check_second_runs(items):
+    """Every test runs on CuPy, too, or is marked as one that concerns the host alone, and says why."""
+    runs = {}
+    for item in items:
+        device = 'gpu' if item.get_closest_marker('gpu') else 'host' if item.get_closest_marker('host') else 'numpy'
+        runs.setdefault(item.nodeid.split('[')[0], set()).add(device)
+    alone = [name for name, devices in runs.items() if devices == {'numpy'}]
+    if alone:
+        names = '\n'.join(alone)
+        raise pytest.UsageError(
+            f'run on NumPy alone: let them take the fixture `xp` or `device`, or mark them `host(why)`:\n{names}'
+        )
+
+
 @pytest.hookimpl(tryfirst=True)  # before options such as `-m gpu` choose by the marks
 def pytest_collection_modifyitems(config, items):
     """Tests that ask for CuPy are tests of the GPU. Without one and without its stand-in they are left out."""
     for item in items:
         if 'cupy' in getattr(item, 'fixturenames', ()):
             item.add_marker('gpu')
+    if not any('::' in path for path in config.args):  # whole files
+        check_second_runs(items)
     if not has_gpu():
         left = [item for item in items if item.get_closest_marker('gpu')]
         config.hook.pytest_deselected(items=left)

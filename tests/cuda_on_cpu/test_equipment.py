@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -528,3 +529,16 @@ def test_may_be_steered_before_cupy_is_imported():
     code = 'with cuda_on_cpu.thread_order("reverse"):\n    import cupy\n    assert cupy.arange(4).sum() == 6'
     run = python(code)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_test_that_runs_on_numpy_alone_must_say_why(request):
+    conftest = next(p for p in request.config.pluginmanager.get_plugins() if hasattr(p, 'check_second_runs'))
+
+    def item(name, *marks):
+        return types.SimpleNamespace(nodeid=name, get_closest_marker=lambda mark: mark if mark in marks else None)
+
+    conftest.check_second_runs(
+        [item('t.py::twice[numpy]'), item('t.py::twice[cupy]', 'gpu'), item('t.py::text', 'host')]
+    )
+    with pytest.raises(pytest.UsageError, match='t.py::alone$'):
+        conftest.check_second_runs([item('t.py::alone[1]'), item('t.py::alone[2]'), item('t.py::text', 'host')])
