@@ -164,11 +164,11 @@ def stage(n, n_in, n_mid, stride):
 class ResNet152(nn.Module):
     """Of examples/imagenet."""
 
-    def __init__(self):
+    def __init__(self, n_blocks=(3, 8, 36, 3)):
         super().__init__()
         self.conv, self.bn, self.fc = conv(3, 64, 7, 2, 3), batch_norm(64), nn.Linear(2048, 1000)
-        stages = [stage(3, 64, 64, 1), stage(8, 256, 128, 2), stage(36, 512, 256, 2), stage(3, 1024, 512, 2)]
-        self.blocks = nn.Sequential(*sum(stages, []))
+        widths = [(64, 64, 1), (256, 128, 2), (512, 256, 2), (1024, 512, 2)]
+        self.blocks = nn.Sequential(*sum((stage(n, *width) for n, width in zip(n_blocks, widths)), []))
 
     def forward(self, x):
         return self.fc(self.blocks(pool(F.relu(self.bn(self.conv(x))))).mean((2, 3)))
