@@ -113,9 +113,12 @@ class BatchNormalization(Link):
             finetune: Whether to accumulate plain instead of exponential averages, of all batches since
                 :meth:`start_finetuning` (keyword only).
         """
-        finetune = kwargs and parse_kwargs(
-            kwargs, ('finetune', False), test='test argument is not supported anymore. Use chainer.using_config'
-        )[0]
+        finetune = (
+            kwargs
+            and parse_kwargs(
+                kwargs, ('finetune', False), test='test argument is not supported anymore. Use chainer.using_config'
+            )[0]
+        )
         self._prepare(x)
         gamma, beta = self._scale_and_shift()
         if not config.train:
