@@ -141,7 +141,7 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
 # Predictions for few images spend up to a third of their time on reordering filters, which are the same as in the
 # prediction before. Whether they are can be seen in a quarter of the time. (id of the filter, id of the operation): a
 # weak reference to the filter, the operation, a copy of the filter, and the filter reordered.
-_kept = {}
+_kept: dict[tuple[int, int], tuple] = {}
 
 
 def _reordered(run, W):
