@@ -34,17 +34,23 @@ def each(function, parts, threaded=True):
         for part in parts:
             function(part)
         return
-    left, settings = iter(parts), np.geterr()  # which each thread has for itself
+    left, settings = iter(parts), {**np.geterr(), 'call': np.geterrcall()}  # which each thread has for itself
 
     def work():
         with np.errstate(**settings):
             for part in left:
                 function(part)
 
-    others = [_pool(threads).submit(work) for _ in range(threads - 1)]
+    others = []
+    try:
+        for _ in range(threads - 1):
+            others.append(_pool(threads).submit(work))
+    except RuntimeError:  # the program is ending, where no threads can be made
+        pass
     try:
         work()
     finally:
-        for other in others:
-            if not other.cancel():
-                other.result()
+        begun = [other for other in others if not other.cancel()]
+        for error in [other.exception() for other in begun]:  # waits for all of them first
+            if error is not None:
+                raise error

@@ -139,6 +139,47 @@ def test_numpys_treatment_of_errors_holds_in_every_thread(threads):
         _blocks.each(work, [0, 1, 2, 3])
     with np.errstate(invalid='raise'), pytest.raises(FloatingPointError):
         _blocks.each(work, [0, 1, 2, 3])
+    called = []
+    with np.errstate(invalid='call', call=lambda *error: called.append(error)):
+        _blocks.each(work, [0, 1, 2, 3])
+    assert len(called) == 4
+
+
+def test_all_threads_have_ended_when_several_raise(threads):
+    threads(4)
+    ready, release, ended = threading.Barrier(4, timeout=30), threading.Event(), []
+
+    def work(part):
+        ready.wait()
+        if part < 3:
+            raise ZeroDivisionError
+        release.wait(0.2)
+        ended.append(part)
+
+    with pytest.raises(ZeroDivisionError):
+        _blocks.each(work, [0, 1, 2, 3])
+    assert ended == [3]
+
+
+ENDING = """
+import threading
+import chainlite
+from chainlite.backends import _blocks
+
+def late():
+    threading.main_thread().join()
+    done = []
+    _blocks.each(done.append, list(range(5)))
+    print(sorted(done))
+
+chainlite.set_num_threads(3)
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_thread_computes():
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', ENDING], capture_output=True, text=True, timeout=60)
+    assert done.stdout == '[0, 1, 2, 3, 4]\n', done.stderr
 
 
 def test_nobody_waits_for_threads_that_are_busy(threads):

@@ -123,6 +123,17 @@ def test_predictions_see_that_a_filter_has_changed():
     assert len(onednn_conv._kept) == before
 
 
+def test_predictions_for_many_sizes_keep_a_filter_only_a_few_times():
+    r = Random(0)
+    W = np.ascontiguousarray(r.array(64, 64, 3, 3))
+    with chainlite.no_backprop_mode():
+        for size in [*range(4, 12), 4]:
+            x, window = r.array(1, 64, size, size), ((1, 1), (1, 1), (1, 1), 1, (size, size))
+            y = implementation(conv.convolve)(x, W, None, *window, F32)
+            assert_equal(y, conv.convolve.reference(*wide(x, W), None, *window, np.dtype('d')), 576)
+    assert 0 < len(onednn_conv._kept[id(W)][2]) <= onednn_conv._MOST
+
+
 @pytest.mark.parametrize('shape', [(3, 5, 7), (2, 40, 50, 41), (1, 600, 12, 13), (2, 1024, 8, 9), (1, 3, 40, 41, 20)])
 def test_layouts(shape):
     x = np.random.default_rng(0).standard_normal(shape).astype('f')

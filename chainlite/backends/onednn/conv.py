@@ -139,19 +139,31 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
 
 
 # Predictions for few images spend up to a third of their time on reordering filters, which are the same as in the
-# prediction before. Whether they are can be seen in a quarter of the time. (id of the filter, id of the operation): a
-# weak reference to the filter, the operation, a copy of the filter, and the filter reordered.
-_kept: dict[tuple[int, int], tuple] = {}
+# prediction before. Whether they are can be seen in a quarter of the time. id of the filter: a weak reference to it, a
+# copy of it, and by the id of each operation, the operation and the filter reordered for it. These are as many as
+# images have sizes and programs have threads, of which only a few are kept.
+_kept: dict[int, tuple] = {}
+_MOST = 4
 
 
 def _reordered(run, W):
     """The filter in the layout that the operation wants, or None if it wants it as it is."""
-    key = id(W), id(run)
-    if key in _kept and np.array_equal(_kept[key][2], W.view(np.uint32)):
-        return _kept[key][3]
+    key = id(W)
+    entry = _kept.get(key)
+    is_same = entry is not None and np.array_equal(entry[1], W.view(np.uint32))
+    if is_same:
+        found = entry[2].get(id(run))
+        if found is not None:
+            return found[1]
     ready = run.reordered(1, W)
-    if ready is not None:
-        _kept[key] = weakref.ref(W, lambda _: _kept.pop(key, None)), run, W.view(np.uint32).copy(), ready
+    if ready is None:
+        return None
+    if not is_same:
+        entry = weakref.ref(W, lambda _: _kept.pop(key, None)), W.view(np.uint32).copy(), {}
+        _kept[key] = entry
+    if len(entry[2]) >= _MOST:
+        entry[2].clear()
+    entry[2][id(run)] = run, ready
     return ready
 
 
