@@ -19,8 +19,8 @@ def backward(outputs, grad_outputs=None, **kwargs):
 
     Args:
         outputs: sequence of Variables.
-        grad_outputs: their gradients (Variables or None); their own `grad`, which they lose, if not given. Nothing
-            starts from a variable that has none, with a warning.
+        grad_outputs: their gradients (Variables or None); their own `grad`, which they lose, if not given; then a
+            variable that has none is left out with a warning.
         enable_double_backprop: as in `Variable.backward`.
     """
     argument.check_unexpected_kwargs(kwargs, retain_grad='semantics for retain_grad=True is under discussion')
@@ -34,12 +34,13 @@ def backward(outputs, grad_outputs=None, **kwargs):
             raise ValueError(
                 f'grad_outputs must be of the same length as outputs: {len(outputs)} != {len(grad_outputs)}'
             )
-    starts = {}  # of each variable once
+    starts = {}  # by variable: gradients given for the same one are summed, its own counts once
     for y, gy in zip(outputs, grad_outputs or [y.grad_var for y in outputs]):
-        if gy is None or id(y) in starts:
+        known = starts.get(id(y))
+        if not grad_outputs and (gy is None or known):
             warnings.warn(_NO_GRADIENT, RuntimeWarning, stacklevel=2)
-        else:
-            starts[id(y)] = y, gy
+        elif gy is not None:
+            starts[id(y)] = y, gy if known is None else known[1] + gy
     if starts:
         variable.backward_from(*zip(*starts.values()), enable_double_backprop=differentiable)
 

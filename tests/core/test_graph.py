@@ -237,6 +237,15 @@ class TestBackward:
             chainlite.backward([y, z, z])
         assert_array_equal(x.grad, [3])
 
+    def test_from_several_variables_sums_gradients_given_for_the_same_one_and_skips_none_silently(self, variable):
+        x, gy = variable(2), variable(3)
+        y = x * 2
+        chainlite.backward([y, x, y, y], [gy, variable(100), variable(5), None])
+        assert_array_equal(x.grad, [116])
+        assert_array_equal(gy.array, [3])
+        chainlite.backward([x, x], [gy, variable(5)])
+        assert_array_equal(x.grad, [124])
+
     def test_from_several_variables_adds_to_the_gradient_of_a_leaf(self, variable):
         x = variable(2)
         x.grad_var = variable(7)
