@@ -95,6 +95,7 @@ class _Plan:
         if any([len(p.after) > _MOST for p in self.passes]):
             raise _Unable
         self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
+        self.saves = len(self.passes) < sum([not leaf(e) for e in equations._order])  # passes over memory
         self.rounds = any([op in _ROUNDED for p in self.passes for op, _ in p.after])
         self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
         self._scalar_names = equations.scalars
@@ -260,10 +261,13 @@ def _pays_for_new(x, equations, arrays, scalars):
     if any([a.dtype != np.float32 for a in arrays]):
         return False
     plan = _plan(equations, (None,) * len(equations.outputs))
-    if plan is None or not equations.is_single:
-        return plan is not None and plan.pays(x.size)
-    # NumPy does one operation as fast in one thread, and short arrays stay in the caches of several.
-    return x.size >= 8 * _equations.LONG and (plan.rounds or get_num_threads() > 1)
+    if plan is None:
+        return False
+    # Where other programs compute, too, each pass of several threads waits for the last one, half a millisecond: as
+    # long as NumPy takes for a million elements. NumPy does single operations as fast in one thread.
+    if not plan.saves:
+        return x.size >= _equations.WORTH_THREADS and (plan.rounds or get_num_threads() > 1)
+    return plan.pays(x.size) and (plan.rounds or get_num_threads() == 1 or x.size >= 8 * _equations.LONG)
 
 
 run_long_new.when(onednn, _pays_for_new)(lambda x, *given: new_of_long(*given))

@@ -15,7 +15,7 @@ from chainlite.backends.onednn._primitive import DIFF_DST, DIFF_SRC, DST, TRAINI
 from chainlite.backends.onednn._threads import operation
 
 _RELU, _RELU_FROM_OUTPUT = 0x20, 0x100  # algorithms
-_WORTH = 1 << 14  # elements
+_WORTH, _LARGE = 1 << 14, 1 << 20  # elements
 
 
 def _build(size):
@@ -26,7 +26,12 @@ def _build(size):
         return Operation(make, primitive, (DST, x, False), (DIFF_DST, x, False), (DIFF_SRC, x, True))
 
 
-@relu_grad.when(onednn, lambda y, gy: is_float32(y, gy) and (y.flags.c_contiguous or is_last(y)), least=_WORTH)
+def _takes(y, gy):
+    # Smaller arrays that come from one thread NumPy is done with before others have begun.
+    return is_float32(y, gy) and (is_last(y) or y.flags.c_contiguous and y.size >= _LARGE)
+
+
+@relu_grad.when(onednn, _takes, least=_WORTH)
 def _(y, gy):
     gy = as_last(gy) if is_last(y) else np.ascontiguousarray(gy)
     gx = np.empty_like(y)
