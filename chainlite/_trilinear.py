@@ -67,10 +67,6 @@ class Bilinear(FunctionNode):
         node.shape, node.dtype = x.shape, x.dtype
         return node, (gy, other) if gy_is_first else (other, gy)
 
-    def _array(self, i):
-        """The array of input i, for the backward pass."""
-        return self.inputs[i].data
-
     def _bias_axes(self, gy):
         return tuple([i for i in range(gy.ndim) if i != self.bias_axis % gy.ndim])
 
@@ -85,7 +81,7 @@ class Bilinear(FunctionNode):
             if i == 2:
                 gxs.append(self.bias_gradient(gy).astype(self.inputs[2].dtype, copy=False))
             else:
-                node, inputs = self._gradient_node(i, gy, self._array(1 - i))
+                node, inputs = self._gradient_node(i, gy, self.inputs[1 - i].data)
                 gxs.append(node.run(*inputs))
         return tuple(gxs)
 

@@ -13,7 +13,6 @@ import numpy as np
 from chainlite._trilinear import Bilinear
 from chainlite.backends._layout import is_last, preferred, roll
 from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
-from chainlite.configuration import config
 from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize, get_deconv_outsize
@@ -32,7 +31,6 @@ class ConvolutionNode(Bilinear):
     parameters = ('ndim', 'stride', 'pad', 'dilate', 'groups', 'cover_all')
     cover_all = False
     any_layout = gives_new = new_gradients = True
-    _copy = None, None  # the first array that was given, and the one that was made of it for the kernels
 
     def __init__(self, ndim, stride=1, pad=0, dilate=1, groups=1):
         self.ndim = ndim
@@ -46,19 +44,7 @@ class ConvolutionNode(Bilinear):
 
     def forward(self, inputs):
         x, *others = inputs
-        copy = preferred(x)
-        if copy is not x and config.enable_backprop:
-            self._copy = x, copy
-        return (self.run(copy, *others),)
-
-    def select_retained(self, needs_grad):
-        super().select_retained(needs_grad)
-        if 1 not in needs_grad:
-            self._copy = None, None
-
-    def _array(self, i):
-        array, (original, copy) = super()._array(i), self._copy
-        return copy if array is original else array
+        return (self.run(x if isinstance(x, np.ndarray) else preferred(x), *others),)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         return super().backward_arrays(target_input_indexes, (preferred(grad_outputs[0]),))

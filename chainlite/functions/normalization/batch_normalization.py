@@ -65,7 +65,6 @@ class _Normalization(Fused):
     any_layout = gives_new = new_gradients = takes_deferred = True
     input_names = 'x', 'gamma', 'beta', 'mean', 'var'
     _defers = False
-    _copy = None, None  # the array that was given, and the one that was made of it for the kernels
     numbers = None  # the rows are mean, var and inv_std, and what else x is normalized by
 
     def __init__(self, eps, axis):
@@ -87,16 +86,12 @@ class _Normalization(Fused):
         if defers or config.debug or not isinstance(x, np.ndarray) or x.dtype != np.float32 or not x.size:
             return x, defers
         copy = preferred(x) if self.axis == (0, *range(2, x.ndim)) else x
-        if copy is not x and config.enable_backprop:
-            self._copy = x, copy
         return copy, copy is not x
 
     mean, var, inv_std = [property(functools.partial(_row, i)) for i in range(3)]
 
     def _gradients(self, gy, x, gamma, fixed):
         """What `normalize_grad` gives."""
-        original, copy = self._copy
-        x = copy if x is original else x
         if isinstance(gy, Rectified) and gy.result is None:
             return gy.through_normalization(x, gamma, self.numbers, self.axis, fixed)
         return normalize_grad(solid(gy), x, gamma, self.mean, self.inv_std, self.axis, fixed)
