@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 
+import forking
 import numpy as np
 import pytest
 
@@ -263,16 +263,7 @@ assert all(np.array_equal(y, e) for y, e in zip(compute(), expected))
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='there are no forks')
 def test_a_forked_child_computes_after_its_parent_has(library):
-    child = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-c', FORK], stdout=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        out, _ = child.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        pytest.fail('the child hangs')
-    assert child.returncode == 0 and out.split() == [b'0', b'4']
+    assert forking.output_of(FORK) == [b'0', b'4']
 
 
 # ---- settings of the process ----------------------------------------------------------------------------------------
