@@ -24,7 +24,6 @@ from chainlite._engine import Gradients
 from chainlite.backends._deferred import Deferred, solid
 from chainlite.backends._layout import from_last, is_last
 from chainlite.utils import argument
-from chainlite.utils._check import kind_of
 
 operations = types.SimpleNamespace()
 _new = object.__new__  # without __init__
@@ -692,7 +691,8 @@ class Parameter(Variable):
         shape: shape; None leaves the parameter uninitialized until `initialize` is called (an array brings its own).
         name: name.
 
-    The gradient of an initialized parameter starts as NaN: clear it (`cleargrad`) before the first backward pass.
+    The gradient of an initialized parameter starts as NaN: clear it (`cleargrad`) before the first backward pass. That
+    of one which is made of its array is None.
     """
 
     initializer = None
@@ -722,11 +722,6 @@ class Parameter(Variable):
         elif isinstance(initializer, backend.get_array_types()):
             self.array, self.initializer = initializer, initializers.Constant(initializer)
             self._initial_device = backend.get_device_from_array(initializer)
-            self.grad = (
-                backend.get_array_module(initializer).full_like(initializer, np.nan)
-                if kind_of(initializer.dtype) == 'f'
-                else None
-            )
         else:
             self.initializer = initializer
             self._grad_initializer = initializers.NaN()

@@ -188,6 +188,12 @@ class TestParameter:
         assert isinstance(p.array, xp.ndarray) and p.dtype == 'f'
         assert_array_equal(p.array, np.array([[1, 2, 3]] * 2, 'f'))
 
+    def test_made_of_its_array_has_no_gradient_to_clear(self, xp):
+        p = Parameter(xp.array([1, 2], 'f'))
+        assert p.grad is None
+        (p[0] * 3 + p[1]).backward()
+        assert_array_equal(p.grad, np.array([3, 1], 'f'))
+
     def test_unset_shows_as_nan(self, device):
         p = Parameter(shape=2)
         p.to_device(device)
