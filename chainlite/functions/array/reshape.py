@@ -29,13 +29,13 @@ def reshape(x, shape):
     try:
         return Reshape(x.shape, shape).apply((x,))[0]
     except ValueError:
-        known = tuple(n for n in shape if n != -1) if isinstance(shape, (tuple, list)) else (shape,)
+        known = tuple(n for n in shape if n != -1)
         size = type_check.prod(type_check.make_variable(known, str(tuple(known))))
         with type_check.get_function_check_context(Reshape(x.shape, shape)):
             x_type = type_check.make_variable(x.array, 'x')
             if len(known) == len(shape):
                 type_check.expect(type_check.prod(x_type.shape) == size)
-            else:
+            elif all(known):
                 type_check.expect(type_check.prod(x_type.shape) % size == 0)
         raise
 

@@ -22,11 +22,12 @@ class SplitAxis(FunctionNode):
             raise TypeError(f'indices_or_sections must be integer or 1-D array.\nActual: {type(indices_or_sections)}')
         if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim > 1:
             raise TypeError('indices_or_sections must be 1-D sequence')
-        self.sections = (
-            indices_or_sections
-            if isinstance(indices_or_sections, (int, np.integer))
-            else [int(i) for i in indices_or_sections]
-        )
+        if isinstance(indices_or_sections, (int, np.integer)):
+            self.sections = indices_or_sections
+            if self.sections < 0:
+                raise ValueError('number sections must be larger than 0.')
+        else:
+            self.sections = [int(i) for i in indices_or_sections]
         self.axis = axis
 
     def check_type_forward(self, in_types):
@@ -53,7 +54,7 @@ class SplitAxis(FunctionNode):
         whole = [slice(None)] * x.ndim
         ys = []
         for start, stop in zip(ends, ends[1:]):
-            whole[self.axis] = slice(start, max(start, stop))
+            whole[self.axis] = slice(start, stop)
             ys.append(x[tuple(whole)])
         self.shapes = [y.shape for y in ys]
         return tuple(ys)
@@ -89,7 +90,7 @@ def split_axis(x, indices_or_sections, axis, force_tuple=True):
 
     Args:
         x: array.
-        indices_or_sections: int, the number of equal parts; or a 1-D array of places to cut at.
+        indices_or_sections: int, the number of equal parts; or 1-D array of places to cut at (negative: from the end).
         axis: int.
         force_tuple: whether a single part comes as a tuple too.
 
