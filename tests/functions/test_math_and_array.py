@@ -65,6 +65,8 @@ BAD = [
     (lambda: F.transpose_sequence([X[:2], X]), InvalidType, r'in_types\[0\].shape\[0\] >= in_types\[1\].shape\[0\]'),
     (lambda: F.split_axis(X, 3, 1), InvalidType, 'sections == 0'),
     (lambda: F.split_axis(X, 2.0, 0), TypeError, 'indices_or_sections must be integer or 1-D array'),
+    (lambda: F.split_axis(X, -2, 1), ValueError, 'number sections must be larger than 0.'),
+    (lambda: F.reshape(X, (-1, 0)), ValueError, 'cannot reshape array of size 12'),
     (lambda: F.spatial_transformer_grid(X, (4, 5)), InvalidType, 'SpatialTransformerGrid'),
     (lambda: F.sum(X, 2), InvalidType, 'x.ndim > 2'),
     (lambda: F.sum(X, (0, 0)), ValueError, r'duplicate value in axis: \(0, 0\)'),
@@ -112,6 +114,17 @@ BAD = [
 def test_bad_input_is_refused(on_device, call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize('places', [(-1,), (1, -1), (-3, -2), (3, 1), (0, 4)])
+def test_split_axis_takes_places_from_the_end_as_numpy_does(xp, places):
+    x = chainlite.Variable(xp.arange(12, dtype='f').reshape(3, 4))
+    ys = F.split_axis(x, places, 1)
+    for y, expected in zip(ys, np.split(X, places, 1), strict=True):
+        np.testing.assert_array_equal(to_cpu(y.array), expected)
+    if places != (3, 1):  # whose parts do not make up x
+        chainlite.backward(ys, [chainlite.Variable(y.array * 2) for y in ys])
+        np.testing.assert_array_equal(to_cpu(x.grad), X * 2)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +315,24 @@ def test_labels_without_a_class_are_an_error_and_on_a_gpu_nan(xp):
         np.testing.assert_allclose(to_cpu(loss), [np.log(3), np.nan, np.nan], rtol=1e-6)
     with chainlite.using_config('debug', True), pytest.raises(ValueError, match='Each label `t` need to satisfy'):
         F.softmax_cross_entropy(x, t)
+
+
+def test_ctc_of_labels_that_do_not_fit_is_large_and_has_a_gradient(xp):
+    scores = [
+        xp.array([[1, 2, 3], [1, -np.inf, 1], [1, 2, 3]], 'f') + i * xp.array([0.1, -0.2, 0.5], 'f') for i in (0, 1)
+    ]
+    xs = [chainlite.Variable(x) for x in scores]
+    loss = F.connectionist_temporal_classification(
+        xs, xp.array([[1, 1], [1, 0], [1, 0]], 'i'), 0, label_length=xp.array([2, 1, 1], 'i'), reduce='no'
+    )
+    loss.grad = xp.ones(3, 'f')
+    loss.backward()
+    # what Chainer 7.8.1 computes
+    np.testing.assert_allclose(to_cpu(loss.array), [1e10, 1e10, 2.7263236], rtol=1e-6)
+    first = [[-2.9099693, -1.7552716, 0.6652409], [-1.5, -1, 0.5], [-0.1072805, -0.5579604, 0.6652409]]
+    second = [[-2.9287593, -1.856539, 0.7852983], [-1.5986876, -1, 0.5986876], [-0.1951013, -0.5901968, 0.7852983]]
+    np.testing.assert_allclose(to_cpu(xs[0].grad), first, rtol=1e-5)
+    np.testing.assert_allclose(to_cpu(xs[1].grad), second, rtol=1e-5)
 
 
 def test_batch_matmul_is_deprecated(xp):

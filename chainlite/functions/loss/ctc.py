@@ -12,6 +12,8 @@ from chainlite.backends.cpu.softmax import log_softmax
 from chainlite.utils import type_check
 from chainlite.variable import as_array
 
+_LOG_ZERO = -1e10  # Chainer's: labels that do not fit their input have a large loss, and a gradient that is a number
+
 
 @Kernel
 def ctc(log_y, path, path_length, input_length, blank):
@@ -25,8 +27,8 @@ def ctc(log_y, path, path_length, input_length, blank):
     """
     xp = backend.get_array_module(log_y)
     time, n, _ = log_y.shape
-    rows = xp.arange(n)
-    emitted = log_y[:, rows[:, None], path]  # (time, n, p)
+    rows, log_zero = xp.arange(n), log_y.dtype.type(_LOG_ZERO)
+    emitted = xp.maximum(log_y[:, rows[:, None], path], log_zero)  # (time, n, p)
     jump = xp.zeros(path.shape, bool)  # may the blank before be left out?
     jump[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
 
@@ -34,7 +36,7 @@ def ctc(log_y, path, path_length, input_length, blank):
         """From the states of one time: to each, from itself, from its neighbour and, where allowed, from the next."""
         total = states.copy()
         total[:, places(1)[0]] = xp.logaddexp(total[:, places(1)[0]], states[:, places(1)[1]])
-        far = xp.where(jumps, states[:, places(2)[1]], -np.inf)
+        far = xp.where(jumps, states[:, places(2)[1]], log_zero)
         total[:, places(2)[0]] = xp.logaddexp(total[:, places(2)[0]], far)
         return total
 
@@ -44,12 +46,12 @@ def ctc(log_y, path, path_length, input_length, blank):
     def backward(d):
         return slice(None, -d), slice(d, None)
 
-    start = xp.full(path.shape, -np.inf, log_y.dtype)
+    start = xp.full(path.shape, log_zero, log_y.dtype)
     start[:, :2] = 0
     alphas = [start + emitted[0]]
     for t in range(1, time):
         alphas.append(step(alphas[-1], jump[:, 2:], forward) + emitted[t])
-    end = xp.full(path.shape, -np.inf, log_y.dtype)
+    end = xp.full(path.shape, log_zero, log_y.dtype)
     end[rows, path_length - 1] = 0
     end[rows, xp.maximum(path_length - 2, 0)] = 0
     last = stack(alphas)[input_length - 1, rows] + end
@@ -103,7 +105,8 @@ def connectionist_temporal_classification(x, t, blank_symbol, input_length=None,
         label_length: int array (n,), the number of labels of each; all l by default.
         reduce: 'mean' for a scalar, 'no' for an array (n,).
 
-    Only the first derivative is available.
+    Only the first derivative is available. Labels that do not fit their input, which is too short for them, have a loss
+    of 1e10.
 
     See: http://machinelearning.wustl.edu/mlpapers/paper_files/icml2006_GravesFGS06.pdf
     """
