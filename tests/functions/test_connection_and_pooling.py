@@ -93,6 +93,11 @@ X, W = zeros(2, 3, 8, 9), zeros(4, 3, 3, 3)
             InvalidType,
             r'in_types\[0\].shape == \(2, 3, 8, 8\)',
         ),
+        (
+            lambda: F.upsampling_2d(X, zeros(*X.shape, dtype='i'), 2, outsize=(17, 16)),
+            InvalidType,
+            r'in_types\[0\].shape\[2\] == 9\nActual: 8 != 9',
+        ),
         (lambda: F.spatial_pyramid_pooling_2d(X, 2, 'avg'), ValueError, 'Unsupported pooling operation'),
         (
             lambda: F.roi_max_pooling_2d(X, zeros(2, 4), zeros(2, dtype='i'), (2, 0), 1.0),

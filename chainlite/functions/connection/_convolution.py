@@ -181,12 +181,3 @@ class GradW(ConvolutionNode):
 
     def run(self, x, y):
         return filter_grad(x, y, self.shape[2:], self.stride, self.pad, self.dilate, self.groups, self.dtype)
-
-
-def check_ndim(x, ndim):
-    """For the functions of a fixed number of dimensions."""
-    if x.ndim != ndim + 2:
-        raise ValueError(
-            "The number of dimensions under channel dimension of the input 'x' should be "
-            f'{ndim}. But the actual ndim was {x.ndim - 2}.'
-        )

@@ -1,5 +1,6 @@
 """Two-dimensional convolution."""
 
+from chainlite.functions._windows import TwoDimensional
 from chainlite.functions.connection._convolution import Convolution, GradW
 from chainlite.utils.argument import parse_kwargs
 
@@ -7,14 +8,6 @@ REMOVED = {
     'deterministic': 'deterministic argument is not supported anymore. '
     "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`."
 }
-
-
-class TwoDimensional:
-    """Chainer's names for the numbers of a two-dimensional window."""
-
-    sy, sx = property(lambda self: self.stride[0]), property(lambda self: self.stride[1])
-    ph, pw = property(lambda self: self.pad[0]), property(lambda self: self.pad[1])
-    dy, dx = property(lambda self: self.dilate[0]), property(lambda self: self.dilate[1])
 
 
 class Convolution2DFunction(TwoDimensional, Convolution):

@@ -1,6 +1,7 @@
 """Convolution in any number of dimensions."""
 
-from chainlite.functions.connection._convolution import Convolution, GradW, check_ndim
+from chainlite.functions._windows import check_ndim
+from chainlite.functions.connection._convolution import Convolution, GradW
 from chainlite.variable import as_variable
 
 

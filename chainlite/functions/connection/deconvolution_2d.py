@@ -1,19 +1,12 @@
 """Two-dimensional transposed convolution."""
 
+from chainlite.functions._windows import TwoDimensionalTransposed
 from chainlite.functions.connection._convolution import Deconvolution
-from chainlite.functions.connection.convolution_2d import (
-    REMOVED,
-    Convolution2DFunction,
-    Convolution2DGradW,
-    TwoDimensional,
-)
+from chainlite.functions.connection.convolution_2d import REMOVED, Convolution2DFunction, Convolution2DGradW
 from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
 
 
-class Deconvolution2DFunction(TwoDimensional, Deconvolution):
-    outh = property(lambda self: self.outs and self.outs[0])
-    outw = property(lambda self: self.outs and self.outs[1])
-
+class Deconvolution2DFunction(TwoDimensionalTransposed, Deconvolution):
     def __init__(self, stride=1, pad=0, outsize=None, **kwargs):
         check_unexpected_kwargs(kwargs, **REMOVED)
         dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))

@@ -1,6 +1,7 @@
 """Transposed convolution in any number of dimensions."""
 
-from chainlite.functions.connection._convolution import Deconvolution, check_ndim
+from chainlite.functions._windows import check_ndim
+from chainlite.functions.connection._convolution import Deconvolution
 from chainlite.functions.connection.convolution_nd import ConvolutionND, ConvolutionNDGradW
 from chainlite.variable import as_variable
 

@@ -1,8 +1,8 @@
 """Average of the elements in a window."""
 
 from chainlite.backends.cpu.pooling import average_pool, average_spread
-from chainlite.function_node import FunctionNode
-from chainlite.functions.pooling.pooling_nd import _PoolingND, check_ndim
+from chainlite.functions._windows import check_ndim
+from chainlite.functions.pooling.pooling_nd import Linear, _PoolingND
 from chainlite.variable import as_variable
 
 
@@ -21,11 +21,8 @@ class AveragePooling(_PoolingND):
         self._in_shape = x.shape
         return (average_pool(x, *self._window, self._outs(x.shape[2:]), self.pad_value is None),)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return AveragePoolingNDGrad(self).apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return AveragePoolingNDGrad(self).forward(grad_outputs)
+    def transposed(self):
+        return AveragePoolingNDGrad(self)
 
 
 class AveragePoolingND(AveragePooling):
@@ -40,7 +37,7 @@ class AveragePoolingND(AveragePooling):
         self.pad_value = pad_value
 
 
-class AveragePoolingNDGrad(FunctionNode):
+class AveragePoolingNDGrad(Linear):
     """Spreads each element evenly over its window: the transpose of average pooling."""
 
     any_layout = True
@@ -52,16 +49,10 @@ class AveragePoolingNDGrad(FunctionNode):
         func = self.func
         return (average_spread(inputs[0], *func._window, func._in_shape[2:], func.pad_value is None),)
 
-    def _again(self):
+    def transposed(self):
         again = AveragePooling(self.func.ndim, *self.func._window, self.func.cover_all)
         again.pad_value = self.func.pad_value
         return again
-
-    def backward(self, target_input_indexes, grad_outputs):
-        return self._again().apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return self._again().forward(grad_outputs)
 
 
 def average_pooling_nd(x, ksize, stride=None, pad=0, pad_value=0):

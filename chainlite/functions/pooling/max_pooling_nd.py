@@ -4,8 +4,8 @@ import numpy as np
 
 from chainlite.backends.cpu.pooling import max_pick, max_pool, max_spread
 from chainlite.configuration import config
-from chainlite.function_node import FunctionNode
-from chainlite.functions.pooling.pooling_nd import _PoolingND, check_ndim
+from chainlite.functions._windows import check_ndim
+from chainlite.functions.pooling.pooling_nd import Linear, _PoolingND
 from chainlite.variable import as_variable
 
 
@@ -39,14 +39,11 @@ class MaxPoolingND(_PoolingND):
     def indexes(self):
         return self.places.astype(np.intp)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDGrad(self).apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDGrad(self).forward(grad_outputs)
+    def transposed(self):
+        return MaxPoolingNDGrad(self)
 
 
-class MaxPoolingNDGrad(FunctionNode):
+class MaxPoolingNDGrad(Linear):
     """Puts each element where the maximum came from."""
 
     any_layout = True
@@ -58,14 +55,11 @@ class MaxPoolingNDGrad(FunctionNode):
         func = self.func
         return (max_spread(inputs[0], func.places, *func._window, func._in_shape[2:]),)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDWithIndexes(self.func).apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDWithIndexes(self.func).forward(grad_outputs)
+    def transposed(self):
+        return MaxPoolingNDWithIndexes(self.func)
 
 
-class MaxPoolingNDWithIndexes(FunctionNode):
+class MaxPoolingNDWithIndexes(Linear):
     """Takes the elements that were the maxima of another array."""
 
     def __init__(self, func):
@@ -74,11 +68,8 @@ class MaxPoolingNDWithIndexes(FunctionNode):
     def forward(self, inputs):
         return (max_pick(inputs[0], self.func.places, *self.func._window),)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDGrad(self.func).apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return MaxPoolingNDGrad(self.func).forward(grad_outputs)
+    def transposed(self):
+        return MaxPoolingNDGrad(self.func)
 
 
 def max_pooling_nd(x, ksize, stride=None, pad=0, cover_all=True, return_indices=False):

@@ -1,14 +1,7 @@
 """What the nodes of two-dimensional pooling share."""
 
+from chainlite.functions._windows import TwoDimensional
 from chainlite.functions.pooling.pooling_nd import _PoolingND
-
-
-class TwoDimensional:
-    """Chainer's names for the numbers of a two-dimensional window."""
-
-    kh, kw = property(lambda self: self.ksize[0]), property(lambda self: self.ksize[1])
-    sy, sx = property(lambda self: self.stride[0]), property(lambda self: self.stride[1])
-    ph, pw = property(lambda self: self.pad[0]), property(lambda self: self.pad[1])
 
 
 class Pooling2D(TwoDimensional, _PoolingND):

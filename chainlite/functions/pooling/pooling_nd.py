@@ -6,7 +6,21 @@ from chainlite.utils._check import kind_of
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize
 
 
-class _PoolingND(FunctionNode):
+class Linear(FunctionNode):
+    """A linear map of one array to one; its gradient is another, which knows as much about the windows."""
+
+    def transposed(self):
+        """The node that is the gradient."""
+        raise NotImplementedError
+
+    def backward(self, target_input_indexes, grad_outputs):
+        return self.transposed().apply(grad_outputs)
+
+    def backward_arrays(self, target_input_indexes, grad_outputs):
+        return self.transposed().forward(grad_outputs)
+
+
+class _PoolingND(Linear):
     """A window slides over x (n, c, d_1, ..., d_N) and gives one element for each place.
 
     Attributes:
@@ -48,12 +62,3 @@ class _PoolingND(FunctionNode):
     @property
     def _window(self):
         return self.ksize, self.stride, self.pad
-
-
-def check_ndim(x, ndim):
-    """For the functions of a fixed number of dimensions."""
-    if x.ndim != ndim + 2:
-        raise ValueError(
-            "The number of dimensions under channel dimension of the input 'x' should be "
-            f'{ndim}. But the actual ndim was {x.ndim - 2}.'
-        )

@@ -1,14 +1,12 @@
 """The transpose of summing over windows of an image."""
 
+from chainlite.functions._windows import TwoDimensionalTransposed
 from chainlite.functions.pooling.pooling_2d import Pooling2D
 from chainlite.functions.pooling.unpooling_nd import Unpooling
 from chainlite.utils import type_check
 
 
-class Unpooling2D(Pooling2D, Unpooling):
-    outh = property(lambda self: self.outs and self.outs[0])
-    outw = property(lambda self: self.outs and self.outs[1])
-
+class Unpooling2D(TwoDimensionalTransposed, Pooling2D, Unpooling):
     def __init__(self, ksize, stride=None, pad=0, outsize=None, cover_all=True):
         super().__init__(ksize, stride, pad, cover_all)
         self._set_outs(outsize)

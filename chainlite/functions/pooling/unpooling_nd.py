@@ -1,8 +1,8 @@
 """The transpose of summing over windows."""
 
 from chainlite.backends.cpu.pooling import window_spread, window_sum
-from chainlite.function_node import FunctionNode
-from chainlite.functions.pooling.pooling_nd import _PoolingND, check_ndim
+from chainlite.functions._windows import check_ndim
+from chainlite.functions.pooling.pooling_nd import Linear, _PoolingND
 from chainlite.utils import type_check
 from chainlite.utils.conv_nd import get_conv_outsize, get_deconv_outsize
 from chainlite.variable import as_variable
@@ -40,16 +40,15 @@ class Unpooling(_PoolingND):
         (x,) = inputs
         self._in_dims = x.shape[2:]
         if self.outs is None:
-            self.outs = tuple(
-                [get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)]
-            )
-        return (window_spread(x, *self._window, self.outs),)
+            sizes = zip(self._in_dims, *self._window)
+            self.outs = tuple([get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in sizes])
+        return (self._spread(x),)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return UnpoolingNDGrad(self).apply(grad_outputs)
+    def _spread(self, x):
+        return window_spread(x, *self._window, self.outs)
 
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return UnpoolingNDGrad(self).forward(grad_outputs)
+    def transposed(self):
+        return UnpoolingNDGrad(self)
 
 
 class UnpoolingND(Unpooling):
@@ -58,7 +57,7 @@ class UnpoolingND(Unpooling):
         self._set_outs(outsize)
 
 
-class UnpoolingNDGrad(FunctionNode):
+class UnpoolingNDGrad(Linear):
     """Sums over windows."""
 
     def __init__(self, unpoolingnd):
@@ -67,17 +66,11 @@ class UnpoolingNDGrad(FunctionNode):
     def forward(self, inputs):
         return (window_sum(inputs[0], *self.func._window, self.func._in_dims),)
 
-    def _again(self):
+    def transposed(self):
         func = self.func
         again = Unpooling(func.ndim, *func._window, func.cover_all)
         again.outs = func.outs
         return again
-
-    def backward(self, target_input_indexes, grad_outputs):
-        return self._again().apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return self._again().forward(grad_outputs)
 
 
 def unpooling_nd(x, ksize, stride=None, pad=0, outsize=None, cover_all=True):

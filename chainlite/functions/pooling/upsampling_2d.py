@@ -2,12 +2,12 @@
 
 from chainlite.backends.cpu.pooling import max_pick, max_spread
 from chainlite.function_node import FunctionNode
-from chainlite.functions.pooling.pooling_2d import Pooling2D
+from chainlite.functions.pooling.pooling_nd import Linear
+from chainlite.functions.pooling.unpooling_2d import Unpooling2D
 from chainlite.utils import type_check
-from chainlite.utils.conv_nd import get_deconv_outsize
 
 
-class Upsampling2D(Pooling2D):
+class Upsampling2D(Unpooling2D):
     """Puts each element where a maximum was.
 
     Attributes:
@@ -16,12 +16,8 @@ class Upsampling2D(Pooling2D):
     """
 
     def __init__(self, indexes, ksize, stride=None, pad=0, outsize=None, cover_all=True):
-        super().__init__(ksize, stride, pad, cover_all)
+        super().__init__(ksize, stride, pad, outsize, cover_all)
         self.indexes = indexes
-        self.outs = None if outsize is None else tuple(outsize)
-
-    outh = property(lambda self: self.outs and self.outs[0])
-    outw = property(lambda self: self.outs and self.outs[1])
 
     def check_type_forward(self, in_types):
         type_check.expect(in_types.size() == 1)
@@ -30,23 +26,16 @@ class Upsampling2D(Pooling2D):
 
     def _check_data_type_forward(self, in_data):
         FunctionNode._check_data_type_forward(self, in_data)
+        super()._check_data_type_forward(in_data)
 
-    def forward(self, inputs):
-        (x,) = inputs
-        if self.outs is None:
-            self.outs = tuple(
-                [get_deconv_outsize(size, k, s, p, self.cover_all) for size, k, s, p in zip(x.shape[2:], *self._window)]
-            )
-        return (max_spread(x, self.indexes, *self._window, self.outs),)
+    def _spread(self, x):
+        return max_spread(x, self.indexes, *self._window, self.outs)
 
-    def backward(self, target_input_indexes, grad_outputs):
-        return Upsampling2DGrad(self).apply(grad_outputs)
-
-    def backward_arrays(self, target_input_indexes, grad_outputs):
-        return Upsampling2DGrad(self).forward(grad_outputs)
+    def transposed(self):
+        return Upsampling2DGrad(self)
 
 
-class Upsampling2DGrad(FunctionNode):
+class Upsampling2DGrad(Linear):
     """Picks the elements where the maxima were."""
 
     def __init__(self, upsampling2d):
@@ -55,9 +44,9 @@ class Upsampling2DGrad(FunctionNode):
     def forward(self, inputs):
         return (max_pick(inputs[0], self.func.indexes, *self.func._window),)
 
-    def backward(self, target_input_indexes, grad_outputs):
+    def transposed(self):
         func = self.func
-        return Upsampling2D(func.indexes, *func._window, func.outs, func.cover_all).apply(grad_outputs)
+        return Upsampling2D(func.indexes, *func._window, func.outs, func.cover_all)
 
 
 def upsampling_2d(x, indexes, ksize, stride=None, pad=0, outsize=None, cover_all=True):
