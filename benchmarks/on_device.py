@@ -119,7 +119,8 @@ def main():
         if left < least:
             report['sections'][name] = {'status': f'left out: {left:.0f} seconds were left'}
         else:
-            report['sections'][name] = run(name, arguments.tiny, min(limit, left))
+            # The smallest sizes go through on the stand-in, too, which first compiles every kernel.
+            report['sections'][name] = run(name, arguments.tiny, left if arguments.tiny else min(limit, left))
         found = report['sections'][name]
         print(f'{name}: {found["status"]}, {found.get("seconds", 0)} s, {len(found.get("rows", []))} rows', flush=True)
         if path is None:

@@ -28,13 +28,17 @@ def install():
 
 
 class _Finder:
-    """Comes before the import of CuPy, so that a program that does not use it does not pay for it."""
+    """Comes before the import of CuPy, so that a program that does not use it does not pay for it, and before that of
+    PyTorch, whose CUDA build would load NVIDIA's libraries."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != 'cupy':
+        if name not in ('cupy', 'torch'):
             return None
         from cuda_on_cpu import start
 
+        if name == 'torch':
+            start.load_libraries()
+            return None
         start.before_cupy()  # if that fails, so does the next import of CuPy
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec('cupy')

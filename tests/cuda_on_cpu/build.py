@@ -36,7 +36,7 @@ def _version():
     """Hash of what all kernels are compiled with."""
     texts = [path.read_bytes() for path in sorted(HERE.rglob('*')) if path.suffix in ('.h', '.cpp')]
     compiler = subprocess.run([COMPILER, '-dumpfullversion'], capture_output=True, text=True, check=True).stdout
-    return digest(compiler, *KERNEL, _find('cupy'), _find('nvidia'), *texts)[:16]
+    return digest(compiler, *KERNEL, _find('cupy'), _find('nvidia'), *map(_replaced, LIBRARIES), *texts)[:16]
 
 
 def digest(*texts):
@@ -71,7 +71,7 @@ def library(soname):
         sources = [HERE / 'engine' / f'{part}.cpp' for part in parts]
         arguments = [*ENGINE, '-shared', f'-I{HERE / "language"}', f'-Wl,-soname,{soname}']
         if wrapped:
-            sources.append(_missing_functions(wrapped, sources[0].read_text()))
+            sources.append(_missing_functions(soname, wrapped, sources[0].read_text()))
             versions = cache_folder() / f'{wrapped}.map'
             versions.write_text(f'{soname} {{ global: *; }};\n')  # CuPy links with versioned symbols
             arguments.append(f'-Wl,--version-script,{versions}')
@@ -79,11 +79,22 @@ def library(soname):
     return target
 
 
-def _missing_functions(wrapped, source):
-    """A source file in which the functions that CuPy links with and `source` lacks say so when they are called."""
+def _replaced(soname):
+    """NVIDIA's own library of that name, or None: PyTorch's CUDA build brings and wants it."""
+    return next(Path(_find('nvidia')).glob(f'*/lib/{soname}'), None)
+
+
+def _missing_functions(soname, wrapped, source):
+    """A source file in which the functions that others link with and `source` lacks say so when they are called."""
     module = next(Path(_find('cupy_backends'), 'cuda', 'libs').glob(f'{wrapped}.*.so'))
-    listing = subprocess.run(['nm', '-D', '--undefined-only', module], capture_output=True, text=True, check=True)
-    wanted = set(re.findall(rf'\b({wrapped}\w+)', listing.stdout)) - {wrapped}
+    listed = [['--undefined-only', module]]
+    if original := _replaced(soname):
+        listed.append(['--defined-only', original])
+    listing = ''.join(
+        subprocess.run(['nm', '-D', *arguments], capture_output=True, text=True, check=True).stdout
+        for arguments in listed
+    )
+    wanted = set(re.findall(rf'\b({wrapped}\w+)', listing)) - {wrapped}
     expanded = subprocess.run(
         [COMPILER, *ENGINE, f'-I{HERE / "language"}', f'-I{HERE / "engine"}', '-E', '-x', 'c++', '-'],
         input=source,

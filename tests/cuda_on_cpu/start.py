@@ -28,14 +28,20 @@ _C_TYPES = {
 }
 
 
-def before_cupy():
+@functools.cache
+def load_libraries():
+    """Loads ours under the names of NVIDIA's, which are not loaded then when somebody asks for them."""
     engine()
+    for soname in ('libcublas.so.13', 'libcurand.so.10'):
+        ctypes.CDLL(str(build.library(soname)), mode=ctypes.RTLD_GLOBAL)
+
+
+def before_cupy():
+    load_libraries()
     # Compiled kernels are cached by build.py: CuPy's own cache does not know what changes them.
     os.environ['CUPY_CACHE_IN_MEMORY'] = '1'
     os.environ['CUPY_ACCELERATORS'] = ''  # CUB, which these would use, is more than g++ takes
     os.environ['CHAINER_CUDNN'] = '0'  # which has machine code of its own
-    for soname in ('libcublas.so.13', 'libcurand.so.10'):
-        ctypes.CDLL(str(build.library(soname)), mode=ctypes.RTLD_GLOBAL)
     _keep_pathfinder_from_looking()
     _replace_runtime()
     from cuda_on_cpu import host_functions

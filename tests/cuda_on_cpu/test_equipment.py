@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cuda_on_cpu
+from cuda_on_cpu import build
 
 pytestmark = [
     pytest.mark.gpu,
@@ -500,6 +501,17 @@ def test_does_nothing_unless_the_variable_is_set():
     code = 'import sys; assert not any("cuda_on_cpu" in type(f).__module__ for f in sys.meta_path)'
     assert python(code, CHAINLITE_CUDA_ON_CPU='0').returncode == 0
     assert python(code, CHAINLITE_CUDA_ON_CPU='1').returncode == 1
+
+
+@pytest.mark.parametrize('imports', ['torch, cupy', 'cupy, torch'])
+def test_pytorch_loads_beside_it_and_leaves_cupy_its_libraries(imports):
+    code = f"""
+import ctypes, {imports}
+assert float((cupy.ones((3, 4), 'f') @ cupy.ones((4, 3), 'f')).sum()) == 36 and float(torch.ones(3).sum()) == 3
+assert ctypes.CDLL('libcublas.so.13')._handle == ctypes.CDLL({str(build.library('libcublas.so.13'))!r})._handle
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_refuses_to_start_beside_a_driver(tmp_path):
