@@ -39,7 +39,10 @@ def checksum(result):
 
 
 class InProcess:
-    """A framework in this process: ``module`` is what the functions of ``cases`` take."""
+    """A framework in this process: ``module`` is what the functions of ``cases`` take, ``only`` how those begin that it
+    is there for."""
+
+    only = ''
 
     def __init__(self, name, module, cases):
         self.name, self.module, self.cases = name, module, cases
@@ -66,9 +69,9 @@ class InProcess:
 
 
 def in_process(name):
-    """The framework of a name, imported here; PyTorch has two."""
-    if name == 'torch channels_last':
-        return torch_channels_last()
+    """The framework of a name, imported here."""
+    if name.endswith(' channels_last'):
+        return channels_last(name.split()[0])
     module = importlib.import_module(name)
     if name != 'torch':
         return InProcess(name, module, importlib.import_module('chainer_cases'))
@@ -78,28 +81,35 @@ def in_process(name):
 
 
 class ChannelsLast:
-    """PyTorch whose images and filters, made of arrays, are channels last."""
+    """A framework whose images (and filters, in PyTorch), made of arrays, are channels last."""
 
-    def __init__(self, torch):
-        self._torch = torch
+    def __init__(self, module):
+        self._module = module
 
     def __getattr__(self, name):
-        return getattr(self._torch, name)
+        return getattr(self._module, name)
 
     def from_numpy(self, a):
-        tensor = self._torch.from_numpy(a)
-        return tensor.to(memory_format=self._torch.channels_last) if a.ndim == 4 else tensor
+        tensor = self._module.from_numpy(a)
+        return tensor.to(memory_format=self._module.channels_last) if a.ndim == 4 else tensor
+
+    def Variable(self, a):
+        if a.ndim == 4:
+            a = np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return self._module.Variable(a)
 
 
-def torch_channels_last():
-    """PyTorch in the layout that it recommends for convolutional networks."""
-    framework = in_process('torch')
-    framework.name, framework.module = 'torch channels_last', ChannelsLast(framework.module)
+def channels_last(name):
+    """chainlite or PyTorch; the latter recommends this layout for convolutional networks."""
+    framework = in_process(name)
+    framework.name, framework.module = name + ' channels_last', ChannelsLast(framework.module)
     return framework
 
 
 class Worker:
     """A framework in a process of its own, started with the given Python."""
+
+    only = ''
 
     def __init__(self, name, python):
         self.name = name

@@ -40,6 +40,7 @@ NORMALIZATIONS = {
     'resnet50_1024': (16, 1024, 14, 14),
 }
 # name: n, in, out
+IMAGES = ('conv_', 'deconv_', 'max_pool_', 'bn_relu_')  # whose rows have layouts
 LINEARS = {'mlp': (100, 784, 100), 'lenet': (64, 800, 500), 'resnet50': (16, 2048, 1000), 'vgg16': (8, 25088, 4096)}
 
 
@@ -66,7 +67,7 @@ def _chainer_layer(chainer, function, *shapes):
     # What a layer gets and gives inside of a network: the arrays of chainlite's own functions may be channels last, and
     # become C-contiguous when they are looked at, as happens here to the results of the first steps.
     inputs = [chainer.Variable(a) for a in arrays(*shapes)]
-    gy = arrays(function(*inputs).shape)[0]
+    gy = chainer.Variable(arrays(function(*inputs).shape)[0]).array
 
     def step():
         for x in inputs:

@@ -23,7 +23,7 @@ def measure(name, case, threads):
     sys.path += [str(HERE)] if name == 'chainer' else [str(HERE), str(HERE.parent)]
     import frameworks
 
-    framework = frameworks.torch_channels_last() if name == 'channels_last' else frameworks.in_process(name)
+    framework = frameworks.in_process('torch channels_last' if name == 'channels_last' else name)
     if framework.name.startswith('torch'):
         framework.module.set_num_threads(threads)
     imported = int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize() // 1024

@@ -44,6 +44,7 @@ def set_threads(threads):
 def open_frameworks(without):
     """chainlite and whatever there is to compare it with; one line for each that is missing."""
     from frameworks import Worker, in_process
+    from layer_cases import IMAGES
 
     frameworks = [in_process('chainlite')]
     oracle = os.environ.get('CHAINER_ORACLE')
@@ -52,8 +53,10 @@ def open_frameworks(without):
     elif 'chainer' not in without:
         print('no column for Chainer: set CHAINER_ORACLE to a Python that has Chainer 7.8.1', file=sys.stderr)
     if 'torch' not in without and importlib.util.find_spec('torch'):
-        names = ['torch', 'torch channels_last'][: 1 if 'channels_last' in without else 2]
-        frameworks += [Worker(name, sys.executable) for name in names]
+        frameworks.append(Worker('torch', sys.executable))
+        if 'channels_last' not in without:
+            frameworks += [Worker('torch channels_last', sys.executable), in_process('chainlite channels_last')]
+            frameworks[-1].only = IMAGES  # whole networks choose their layouts by themselves
     elif 'torch' not in without:
         print('no column for PyTorch: pip install torch==2.13.0', file=sys.stderr)
     return frameworks
@@ -78,6 +81,8 @@ def time_case(case, frameworks, repeat, least):
     """Build, compare and time one case; returns (seconds by framework, errors by framework)."""
     checksums, errors = {}, {}
     for f in frameworks:
+        if not case.startswith(f.only):
+            continue
         try:
             checksums[f.name] = f.build(case)
         except Exception as error:
@@ -99,12 +104,13 @@ def time_case(case, frameworks, repeat, least):
 
 
 def time_import(frameworks, repeat):
-    libraries = [f for f in frameworks if f.name != 'torch channels_last']
+    libraries = [f for f in frameworks if not f.name.endswith(' channels_last')]
     return repetitions(lambda f: 1, lambda f, _: f.import_seconds(), libraries, min(repeat, 7)), {}
 
 
 def summary(seconds):
-    """Median, spread and how many times chainlite's speed each framework has to be multiplied by to reach it."""
+    """Median, spread and how many times chainlite's speed each framework has to be multiplied by to reach it: that of
+    chainlite with the same layout, where both have been timed."""
     result = {}
     for name, values in seconds.items():
         quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
@@ -113,8 +119,10 @@ def summary(seconds):
             'spread': (quartiles[2] - quartiles[0]) / 2,
             'seconds': values,
         }
-        if 'chainlite' in seconds:
-            result[name]['ratio'] = statistics.median(a / b for a, b in zip(values, seconds['chainlite']))
+        ours = f'chainlite{name.removeprefix("torch")}' if name.startswith('torch') else 'chainlite'
+        ours = seconds.get(ours) or seconds.get('chainlite')
+        if ours:
+            result[name]['ratio'] = statistics.median(a / b for a, b in zip(values, ours))
     return result
 
 

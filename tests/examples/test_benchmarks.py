@@ -46,11 +46,24 @@ def test_a_framework_in_a_worker_is_compared_with_ours(tmp_path):
     assert 'chainer / chainlite' in done.stdout
 
 
+def test_layers_of_images_are_compared_in_both_layouts(tmp_path):
+    pytest.importorskip('torch', reason='PyTorch, to compare with, is not installed')
+    results = tmp_path / 'times.json'
+    done = run('max_pool_lenet', 'reshape', '--without', 'chainer', '--json', str(results))
+    assert done.returncode == 0, done.stdout + done.stderr
+    cases = json.loads(results.read_text())['cases']
+    assert 'chainlite channels_last' not in cases['reshape']
+    pooling = {name: times['seconds'] for name, times in cases['max_pool_lenet'].items()}
+    ratios = [a / b for a, b in zip(pooling['torch channels_last'], pooling['chainlite channels_last'])]
+    assert cases['max_pool_lenet']['torch channels_last']['ratio'] == pytest.approx(sorted(ratios)[len(ratios) // 2])
+
+
 def test_a_case_that_fails_or_differs_is_said(tmp_path):
     script = (
         f'import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n'
         'import run\n'
         'class Framework:\n'
+        '    only = ""\n'
         '    def __init__(self, name, checksums): self.name, self.checksums = name, checksums\n'
         '    def run(self, number): return 1.0\n'
         '    def build(self, case):\n'
