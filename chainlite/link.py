@@ -596,6 +596,8 @@ class Sequential(ChainList):
         return self._layers[i]
 
     def __setitem__(self, i, layer):
+        if isinstance(i, slice):
+            layer = list(layer)
         for element in layer if isinstance(i, slice) else [layer]:
             _check_layer(element, 'All elements of a Sequential class')
         if isinstance(i, slice):

@@ -140,6 +140,7 @@ def test_layers_are_inserted_within_the_list(i):
         lambda layers, a, b: layers.extend([b, len]),
         lambda layers, a, b: layers.reverse(),
         lambda layers, a, b: layers.__setitem__(slice(1, 3), [b]),
+        lambda layers, a, b: layers.__setitem__(slice(1, 3), iter([b, len])),
         lambda layers, a, b: layers.__delitem__(slice(0, 2)),
     ],
 )
