@@ -10,13 +10,19 @@ _REMOVED = {
 }
 
 
+@functools.cache
+def removed(*names):
+    """The messages for arguments of these names, as what the functions below take for `unexpected`."""
+    return {name: _REMOVED.get(name, _USING_CONFIG).format(name) for name in names}
+
+
 def removed_arguments(*names, **messages):
     """A decorator: passing an argument of these names raises ValueError, which names today's spelling.
 
     `@removed_arguments('train')` on `dropout` is for programs that still call `dropout(x, train=True)`.
     A name that is given as a keyword comes with its own message.
     """
-    messages = {**{name: _REMOVED.get(name, _USING_CONFIG).format(name) for name in names}, **messages}
+    messages = {**removed(*names), **messages}
 
     def decorate(f):
         @functools.wraps(f)

@@ -58,12 +58,7 @@ def rrelu(x, l=1.0 / 8, u=1.0 / 3, **kwargs):
 
     See: https://arxiv.org/abs/1505.00853
     """
-    r, return_r = argument.parse_kwargs(
-        kwargs,
-        ('r', None),
-        ('return_r', False),
-        train='train argument is not supported anymore. Use chainer.using_config',
-    )
+    r, return_r = argument.parse_kwargs(kwargs, ('r', None), ('return_r', False), **argument.removed('train'))
     function = RReLU(l, u, r)
     (y,) = function.apply((as_variable(x),))
     return (y, function.r) if return_r else y

@@ -9,13 +9,15 @@ from chainlite.utils.argument import removed_arguments
 from chainlite.utils.type_check import compile_check
 from chainlite.variable import as_variable
 
+REMOVED = {
+    'use_cudnn': 'The argument "use_cudnn" is not supported anymore. '
+    "Use chainer.using_config('use_cudnn', value) context where value can be `always`, `never`, or `auto`."
+}
+
 _check = compile_check('theta: f (n 2 3)')
 
 
-@removed_arguments(
-    use_cudnn='The argument "use_cudnn" is not supported anymore. '
-    "Use chainer.using_config('use_cudnn', value) context where value can be `always`, `never`, or `auto`."
-)
+@removed_arguments(**REMOVED)
 def spatial_transformer_grid(theta, output_shape):
     """Where affine transforms take the pixels of an image; with `spatial_transformer_sampler`, a spatial transformer.
 

@@ -5,6 +5,7 @@ from chainlite.functions.array.cast import cast
 from chainlite.functions.array.expand_dims import expand_dims
 from chainlite.functions.array.get_item import get_item
 from chainlite.functions.array.pad import pad
+from chainlite.functions.array.spatial_transformer_grid import REMOVED
 from chainlite.functions.array.transpose import transpose
 from chainlite.functions.math.clip import clip
 from chainlite.utils.argument import removed_arguments
@@ -14,10 +15,7 @@ from chainlite.variable import Variable, as_variable
 _check = compile_check('x: f (n c h w), grid: =x (n 2 oh ow)')
 
 
-@removed_arguments(
-    use_cudnn='The argument "use_cudnn" is not supported anymore. '
-    "Use chainer.using_config('use_cudnn', value) context where value can be `always`, `never`, or `auto`."
-)
+@removed_arguments(**REMOVED)
 def spatial_transformer_sampler(x, grid):
     """Samples images at the places of a grid, by bilinear interpolation; outside the images there are zeros.
 

@@ -2,18 +2,13 @@
 
 from chainlite.functions._windows import TwoDimensional
 from chainlite.functions.connection._convolution import Convolution, GradW
-from chainlite.utils.argument import parse_kwargs
-
-REMOVED = {
-    'deterministic': 'deterministic argument is not supported anymore. '
-    "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`."
-}
+from chainlite.utils.argument import parse_kwargs, removed
 
 
 class Convolution2DFunction(TwoDimensional, Convolution):
     def __init__(self, stride=1, pad=0, cover_all=False, dilate=1, groups=1, **kwargs):
         if kwargs:
-            parse_kwargs(kwargs, **REMOVED)
+            parse_kwargs(kwargs, **removed('deterministic'))
         super().__init__(2, stride, pad, cover_all, dilate, groups)
 
 
@@ -38,6 +33,6 @@ def convolution_2d(x, W, b=None, stride=1, pad=0, cover_all=False, **kwargs):
         Variable (n, m, oh, ow), of x's dtype, where oh = (h + 2 pad - dilate (kh - 1) - 1) // stride + 1, rounded up
         with cover_all.
     """
-    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **REMOVED)
+    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **removed('deterministic'))
     function = Convolution2DFunction(stride, pad, cover_all, dilate, groups)
     return function.apply((x, W) if b is None else (x, W, b))[0]

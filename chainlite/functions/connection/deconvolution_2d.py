@@ -2,14 +2,13 @@
 
 from chainlite.functions._windows import TwoDimensionalTransposed
 from chainlite.functions.connection._convolution import Deconvolution
-from chainlite.functions.connection.convolution_2d import REMOVED, Convolution2DFunction, Convolution2DGradW
-from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+from chainlite.functions.connection.convolution_2d import Convolution2DFunction, Convolution2DGradW
+from chainlite.utils.argument import parse_kwargs, removed
 
 
 class Deconvolution2DFunction(TwoDimensionalTransposed, Deconvolution):
     def __init__(self, stride=1, pad=0, outsize=None, **kwargs):
-        check_unexpected_kwargs(kwargs, **REMOVED)
-        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **removed('deterministic'))
         super().__init__(2, stride, pad, None if outsize == (None, None) else outsize, dilate, groups)
 
     def _check_positive(self, outs):
@@ -37,7 +36,6 @@ def deconvolution_2d(x, W, b=None, stride=1, pad=0, outsize=None, **kwargs):
     Returns:
         Variable (n, m, *outsize), of x's dtype.
     """
-    check_unexpected_kwargs(kwargs, **REMOVED)
-    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))
+    dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **removed('deterministic'))
     function = Deconvolution2DFunction(stride, pad, outsize, dilate=dilate, groups=groups)
     return function.apply((x, W) if b is None else (x, W, b))[0]

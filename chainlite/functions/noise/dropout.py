@@ -73,10 +73,7 @@ def dropout(x, ratio=0.5, **kwargs):
     See: http://arxiv.org/abs/1207.0580
     """
     mask, return_mask = argument.parse_kwargs(
-        kwargs,
-        ('mask', None),
-        ('return_mask', False),
-        train='train argument is not supported anymore. Use chainer.using_config',
+        kwargs, ('mask', None), ('return_mask', False), **argument.removed('train')
     )
     if config.train:
         node = Dropout(ratio, mask, return_mask)

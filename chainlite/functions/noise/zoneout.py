@@ -57,6 +57,5 @@ def zoneout(h, x, ratio=0.5, **kwargs):
     See: Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations,
     https://arxiv.org/abs/1606.01305
     """
-    argument.check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
-    argument.assert_kwargs_empty(kwargs)
+    argument.parse_kwargs(kwargs, **argument.removed('train'))
     return Zoneout(ratio).apply((h, x))[0] if config.train else as_variable(x)

@@ -28,7 +28,7 @@ from chainlite.functions.math.basic_math import pow
 from chainlite.functions.math.sum import sum
 from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
-from chainlite.utils.argument import check_unexpected_kwargs, parse_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 
 _ONE_SAMPLE = (
     'A batch with no more than one sample has been given to F.batch_normalization. F.batch_normalization will '
@@ -223,10 +223,8 @@ def batch_normalization(x, gamma, beta, **kwargs):
     Returns:
         Variable of x's shape and dtype.
     """
-    check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
-    eps, running_mean, running_var, decay, axis = parse_kwargs(
-        kwargs, ('eps', 2e-5), ('running_mean', None), ('running_var', None), ('decay', 0.9), ('axis', None)
-    )
+    names = ('eps', 2e-5), ('running_mean', None), ('running_var', None), ('decay', 0.9), ('axis', None)
+    eps, running_mean, running_var, decay, axis = parse_kwargs(kwargs, *names, **removed('train'))
     return BatchNormalization(eps, running_mean, running_var, decay, axis).apply((x, gamma, beta))[0]
 
 

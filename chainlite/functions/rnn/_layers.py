@@ -14,10 +14,6 @@ from chainlite.functions.array.stack import stack
 from chainlite.functions.noise.dropout import dropout
 from chainlite.variable import as_variable
 
-REMOVED = {
-    name: f'{name} argument is not supported anymore. Use chainer.using_config' for name in ('train', 'use_cudnn')
-}
-
 
 def run_layers(make_layer, n_layers, dropout_ratio, states, ws, bs, xs, directions):
     """Runs layers of recurrences, one or two in each.

@@ -4,7 +4,7 @@ from chainlite._elementwise import elementwise
 from chainlite.backends._equations import sigmoid, tanh
 from chainlite.functions.array.concat import concat
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._layers import REMOVED, run_layers
+from chainlite.functions.rnn._layers import run_layers
 from chainlite.functions.rnn._recurrence import Recurrence
 from chainlite.utils import argument
 
@@ -25,8 +25,7 @@ def _layer(x, states, ws, bs, sizes, backwards):
 
 def n_step_gru_base(n_layers, dropout_ratio, hx, ws, bs, xs, use_bi_direction, **kwargs):
     """`n_step_gru`, or with `use_bi_direction` `n_step_bigru`."""
-    argument.check_unexpected_kwargs(kwargs, **REMOVED)
-    argument.assert_kwargs_empty(kwargs)
+    argument.parse_kwargs(kwargs, **argument.removed('train', 'use_cudnn'))
     (hy,), ys = run_layers(_layer, n_layers, dropout_ratio, [hx], ws, bs, xs, 1 + bool(use_bi_direction))
     return hy, ys
 

@@ -5,7 +5,7 @@ import functools
 from chainlite._elementwise import elementwise
 from chainlite.backends._equations import maximum, tanh, where
 from chainlite.functions.connection.linear import linear
-from chainlite.functions.rnn._layers import REMOVED, check_input_size, run_layers
+from chainlite.functions.rnn._layers import check_input_size, run_layers
 from chainlite.functions.rnn._recurrence import Recurrence
 from chainlite.utils import argument
 
@@ -38,8 +38,7 @@ def _layer(cell, x, states, ws, bs, sizes, backwards):
 
 def n_step_rnn_base(n_layers, dropout_ratio, hx, ws, bs, xs, activation, use_bi_direction, **kwargs):
     """`n_step_rnn`, or with `use_bi_direction` `n_step_birnn`."""
-    argument.check_unexpected_kwargs(kwargs, **REMOVED)
-    argument.assert_kwargs_empty(kwargs)
+    argument.parse_kwargs(kwargs, **argument.removed('train', 'use_cudnn'))
     if activation not in _CELLS:
         raise ValueError(f'Invalid activation: "{activation}". Please select from [{",".join(_CELLS)}]')
     layer = functools.partial(_layer, _CELLS[activation])

@@ -4,7 +4,7 @@ from chainlite.link import Chain, Link
 from chainlite.links.caffe import _layers
 from chainlite.links.caffe._reader import CaffeModelError, read_net
 from chainlite.links.caffe.protobuf3 import caffe_pb2 as caffe_pb  # noqa: F401  (part of this module's interface)
-from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.variable import as_variable
 
 
@@ -109,9 +109,7 @@ class CaffeFunction(Chain):
         Raises:
             KeyError: if something can not be computed; says why.
         """
-        if kwargs:
-            check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
-            assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **removed('train'))
         outputs = list(outputs)
         blobs = {name: as_variable(x) for name, x in inputs.items()}
         missing = {}  # blob: the inputs that it would take
