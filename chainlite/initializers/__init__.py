@@ -40,8 +40,9 @@ def generate_array(initializer, shape, xp, dtype=None, device=None):
         return generate_array(initializer, shape, xp, dtype)
 
 
-def _get_initializer(initializer):
-    """The initializer that a link's argument means: itself, a constant, or LeCunNormal for None."""
+def _get_initializer(initializer, default=None):
+    """The initializer that a link's argument means: itself or a constant; for None the default, or LeCunNormal."""
+    initializer = default if initializer is None else initializer
     if initializer is None:
         return LeCunNormal()
     if numpy.isscalar(initializer) or isinstance(initializer, numpy.ndarray) or cuda.is_cupy_array(initializer):

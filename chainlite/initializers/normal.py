@@ -13,10 +13,7 @@ class Normal(RandomInitializer):
 
     def __call__(self, array):
         self._check_dtype(array)
-        self._draw(array, 'normal', 0.0, self._deviation(array.shape))
-
-    def _deviation(self, shape):
-        return self.scale
+        self._draw(array, 'normal', 0.0, self.scale)
 
 
 class _ByFans(RandomInitializer):

@@ -207,6 +207,12 @@ def test_weights_of_a_copy_are_its_own(device):
     assert new.ws[0][0] is new[0].w0 and new.ws[0][0] is not link.ws[0][0]
 
 
+def test_biases_start_as_an_array_says(xp):
+    link = L.NStepGRU(1, 3, 2, 0.0, initial_bias=xp.array([1, 2], 'f'))
+    for b in link.bs[0]:
+        np.testing.assert_array_equal(to_cpu(b.array), [1, 2])
+
+
 @pytest.mark.host('texts of errors')
 def test_bad_arguments_of_n_step_links():
     with pytest.raises(TypeError, match="unexpected keyword argument.*'foo'"):

@@ -30,11 +30,7 @@ class SimplifiedDropconnect(LazyLink):
             self.W = Parameter(initializers._get_initializer(initialW))
             if in_size is not None:
                 self._initialize_params(in_size)
-            self.b = (
-                None
-                if nobias
-                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias), out_size)
-            )
+            self.b = None if nobias else Parameter(initializers._get_initializer(initial_bias, 0), out_size)
 
     def _initialize_params(self, in_size):
         self.W.initialize((self.out_size, in_size))

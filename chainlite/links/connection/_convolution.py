@@ -3,7 +3,7 @@
 from chainlite import initializers
 from chainlite.links._lazy import LazyLink
 from chainlite.utils.conv_nd import as_tuple
-from chainlite.variable import Parameter
+from chainlite.variable import Parameter, as_array
 
 
 class ConvolutionLink(LazyLink):
@@ -19,11 +19,7 @@ class ConvolutionLink(LazyLink):
             self.W = Parameter(initializers._get_initializer(initialW))
             if in_channels is not None:
                 self._initialize_params(in_channels)
-            self.b = (
-                None
-                if nobias
-                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias), out_channels)
-            )
+            self.b = None if nobias else Parameter(initializers._get_initializer(initial_bias, 0), out_channels)
 
     def _initialize_params(self, in_channels):
         if self.out_channels % self.groups != 0:
@@ -35,3 +31,26 @@ class ConvolutionLink(LazyLink):
         else:
             channels = self.out_channels, in_channels // self.groups
         self.W.initialize(channels + self._ksize)
+
+
+class FromFilters(ConvolutionLink):
+    """A convolution that can be made of its filters."""
+
+    _ndim = None  # where the class has a number of dimensions of its own
+
+    @classmethod
+    def from_params(cls, W, b=None, stride=1, pad=0, nobias=False, **kwargs):
+        """Makes a link of given filters (out, in / groups, \\*ksize) and bias (out; None for zeros)."""
+        out_channels, in_channels, *ksize = W.shape
+        return cls(
+            *[len(ksize)] * (cls._ndim is None),
+            in_channels * kwargs.get('groups', 1),
+            out_channels,
+            tuple(ksize),
+            stride,
+            pad,
+            nobias,
+            as_array(W),
+            None if b is None else as_array(b),
+            **kwargs,
+        )

@@ -1,11 +1,10 @@
 from chainlite.functions.connection.convolution_2d import Convolution2DFunction
-from chainlite.links.connection._convolution import ConvolutionLink
-from chainlite.utils.argument import parse_kwargs
+from chainlite.links.connection._convolution import FromFilters
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.utils.conv_nd import as_tuple
-from chainlite.variable import as_array
 
 
-class Convolution2D(ConvolutionLink):
+class Convolution2D(FromFilters):
     """Two-dimensional convolution.
 
     Args:
@@ -26,6 +25,8 @@ class Convolution2D(ConvolutionLink):
         b: Bias, (out_channels), or None.
     """
 
+    _ndim = 2
+
     def __init__(
         self,
         in_channels,
@@ -39,13 +40,7 @@ class Convolution2D(ConvolutionLink):
         **kwargs,
     ):
         super().__init__()
-        dilate, groups = parse_kwargs(
-            kwargs,
-            ('dilate', 1),
-            ('groups', 1),
-            deterministic='deterministic argument is not supported anymore. '
-            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.",
-        )
+        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **removed('deterministic'))
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         self.in_channels = in_channels
@@ -54,22 +49,6 @@ class Convolution2D(ConvolutionLink):
         self.pad = as_tuple(pad, 2)
         self.dilate = as_tuple(dilate, 2)
         self._make_params(2, in_channels, out_channels, ksize, groups, nobias, initialW, initial_bias)
-
-    @classmethod
-    def from_params(cls, W, b=None, stride=1, pad=0, nobias=False, **kwargs):
-        """Makes a link of given filters (out, in / groups, height, width) and bias (out; None for zeros)."""
-        out_channels, in_channels, *ksize = W.shape
-        return cls(
-            in_channels * kwargs.get('groups', 1),
-            out_channels,
-            tuple(ksize),
-            stride,
-            pad,
-            nobias,
-            as_array(W),
-            None if b is None else as_array(b),
-            **kwargs,
-        )
 
     @property
     def printable_specs(self):

@@ -1,10 +1,9 @@
 from chainlite.functions.connection.convolution_nd import convolution_nd
-from chainlite.links.connection._convolution import ConvolutionLink
+from chainlite.links.connection._convolution import FromFilters
 from chainlite.utils.conv_nd import as_tuple
-from chainlite.variable import as_array
 
 
-class ConvolutionND(ConvolutionLink):
+class ConvolutionND(FromFilters):
     """Convolution with any number of spatial dimensions.
 
     Args:
@@ -51,24 +50,6 @@ class ConvolutionND(ConvolutionLink):
         self.dilate = as_tuple(dilate, ndim)
         self._make_params(ndim, in_channels, out_channels, ksize, groups, nobias, initialW, initial_bias)
 
-    @classmethod
-    def from_params(cls, W, b=None, stride=1, pad=0, nobias=False, **kwargs):
-        """Makes a link of given filters (out, in / groups, \\*ksize) and bias (out; None for zeros)."""
-        out_channels, in_channels, *ksize = W.shape
-        dimensions = () if issubclass(cls, (Convolution1D, Convolution3D)) else (len(ksize),)
-        return cls(
-            *dimensions,
-            in_channels * kwargs.get('groups', 1),
-            out_channels,
-            tuple(ksize),
-            stride,
-            pad,
-            nobias,
-            as_array(W),
-            None if b is None else as_array(b),
-            **kwargs,
-        )
-
     def forward(self, x):
         """Convolves ``x``, (n, in_channels, \\*d), into (n, out_channels, \\*o)."""
         self._prepare(x)
@@ -79,6 +60,8 @@ class ConvolutionND(ConvolutionLink):
 
 class Convolution1D(ConvolutionND):
     """One-dimensional convolution: :class:`ConvolutionND` with ``ndim=1``."""
+
+    _ndim = 1
 
     def __init__(
         self,
@@ -101,6 +84,8 @@ class Convolution1D(ConvolutionND):
 
 class Convolution3D(ConvolutionND):
     """Three-dimensional convolution: :class:`ConvolutionND` with ``ndim=3``."""
+
+    _ndim = 3
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 from chainlite.functions.connection.deconvolution_2d import deconvolution_2d
 from chainlite.links.connection._convolution import ConvolutionLink
-from chainlite.utils.argument import parse_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.utils.conv_nd import as_tuple
 
 
@@ -41,13 +41,7 @@ class Deconvolution2D(ConvolutionLink):
         **kwargs,
     ):
         super().__init__()
-        dilate, groups = parse_kwargs(
-            kwargs,
-            ('dilate', 1),
-            ('groups', 1),
-            deterministic='deterministic argument is not supported anymore. '
-            "Use chainer.using_config('cudnn_deterministic', value) context where value is either `True` or `False`.",
-        )
+        dilate, groups = parse_kwargs(kwargs, ('dilate', 1), ('groups', 1), **removed('deterministic'))
         if ksize is None:
             out_channels, ksize, in_channels = in_channels, out_channels, None
         self.ksize = ksize

@@ -40,11 +40,7 @@ class DepthwiseConvolution2D(LazyLink):
             initialW = initializers.HeNormal(1 / sqrt(2))
         with self.init_scope():
             self.W = Parameter(initializers._get_initializer(initialW))
-            self.b = (
-                None
-                if nobias
-                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias))
-            )
+            self.b = None if nobias else Parameter(initializers._get_initializer(initial_bias, 0))
         if in_channels is not None:
             self._initialize_params(in_channels)
 

@@ -1,5 +1,5 @@
-from chainlite import initializers
 from chainlite.functions.connection.embed_id import embed_id
+from chainlite.initializers import Normal, _get_initializer
 from chainlite.link import Link
 from chainlite.variable import Parameter, as_array
 
@@ -23,10 +23,7 @@ class EmbedID(Link):
         super().__init__()
         self.ignore_label = ignore_label
         with self.init_scope():
-            self.W = Parameter(
-                initializers.Normal(1.0) if initialW is None else initializers._get_initializer(initialW),
-                (in_size, out_size),
-            )
+            self.W = Parameter(_get_initializer(initialW, Normal(1.0)), (in_size, out_size))
 
     @classmethod
     def from_params(cls, W, ignore_label=None):

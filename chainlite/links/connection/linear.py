@@ -31,11 +31,7 @@ class Linear(LazyLink):
             self.W = Parameter(initializers._get_initializer(initialW))
             if in_size is not None:
                 self._initialize_params(in_size)
-            self.b = (
-                None
-                if nobias
-                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias), out_size)
-            )
+            self.b = None if nobias else Parameter(initializers._get_initializer(initial_bias, 0), out_size)
 
     @classmethod
     def from_params(cls, W, b=None, nobias=False):

@@ -45,11 +45,7 @@ class LocalConvolution2D(LazyLink):
         self.out_channels = out_channels
         with self.init_scope():
             self.W = Parameter(initializers._get_initializer(initialW))
-            self.b = (
-                None
-                if nobias
-                else Parameter(initializers._get_initializer(0 if initial_bias is None else initial_bias))
-            )
+            self.b = None if nobias else Parameter(initializers._get_initializer(initial_bias, 0))
         if in_channels is not None and in_size is not None:
             self._initialize_params((in_channels, *as_tuple(in_size, 2)))
 

@@ -20,7 +20,7 @@ class CRF1d(Link):
     def __init__(self, n_label, initial_cost=None):
         super().__init__()
         with self.init_scope():
-            self.cost = Parameter(_get_initializer(0 if initial_cost is None else initial_cost), (n_label, n_label))
+            self.cost = Parameter(_get_initializer(initial_cost, 0), (n_label, n_label))
 
     def forward(self, xs, ys, reduce='mean', transpose=False):
         """Computes the negative log-likelihood.

@@ -7,7 +7,7 @@ from chainlite.configuration import config, get_dtype
 from chainlite.functions.normalization import batch_normalization as functions
 from chainlite.link import Link
 from chainlite.links.normalization._initializer import highprec_initializer
-from chainlite.utils.argument import parse_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.variable import Parameter
 
 
@@ -79,7 +79,7 @@ class BatchNormalization(Link):
             self._initialize_params(size)
 
     def _initializer(self, initializer, default):
-        return highprec_initializer(default if initializer is None else initializer, self._highprec_dtype)
+        return highprec_initializer(initializer, default, self._highprec_dtype)
 
     def _initialize_params(self, shape):
         mean, var = self._initial_averages
@@ -113,12 +113,7 @@ class BatchNormalization(Link):
             finetune: Whether to accumulate plain instead of exponential averages, of all batches since
                 :meth:`start_finetuning` (keyword only).
         """
-        finetune = (
-            kwargs
-            and parse_kwargs(
-                kwargs, ('finetune', False), test='test argument is not supported anymore. Use chainer.using_config'
-            )[0]
-        )
+        finetune = kwargs and parse_kwargs(kwargs, ('finetune', False), **removed('test'))[0]
         self._prepare(x)
         gamma, beta = self._scale_and_shift()
         if not config.train:

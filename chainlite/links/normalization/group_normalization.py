@@ -25,8 +25,8 @@ class GroupNormalization(Link):
         self.groups = groups
         self.eps = eps
         with self.init_scope():
-            self.gamma = Parameter(highprec_initializer(1 if initial_gamma is None else initial_gamma))
-            self.beta = Parameter(highprec_initializer(0 if initial_beta is None else initial_beta))
+            self.gamma = Parameter(highprec_initializer(initial_gamma, 1))
+            self.beta = Parameter(highprec_initializer(initial_beta, 0))
         if size is not None:
             self._initialize_params(size)
 

@@ -25,8 +25,8 @@ class LayerNormalization(Link):
         super().__init__()
         self.eps = eps
         with self.init_scope():
-            self.gamma = Parameter(_get_initializer(1 if initial_gamma is None else initial_gamma))
-            self.beta = Parameter(_get_initializer(0 if initial_beta is None else initial_beta))
+            self.gamma = Parameter(_get_initializer(initial_gamma, 1))
+            self.beta = Parameter(_get_initializer(initial_beta, 0))
         if size is not None:
             self._initialize_params(size)
 

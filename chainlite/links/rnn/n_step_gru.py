@@ -5,11 +5,7 @@ from chainlite.links.rnn.n_step_rnn import NStepRNNBase
 class NStepGRUBase(NStepRNNBase):
     """What both directions' classes share; the arguments are those of :class:`NStepRNNBase`."""
 
-    n_weights = 6
-
-    @property
-    def n_cells(self):
-        return 1
+    n_weights, n_cells = 6, 1
 
 
 class NStepGRU(NStepGRUBase):

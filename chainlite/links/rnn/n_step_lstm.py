@@ -5,11 +5,7 @@ from chainlite.links.rnn.n_step_rnn import NStepRNNBase
 class NStepLSTMBase(NStepRNNBase):
     """What both directions' classes share; the arguments are those of :class:`NStepRNNBase`."""
 
-    n_weights = 8
-
-    @property
-    def n_cells(self):
-        return 2
+    n_weights, n_cells = 8, 2
 
     def forward(self, hx, cx, xs, **kwargs):
         """Runs over sequences.

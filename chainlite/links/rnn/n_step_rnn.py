@@ -7,7 +7,7 @@ from chainlite.functions.array.transpose_sequence import transpose_sequence
 from chainlite.functions.rnn import n_step_rnn as functions
 from chainlite.initializers import Normal, _get_initializer
 from chainlite.link import ChainList, Link
-from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.variable import Parameter
 
 
@@ -45,10 +45,7 @@ class NStepRNNBase(ChainList):
     use_bi_direction = False
 
     def __init__(self, n_layers, in_size, out_size, dropout, *, initialW=None, initial_bias=None, **kwargs):
-        check_unexpected_kwargs(
-            kwargs, use_cudnn='use_cudnn argument is not supported anymore. Use chainer.using_config'
-        )
-        assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **removed('use_cudnn'))
         direction = 2 if self.use_bi_direction else 1
         layers = []
         for i in range(n_layers):
@@ -67,7 +64,7 @@ class NStepRNNBase(ChainList):
                 size = in_size if j < self.n_weights // 2 else out_size
                 W = Normal(sqrt(1 / size)) if initialW is None else _get_initializer(initialW)
                 setattr(layer, f'w{j}', Parameter(W, (out_size, size)))
-                setattr(layer, f'b{j}', Parameter(_get_initializer(initial_bias or 0), (out_size,)))
+                setattr(layer, f'b{j}', Parameter(_get_initializer(initial_bias, 0), (out_size,)))
         return layer
 
     @property
@@ -106,8 +103,7 @@ class NStepRNNBase(ChainList):
         return hy, ys
 
     def _run(self, states, xs, **kwargs):
-        check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
-        assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **removed('train'))
         if not isinstance(xs, (list, tuple)):
             raise AssertionError(f'{type(self).__name__}: xs must be a list of sequences, not {type(xs)}')
         indices = argsort_list_descent(xs)
@@ -123,11 +119,7 @@ class NStepRNNBase(ChainList):
 
 
 class _NStepRNN(NStepRNNBase):
-    n_weights = 2
-
-    @property
-    def n_cells(self):
-        return 1
+    n_weights, n_cells = 2, 1
 
 
 class NStepRNNTanh(_NStepRNN):

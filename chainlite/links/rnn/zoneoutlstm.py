@@ -5,7 +5,7 @@ from chainlite.link import Chain
 from chainlite.links.connection.linear import Linear
 from chainlite.links.rnn._gates import split_gates
 from chainlite.links.rnn._state import StatefulLink
-from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 
 
 class StatefulZoneoutLSTM(StatefulLink, Chain):
@@ -28,8 +28,7 @@ class StatefulZoneoutLSTM(StatefulLink, Chain):
     _state_names = ('c', 'h')
 
     def __init__(self, in_size, out_size, c_ratio=0.5, h_ratio=0.5, **kwargs):
-        check_unexpected_kwargs(kwargs, train='train argument is not supported anymore. Use chainer.using_config')
-        assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **removed('train'))
         super().__init__()
         self.state_size = out_size
         self.c_ratio = c_ratio

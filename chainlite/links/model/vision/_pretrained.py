@@ -17,15 +17,23 @@ from chainlite.link import Chain
 from chainlite.links.model.vision import _torchvision
 from chainlite.serializers import npz
 from chainlite.utils import imgproc
-from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+from chainlite.utils.argument import parse_kwargs, removed
 from chainlite.variable import Variable
-
-_USE_CONFIG = 'argument is not supported anymore. Use chainer.using_config'
-_REMOVED = {name: f'{name} {_USE_CONFIG}' for name in ('test', 'train', 'volatile')}
 
 
 def is_pillow_available():
     return importlib.util.find_spec('PIL') is not None
+
+
+def module_with_available(module):
+    """The `__getattr__` of a module whose `available` says whether images can be prepared."""
+
+    def __getattr__(name):
+        if name == 'available':
+            return is_pillow_available()
+        raise AttributeError(f'module {module!r} has no attribute {name!r}')
+
+    return __getattr__
 
 
 def prepare_image(image, size, mean):
@@ -75,7 +83,7 @@ class PretrainedClassifier(Chain):
     _feature_layer = 'pool5'
     _mean = None  # of blue, green and red
     _whole_windows = False  # whether pooling leaves out incomplete windows
-    _removed = {'test': _REMOVED['test']}  # arguments that once were
+    _removed = removed('test')  # arguments that once were
 
     def _load_pretrained(self, pretrained_model, name, fetch):
         """Loads weights.
@@ -143,8 +151,7 @@ class PretrainedClassifier(Chain):
         Returns:
             Dictionary from the names to Variables.
         """
-        check_unexpected_kwargs(kwargs, **self._removed)
-        assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **self._removed)
         wanted = {'prob'} if layers is None else set(layers)
         found = {}
         h = x
@@ -171,8 +178,7 @@ class PretrainedClassifier(Chain):
         Returns:
             Dictionary from the names to Variables.
         """
-        check_unexpected_kwargs(kwargs, **{**self._removed, 'volatile': _REMOVED['volatile']})
-        assert_kwargs_empty(kwargs)
+        parse_kwargs(kwargs, **self._removed, **removed('volatile'))
         prepared = [self._prepare_image(image, size) for image in images]
         sizes = list(dict.fromkeys((x.shape[2], x.shape[1]) for x in prepared))
         if len(sizes) > 1:

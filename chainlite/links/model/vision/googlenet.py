@@ -12,7 +12,7 @@ from chainlite.links.connection.inception import Inception
 from chainlite.links.connection.linear import Linear
 from chainlite.links.model.vision import _pretrained, _published
 from chainlite.serializers import npz
-from chainlite.utils.argument import assert_kwargs_empty, check_unexpected_kwargs
+from chainlite.utils.argument import removed
 
 # Steps between the links.
 _halve = partial(max_pooling_2d, ksize=3, stride=2)
@@ -55,10 +55,7 @@ _CAFFE_LAYERS = {
 }
 
 
-def __getattr__(name):
-    if name == 'available':  # whether images can be prepared
-        return _pretrained.is_pillow_available()
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+__getattr__ = _pretrained.module_with_available(__name__)
 
 
 class GoogLeNet(_pretrained.PretrainedClassifier):
@@ -72,7 +69,7 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
     """
 
     _mean = _MEAN
-    _removed = {'train': _pretrained._REMOVED['train']}
+    _removed = removed('train')
 
     def __init__(self, pretrained_model='auto'):
         super().__init__()
@@ -141,14 +138,12 @@ class GoogLeNet(_pretrained.PretrainedClassifier):
         Returns:
             Dictionary from the names to Variables.
         """
-        check_unexpected_kwargs(kwargs, **self._removed)
-        assert_kwargs_empty(kwargs)
         wanted = {'prob'} if layers is None else set(layers)
         branches = {'inception_4a': 'loss1_fc2', 'inception_4d': 'loss2_fc2'}
         functions = self.functions
         on_branches = wanted & set(branches.values())
         via = {start for start, branch in branches.items() if branch in on_branches}
-        found = super().forward(x, layers=(wanted - on_branches) | via)
+        found = super().forward(x, layers=(wanted - on_branches) | via, **kwargs)
         for start in via:
             h = found[start]
             for function in functions[branches[start]]:

@@ -18,10 +18,7 @@ _MEAN = (103.063, 115.903, 123.152)
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-def __getattr__(name):
-    if name == 'available':  # whether images can be prepared
-        return _pretrained.is_pillow_available()
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+__getattr__ = _pretrained.module_with_available(__name__)
 
 
 class ResNetLayers(_pretrained.PretrainedClassifier):
@@ -223,27 +220,8 @@ class BuildingBlock(Chain):
 
 
 class _Bottleneck(Chain):
-    def _stride(self):
-        (a, b), (c, d) = self.conv1.stride, self.conv2.stride
-        return a * c, b * d
-
-    def _torchvision_weights(self, name):
-        found = {}
-        for i in range(1, 5 if hasattr(self, 'conv4') else 4):
-            conv, bn = (
-                (f'{name}.conv{i}', f'{name}.bn{i}') if i < 4 else (f'{name}.downsample.0', f'{name}.downsample.1')
-            )
-            found[f'{conv}.weight'] = self[f'conv{i}'].W.array
-            found |= _torchvision.normalization(bn, self[f'bn{i}'])
-        return found
-
-
-class BottleneckA(_Bottleneck):
-    """Bottleneck of 1 x 1, 3 x 3 and 1 x 1 convolutions beside a 1 x 1 convolution."""
-
-    def __init__(self, in_channels, mid_channels, out_channels, stride=2, initialW=None, downsample_fb=False):
+    def __init__(self, in_channels, mid_channels, out_channels, first, second, initialW):
         super().__init__()
-        first, second = (1, stride) if downsample_fb else (stride, 1)
         with self.init_scope():
             self.conv1 = Convolution2D(in_channels, mid_channels, 1, first, 0, True, initialW)
             self.bn1 = BatchNormalization(mid_channels)
@@ -251,45 +229,58 @@ class BottleneckA(_Bottleneck):
             self.bn2 = BatchNormalization(mid_channels)
             self.conv3 = Convolution2D(mid_channels, out_channels, 1, 1, 0, True, initialW)
             self.bn3 = BatchNormalization(out_channels)
-            self.conv4 = Convolution2D(in_channels, out_channels, 1, stride, 0, True, initialW)
-            self.bn4 = BatchNormalization(out_channels)
+
+    def _beside(self, x):
+        """What the result of the three convolutions is added to."""
+        return x
 
     def forward(self, x):
         h = relu(self.bn1(self.conv1(x)))
         h = relu(self.bn2(self.conv2(h)))
-        return relu(self.bn3(self.conv3(h)) + self.bn4(self.conv4(x)))
+        return relu(self.bn3(self.conv3(h)) + self._beside(x))
+
+    def _stride(self):
+        (a, b), (c, d) = self.conv1.stride, self.conv2.stride
+        return a * c, b * d
+
+    def _convolutions(self):
+        """Pairs of a convolution and its normalization."""
+        return [(self[f'conv{i}'], self[f'bn{i}']) for i in range(1, 5 if hasattr(self, 'conv4') else 4)]
 
     def _copy_caffemodel(self, src, name):
-        _copy_branches(self, src, name, ('2a', '2b', '2c', '1'))
+        for (conv, bn), branch in zip(self._convolutions(), ('2a', '2b', '2c', '1')):
+            layer = f'{name}_branch{branch}'
+            _copy_weight(src[f'res{layer}'], conv)
+            _pretrained.copy_normalization(src[f'bn{layer}'], src[f'scale{layer}'], bn)
+
+    def _torchvision_weights(self, name):
+        names = [(f'conv{i}', f'bn{i}') for i in (1, 2, 3)] + [('downsample.0', 'downsample.1')]
+        found = {}
+        for (conv, bn), (conv_name, bn_name) in zip(self._convolutions(), names):
+            found[f'{name}.{conv_name}.weight'] = conv.W.array
+            found |= _torchvision.normalization(f'{name}.{bn_name}', bn)
+        return found
+
+
+class BottleneckA(_Bottleneck):
+    """Bottleneck of 1 x 1, 3 x 3 and 1 x 1 convolutions beside a 1 x 1 convolution."""
+
+    def __init__(self, in_channels, mid_channels, out_channels, stride=2, initialW=None, downsample_fb=False):
+        strides = (1, stride) if downsample_fb else (stride, 1)
+        super().__init__(in_channels, mid_channels, out_channels, *strides, initialW)
+        with self.init_scope():
+            self.conv4 = Convolution2D(in_channels, out_channels, 1, stride, 0, True, initialW)
+            self.bn4 = BatchNormalization(out_channels)
+
+    def _beside(self, x):
+        return self.bn4(self.conv4(x))
 
 
 class BottleneckB(_Bottleneck):
     """Bottleneck of 1 x 1, 3 x 3 and 1 x 1 convolutions beside the identity."""
 
     def __init__(self, in_channels, mid_channels, initialW=None):
-        super().__init__()
-        with self.init_scope():
-            self.conv1 = Convolution2D(in_channels, mid_channels, 1, 1, 0, True, initialW)
-            self.bn1 = BatchNormalization(mid_channels)
-            self.conv2 = Convolution2D(mid_channels, mid_channels, 3, 1, 1, True, initialW)
-            self.bn2 = BatchNormalization(mid_channels)
-            self.conv3 = Convolution2D(mid_channels, in_channels, 1, 1, 0, True, initialW)
-            self.bn3 = BatchNormalization(in_channels)
-
-    def forward(self, x):
-        h = relu(self.bn1(self.conv1(x)))
-        h = relu(self.bn2(self.conv2(h)))
-        return relu(self.bn3(self.conv3(h)) + x)
-
-    def _copy_caffemodel(self, src, name):
-        _copy_branches(self, src, name, ('2a', '2b', '2c'))
-
-
-def _copy_branches(bottleneck, src, name, branches):
-    for i, branch in enumerate(branches, 1):
-        layer = f'{name}_branch{branch}'
-        _copy_weight(src[f'res{layer}'], bottleneck[f'conv{i}'])
-        _pretrained.copy_normalization(src[f'bn{layer}'], src[f'scale{layer}'], bottleneck[f'bn{i}'])
+        super().__init__(in_channels, mid_channels, in_channels, 1, 1, initialW)
 
 
 def _global_average_pooling_2d(x):

@@ -16,10 +16,7 @@ _HIDDEN = 4096
 _MEAN = (103.939, 116.779, 123.68)
 
 
-def __getattr__(name):
-    if name == 'available':  # whether images can be prepared
-        return _pretrained.is_pillow_available()
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+__getattr__ = _pretrained.module_with_available(__name__)
 
 
 class VGGLayers(_pretrained.PretrainedClassifier):
