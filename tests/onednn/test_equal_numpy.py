@@ -21,12 +21,11 @@ F32 = np.dtype('f')
 
 
 def implementation(kernel):
-    """oneDNN's implementation alone: fails where its guard refuses."""
-    ((guard, function),) = [(g, f) for backend, g, f in kernel.implementations if backend is onednn]
+    """oneDNN's implementations alone: fails where the guards refuse."""
+    rows = [(guard, function) for backend, guard, function in kernel.implementations if backend is onednn]
 
     def call(*args):
-        assert guard(*args)
-        return function(*args)
+        return next(function for guard, function in rows if guard(*args))(*args)
 
     return call
 
@@ -184,7 +183,7 @@ def test_pooling(seed):
 def test_batch_normalization(seed):
     r = Random(seed)
     ndim = r.pick(0, 1, 2, 2, 3)
-    shape = (r.pick(2, 7), r.pick(1, 3, 16, 20, 33, 64), *r.ints(1, 9, ndim))
+    shape = (r.pick(2, 9), r.pick(1, 3, 16, 20, 33, 64), *r.ints(1, 9, ndim))
     axis = (0, *range(2, ndim + 2))
     x, gy, gamma, beta = r.array(*shape), r.array(*shape), r.array(shape[1]), r.array(shape[1])
     eps = 1e-2
@@ -260,7 +259,8 @@ def test_gradient_of_relu(layout):
         x, gy = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, gy))
     y = np.maximum(x, 0)
     gx = implementation(relu_grad)(y, gy)
-    np.testing.assert_array_equal(gx, np.where(y <= 0, 0, gy))
+    np.testing.assert_array_equal(gx, np.where(y > 0, gy, 0))
+    np.testing.assert_array_equal(gx, relu_grad.reference(y, gy))
     assert gx.strides == y.strides
 
 

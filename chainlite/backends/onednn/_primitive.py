@@ -22,6 +22,8 @@ MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = (49, None), (50, None), (51, None), (5
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = (129, 130), (145, 134), (161, 132), (169, None)
 DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
 SRC_0, SRC_1, RESULT = (1, None), (2, None), (17, None)  # of operations that take arrays as they are
+SCALE_0, SCALE_1 = (0x1001, None), (0x1002, None)  # factors of the first two of these
+OPERANDS = [(0x8000 * i | 2, None) for i in range(1, 33)]  # of the operations that come after a binary one
 
 _BF16, _F32 = 2, 3  # data types
 _ANY, _BLOCKED = 1, {3: 56, 4: 78, 5: 121}  # layouts; blocks of 16 channels, by the number of dimensions

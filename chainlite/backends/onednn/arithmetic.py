@@ -16,7 +16,17 @@ from chainlite.backends import _equations
 from chainlite.backends._equations import new_of_long, run_long, run_long_new
 from chainlite.backends._symbols import PRIMITIVES, ZERO, Expr, leaf
 from chainlite.backends.onednn._backend import onednn
-from chainlite.backends.onednn._primitive import RESULT, SRC_0, SRC_1, Descriptors, Operation, address
+from chainlite.backends.onednn._primitive import (
+    OPERANDS,
+    RESULT,
+    SCALE_0,
+    SCALE_1,
+    SRC_0,
+    SRC_1,
+    Descriptors,
+    Operation,
+    address,
+)
 from chainlite.backends.onednn._threads import get_num_threads, operation
 
 BLOCK = 1 << 19  # elements: what the passes of a formula read and write stays in the last cache
@@ -27,7 +37,6 @@ _ALGORITHMS = {**_BINARY, **_LIMITS, 'lt': 0x1FFF9}
 _FUNCTIONS = {'sqrt': 0x25, 'abs': 0x24, 'tanh': 0x21, 'sigmoid': 0x29}
 _ROUNDED = 'tanh', 'sigmoid'  # not as NumPy's
 _MOST = 30  # operations after the first: oneDNN takes 32
-_SCALES, _OPERANDS = 0x1000, 0x8000  # numbers of arguments: factors of the two sources, operands of what comes after
 
 _ONE, _MINUS, _LOWEST = Expr('const', 1), Expr('const', -1), Expr('const', -np.inf)
 
@@ -220,15 +229,15 @@ def _build(size, first, right_is_scalar, is_scaled, after):
         right = scalar if right_is_scalar else array
         arguments = [(SRC_0, array, False), (SRC_1, right, False), (RESULT, array, True)]
         if is_scaled:
-            arguments += [((_SCALES | n, None), scalar, False) for n, _ in (SRC_0, SRC_1)]
+            arguments += [(factor, scalar, False) for factor in (SCALE_0, SCALE_1)]
         operations = []
-        for i, (op, is_scalar) in enumerate(after, 1):
+        for place, (op, is_scalar) in zip(OPERANDS, after):
             if op in _FUNCTIONS:
                 operations.append(('eltwise', _FUNCTIONS[op], c_float(0), c_float(0)))
             else:
                 operand = scalar if is_scalar else array
                 operations.append(('binary', _ALGORITHMS[op], operand))
-                arguments.append(((_OPERANDS * i | SRC_1[0], None), operand, False))
+                arguments.append((place, operand, False))
         attributes = make.attributes(operations, [n for n, _ in (SRC_0, SRC_1)] if is_scaled else [])
         primitive = make.primitive('binary', _ALGORITHMS[first], array, right, array, attributes=attributes)
         return Operation(make, primitive, *arguments)

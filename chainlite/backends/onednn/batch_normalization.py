@@ -12,6 +12,7 @@ from chainlite.backends.cpu.batch_normalization import (
     normalize,
     normalize_grad,
     normalize_then,
+    prepared,
     rectified_normalize_grad,
 )
 from chainlite.backends.onednn._backend import is_float32, onednn
@@ -37,6 +38,7 @@ from chainlite.backends.onednn._primitive import (
     Operation,
 )
 from chainlite.backends.onednn._threads import operation
+from chainlite.backends.onednn.contiguous_batch_normalization import is_taken
 
 _FIXED, _SCALE, _SHIFT, _RECTIFIED = 1, 2, 4, 8  # flags; fixed: mean and variance are given
 _ADD = 0x1FFF0  # algorithm
@@ -106,6 +108,11 @@ def _build_backward(shape, fixed, rectified=False):
             (DIFF_SHIFT, keys, True),
             *[(WORKSPACE, None, False)] * rectified,
         )
+
+
+@prepared.when(onednn, lambda x, axis: is_float32(x) and _by_channels(x, axis))
+def _(x, axis):
+    return x if is_taken(x, axis) else as_last(x)
 
 
 @batch_normalize.when(onednn, lambda x, gamma, beta, axis, eps: is_float32(x, gamma, beta) and _by_channels(x, axis))

@@ -3,6 +3,7 @@
 from chainlite.backends.onednn import (  # noqa: F401
     arithmetic,
     batch_normalization,
+    contiguous_batch_normalization,
     conv,
     group_normalization,
     layout,

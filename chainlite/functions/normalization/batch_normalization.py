@@ -12,7 +12,6 @@ import numpy as np
 
 from chainlite._fused import Fused
 from chainlite.backends._deferred import Normalized, Rectified, solid
-from chainlite.backends._layout import preferred
 from chainlite.backends.cpu.batch_normalization import (
     batch_normalize,
     batch_statistics,
@@ -20,6 +19,7 @@ from chainlite.backends.cpu.batch_normalization import (
     move_statistics,
     normalize,
     normalize_grad,
+    prepared,
 )
 from chainlite.configuration import config
 from chainlite.functions.array.cast import cast
@@ -85,7 +85,7 @@ class _Normalization(Fused):
         defers, self._defers = self._defers, False
         if defers or config.debug or not isinstance(x, np.ndarray) or x.dtype != np.float32 or not x.size:
             return x, defers
-        copy = preferred(x) if self.axis == (0, *range(2, x.ndim)) else x
+        copy = prepared(x, self.axis)
         return copy, copy is not x
 
     mean, var, inv_std = [property(functools.partial(_row, i)) for i in range(3)]

@@ -1,0 +1,110 @@
+"""Batch normalization of C-contiguous arrays: against NumPy in float64, and that nothing is converted."""
+
+import numpy as np
+import pytest
+
+import chainlite.functions as F
+from chainlite import Variable
+from chainlite.backends import _layout
+from chainlite.backends._layout import is_last, to_last
+from chainlite.backends.cpu import batch_normalization as bn
+from chainlite.backends.onednn import contiguous_batch_normalization as contiguous
+
+pytestmark = [pytest.mark.usefixtures('library'), pytest.mark.host('oneDNN is of the CPU')]
+SHAPES = [(3, 5, 12, 11), (9, 5, 3, 4), (8, 33, 5), (2, 3, 4, 6, 7), (11, 1, 2, 5), (1, 4, 1024, 2)]
+
+
+@pytest.fixture(params=[1 << 9, 1 << 19], ids=['many blocks', 'one block'])
+def block(request, monkeypatch):
+    monkeypatch.setattr(contiguous, 'BLOCK', request.param)
+
+
+class Sample:
+    """Arrays of a shape; x is far from 0."""
+
+    def __init__(self, shape, seed=0):
+        rng = np.random.default_rng(seed)
+        self.x, self.gy, self.h = rng.standard_normal((3, *shape)).astype('f')
+        self.x += 30
+        self.gamma, self.beta = rng.random((2, shape[1])).astype('f') + 0.5
+        self.axis = 0, *range(2, len(shape))
+        self.numbers = bn.batch_statistics.reference(
+            self.x.astype('d'), self.gamma, self.beta, self.axis, 2e-5, (None, None), 0.9
+        ).astype('f')
+
+
+def implementation(kernel):
+    (function,) = [f for _, _, f in kernel.implementations if f.__module__ == contiguous.__name__]
+    return function
+
+
+def assert_close(actual, expected, tolerance=2e-5):
+    for a, e in zip(actual, expected, strict=True):
+        assert a.dtype == np.float32 and a.flags.c_contiguous
+        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * max(1, abs(e).max()))
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_it_normalizes(shape, block):
+    s = Sample(shape)
+    wide = [a.astype('d') for a in (s.x, s.gamma, s.beta)]
+    expected = bn.batch_normalize.reference(*wide, s.axis, 2e-5)
+    assert_close(implementation(bn.batch_normalize)(s.x, s.gamma, s.beta, s.axis, 2e-5), expected)
+    assert_close(implementation(bn.moments)(s.x, s.axis), expected[1:], 3e-6)
+    numbers = s.numbers[0], s.numbers[2]
+    y = bn.normalize.reference(s.x, s.gamma, s.beta, *numbers, s.axis)
+    np.testing.assert_array_equal(implementation(bn.normalize)(s.x, s.gamma, s.beta, *numbers, s.axis), y)
+
+
+@pytest.mark.parametrize('more, rectify', [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_it_adds_and_rectifies_as_numpy_does(shape, more, rectify, block):
+    s = Sample(shape)
+    s.x[0, 0].flat[1] = np.nan
+    for h in [s.h, to_last(s.h)] if more else [None]:
+        expected = bn.normalize_then.reference(s.x, s.numbers, s.axis, h, rectify, True, True)
+        y, kept = implementation(bn.normalize_then)(s.x, s.numbers, s.axis, h, rectify, True, True)
+        np.testing.assert_array_equal(y, expected[0])
+        assert kept is None and y.flags.c_contiguous
+
+
+@pytest.mark.parametrize('fixed', [False, True], ids=['batch', 'fixed'])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_gradients(shape, fixed, block):
+    s = Sample(shape)
+    mean, inv_std = s.numbers[0], s.numbers[2]
+    for gy, y in [(s.gy, np.maximum(s.h, 0)), (to_last(s.gy), to_last(np.maximum(s.h, 0)))]:
+        wide = [a.astype('d') for a in (s.gy, s.x, s.gamma, mean, inv_std)]
+        expected = bn.normalize_grad.reference(*wide, s.axis, fixed)
+        assert_close(implementation(bn.normalize_grad)(gy, s.x, s.gamma, mean, inv_std, s.axis, fixed), expected)
+        masked = np.where(y > 0, s.gy, 0)
+        wide[0] = masked.astype('d')
+        expected = bn.normalize_grad.reference(*wide, s.axis, fixed)
+        for with_masked in (False, True):
+            arguments = gy, y, None, s.x, s.gamma, s.numbers, s.axis, fixed, with_masked
+            *gradients, kept = implementation(bn.rectified_normalize_grad)(*arguments)
+            assert_close(gradients, expected)
+            assert kept is None or np.testing.assert_array_equal(kept, masked) is None
+
+
+@pytest.mark.parametrize('pixels', [1 << 17, 70001])
+def test_statistics_of_many_pixels_are_exact(pixels):
+    x = np.random.default_rng(0).standard_normal((1, 3, pixels)).astype('f') + np.float32(3)
+    expected = bn.moments.reference(x.astype('d'), (0, 2))
+    for actual, e in zip(implementation(bn.moments)(x, (0, 2)), expected):
+        np.testing.assert_allclose(actual, e, rtol=2e-6)
+
+
+def test_arrays_of_the_user_are_not_converted(monkeypatch):
+    def fail(x):
+        raise AssertionError('converted')
+
+    for kernel in (_layout.to_last, _layout.from_last):
+        monkeypatch.setattr(kernel, '_by_type', {np.ndarray: [(0, None, lambda x: True, fail)]})
+    s = Sample((4, 3, 12, 12))
+    x, gamma, beta = map(Variable, (s.x, s.gamma, s.beta))
+    y = F.relu(F.batch_normalization(x, gamma, beta))
+    y.grad = s.gy
+    y.backward()
+    assert y._hidden is None or not is_last(y._hidden)
+    assert not is_last(x.grad_var._hidden if x.grad_var._array is None else x.grad)
