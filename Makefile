@@ -52,6 +52,7 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(if $(ARGS),,$(BIN)/python benchmarks/memory.py)
 
 docs: $(VENV)/.docs
 	$(BIN)/python -W ignore -m pdoc chainlite --output-directory build/docs

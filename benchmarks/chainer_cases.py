@@ -255,6 +255,14 @@ def time_lenet5_predict(chainer):
     return _predict(chainer, 'lenet5', (64, 1, 28, 28))
 
 
+def time_lenet5_predict_1(chainer):
+    return _predict(chainer, 'lenet5', (1, 1, 28, 28))
+
+
+def time_lenet5_predict_16(chainer):
+    return _predict(chainer, 'lenet5', (16, 1, 28, 28))
+
+
 def time_resnet20_predict(chainer):
     return _predict(chainer, 'resnet20', (32, 3, 32, 32))
 

@@ -78,7 +78,7 @@ STEPS = [
     *[('mlp', 100), ('lenet', 64), ('resnet20', 128), ('resnet20_projections', 128)],
     *[('vgg16', 8), ('resnet50', 16), ('googlenet', 16), ('dcgan', 64)],
 ]
-PREDICTIONS = list(itertools.product(['lenet', 'resnet20', 'vgg16', 'resnet50', 'googlenet', 'dcgan'], [1, 16]))
+PREDICTIONS = list(itertools.product(NETWORKS, [1, 16]))
 PARAMETERS = 50, (500, 1000)  # number and shape: 25 million in all
 
 

@@ -1,7 +1,8 @@
 """Time chainlite beside Chainer and PyTorch, interleaved: ``python benchmarks/run.py [--help]``.
 
 A repetition times every framework once, in turn, so that a busy machine slows all of them; what is reported is the
-median over the repetitions, the spread (half the distance between the quartiles) and the median of the ratios.
+median over the repetitions, the spread (half the distance between the quartiles) and the median of the ratios. A row
+is marked `busy` if other programs took more than a tenth of a core meanwhile.
 
 BENCHMARK_CLOCK=process takes the processor's time instead of the clock's: for one thread on a machine that is busy.
 """
@@ -13,9 +14,13 @@ import os
 import platform
 import statistics
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+
+
+BUSY = 0.1  # cores that others use
 
 
 def parse():
@@ -108,6 +113,33 @@ def time_import(frameworks, repeat):
     return repetitions(lambda f: 1, lambda f, _: f.import_seconds(), libraries, min(repeat, 7)), {}
 
 
+class Others:
+    """How many cores others than the given processes use, on average since it was made; None where nobody tells."""
+
+    def __init__(self, frameworks):
+        self.processes = [os.getpid(), *(f.process.pid for f in frameworks if hasattr(f, 'process'))]
+        self.begin = self._read()
+
+    def _read(self):
+        """Seconds since some time: of all cores together in use or withheld from this machine, the same of our
+        processes and of children that ended, and the clock."""
+        try:
+            user, nice, system, _, _, *rest = map(int, Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:9])
+            stats = [Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split() for pid in self.processes]
+        except OSError:
+            return None
+        own = sum(sum(map(int, stat[11:15])) for stat in stats)
+        tick = os.sysconf('SC_CLK_TCK')
+        return (user + nice + system + sum(rest)) / tick, own / tick, time.monotonic()
+
+    def cores(self):
+        end = self._read()
+        if end is None or self.begin is None:
+            return None
+        used, own, seconds = (b - a for a, b in zip(self.begin, end))
+        return max(used - own, 0) / max(seconds, 1e-3)
+
+
 def summary(seconds):
     """Median, spread and how many times chainlite's speed each framework has to be multiplied by to reach it: that of
     chainlite with the same layout, where both have been timed."""
@@ -131,10 +163,10 @@ def text_of(seconds):
     return f'{seconds * factor:.3g} {unit}'
 
 
-def row(case, frameworks, result, errors):
+def row(case, frameworks, result, errors, busy):
     from network_cases import images
 
-    cells = [case]
+    cells = [f'{case} (busy)' if busy else case]
     for f in frameworks:
         r = result.get(f.name)
         cells.append(f'{text_of(r["median"])} ±{100 * r["spread"] / r["median"]:.0f} %' if r else '-')
@@ -188,14 +220,16 @@ def main():
     else:
         print(separator.join(f'{head:<22}' for head in heads))
 
-    results, slower, wrong = {}, [], []
+    results, used, slower, wrong = {}, {}, [], []
     for case in cases:
+        others = Others(frameworks)
         if case == 'import':
             seconds, errors = time_import(frameworks, arguments.repeat)
         else:
             seconds, errors = time_case(case, frameworks, arguments.repeat, arguments.seconds)
         results[case] = result = summary(seconds)
-        cells = row(case, frameworks, result, errors)
+        used[case] = others.cores()
+        cells = row(case, frameworks, result, errors, (used[case] or 0) > BUSY)
         print(
             '| ' + ' | '.join(cells) + ' |' if arguments.markdown else separator.join(f'{c:<22}' for c in cells),
             flush=True,
@@ -204,7 +238,8 @@ def main():
         slower += [case] if result.get('chainer', {}).get('ratio', 1) < 1 else []
 
     if arguments.json:
-        arguments.json.write_text(json.dumps({'environment': where, 'cases': results}, indent=1) + '\n')
+        measured = {'environment': where, 'cases': results, 'cores_used_by_others': used}
+        arguments.json.write_text(json.dumps(measured, indent=1) + '\n')
     if wrong:
         print('failed or different:', ', '.join(wrong))
     if slower:

@@ -247,6 +247,14 @@ def time_lenet5_predict(torch):
     return _predict(torch, 'lenet5', (64, 1, 28, 28))
 
 
+def time_lenet5_predict_1(torch):
+    return _predict(torch, 'lenet5', (1, 1, 28, 28))
+
+
+def time_lenet5_predict_16(torch):
+    return _predict(torch, 'lenet5', (16, 1, 28, 28))
+
+
 def time_resnet20_predict(torch):
     return _predict(torch, 'resnet20', (32, 3, 32, 32))
 

@@ -23,7 +23,7 @@ def test_a_case_is_timed_and_written_down(tmp_path):
     done = run('reshape', '--without', 'torch', '--json', tmp_path / 'out.json')
     assert done.returncode == 0, done.stderr
     assert 'no column for Chainer: set CHAINER_ORACLE' in done.stderr
-    assert re.search(r'^reshape +\S+ us', done.stdout, re.MULTILINE)
+    assert re.search(r'^reshape( \(busy\))? +\S+ us', done.stdout, re.MULTILINE)
     written = json.loads((tmp_path / 'out.json').read_text())
     assert {'processor', 'threads', 'python', 'numpy', 'chainlite'} <= set(written['environment'])
     times = written['cases']['reshape']['chainlite']
@@ -56,6 +56,22 @@ def test_layers_of_images_are_compared_in_both_layouts(tmp_path):
     pooling = {name: times['seconds'] for name, times in cases['max_pool_lenet'].items()}
     ratios = [a / b for a, b in zip(pooling['torch channels_last'], pooling['chainlite channels_last'])]
     assert cases['max_pool_lenet']['torch channels_last']['ratio'] == pytest.approx(sorted(ratios)[len(ratios) // 2])
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='only Linux tells what others use')
+def test_what_others_use_is_counted():
+    script = (
+        f'import subprocess, sys, time, types; sys.path.insert(0, {str(BENCHMARKS)!r})\n'
+        'import run\n'
+        'child = subprocess.Popen([sys.executable, "-c", "while True: pass"])\n'
+        'ours, others = run.Others([types.SimpleNamespace(process=child)]), run.Others([])\n'
+        'time.sleep(1)\n'
+        'difference = others.cores() - ours.cores()\n'
+        'child.kill(); child.wait()\n'
+        'assert 0.2 < difference < 1.2, difference\n'
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_case_that_fails_or_differs_is_said(tmp_path):
