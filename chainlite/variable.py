@@ -562,7 +562,7 @@ class Variable:
 
     def to_intel64(self):
         """Moves array and gradient to the CPU's accelerated form, in place."""
-        self.to_device(backend.intel64.Intel64Device())
+        self.to_device(backend.Intel64Device())
 
     def to_chx(self):
         """Would move to ChainerX: raises, since there is none."""

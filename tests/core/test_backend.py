@@ -10,6 +10,7 @@ from chainlite import backend
 from chainlite.backends import cuda, intel64
 from chainlite.backends.onednn import _library
 from chainlite.configuration import using_config
+from chainlite.variable import Variable
 
 without_cuda = pytest.mark.skipif(cuda.available, reason='there is a GPU')
 
@@ -129,6 +130,8 @@ def test_the_accelerated_cpu_says_that_it_is_missing(monkeypatch):
     monkeypatch.setattr(_library, 'library', lambda: None)
     with pytest.raises(RuntimeError, match='iDeep is not available'):
         backend.get_device('@intel64')
+    with pytest.raises(RuntimeError, match='iDeep is not available'):
+        Variable(np.ones(1, 'f')).to_intel64()
     with using_config('use_ideep', 'always'):
         assert not intel64.should_use_ideep('>=auto')
     assert not intel64.inputs_all_ready((np.ones((2, 2), 'f'),))

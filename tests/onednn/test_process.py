@@ -135,6 +135,9 @@ def test_the_device_holds_ndarrays(library):
     x = device.send(np.ones((2, 3, 8, 8), 'f'))
     assert type(x) is type(link.W.array) is np.ndarray and link.device == device
     assert link(x).shape == (2, 4, 6, 6)
+    variable = chainlite.Variable(x)
+    variable.to_intel64()
+    assert variable.device == device
     assert intel64.should_use_ideep('>=auto') and not intel64.should_use_ideep('==always')
 
 
