@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from chainlite.backends._layout import as_last
 from chainlite.backends.cpu import conv, pooling
 from chainlite.utils.conv_nd import get_conv_outsize
 
@@ -48,6 +49,32 @@ def test_convolutions_equal_their_references(monkeypatch, groups, few, block):
         ]:
             fast = [f for backend, _, f in kernel.implementations if backend.name == 'numpy']
             np.testing.assert_allclose(fast[0](*args), kernel.reference(*args), rtol=1e-11, atol=1e-11)
+
+
+@of_numpy
+@pytest.mark.parametrize('dtype', 'efd')
+@pytest.mark.parametrize('dims', [(1,), (4,), (1, 1), (4, 3), (2, 3, 2)])
+@pytest.mark.parametrize('last', [False, True])
+def test_convolutions_of_windows_as_large_as_the_image_are_single_products(dtype, dims, last):
+    rng = np.random.default_rng(0)
+    outs, ones = (1,) * len(dims), (1,) * len(dims)
+    x, W, b, back, gy = [
+        rng.standard_normal(s).astype(dtype) for s in ((5, 4, *dims), (6, 4, *dims), (6,), (4,), (5, 6, *outs))
+    ]
+    x = as_last(x) if last else x
+    window = (2,) * len(dims), (0,) * len(dims), ones, 1
+    for kernel, args in [
+        (conv.convolve, (x, W, b, *window, outs, x.dtype)),
+        (conv.deconvolve, (gy, W, back, *window, dims, x.dtype)),
+        (conv.filter_grad, (x, gy, dims, *window, x.dtype)),
+    ]:
+        ((guard, single),) = [(g, f) for backend, g, f in kernel.implementations if backend.name == 'products']
+        assert guard(*args)
+        y, expected = single(*args), kernel.reference(*args)
+        assert y.dtype == expected.dtype and y.shape == expected.shape
+        np.testing.assert_allclose(
+            y, expected, **{'e': {'atol': 4e-3}, 'f': {'rtol': 2e-6, 'atol': 2e-6}, 'd': {}}[dtype]
+        )
 
 
 @of_numpy

@@ -89,6 +89,25 @@ def test_convolutions(seed):
     assert gW.flags.c_contiguous
 
 
+@pytest.mark.parametrize('seed', range(12))
+@pytest.mark.parametrize('ndim', [1, 2, 3])
+def test_transposed_convolutions_to_few_channels(monkeypatch, ndim, seed):
+    r = Random(seed)
+    monkeypatch.setattr('chainlite.backends.cpu.conv.BLOCK', r.pick(1, 1 << 10, 1 << 18))
+    c, stride, pad, dilate = r.pick(1, 2, 3), r.ints(1, 4, ndim), r.ints(0, 3, ndim), r.ints(1, 3, ndim)
+    ksize, sizes, m = r.ints(1, 4, ndim), r.ints(6, 9, ndim), onednn_conv._THIN[c] + r.pick(0, 1)
+    outs = tuple(get_conv_outsize(*a, False, d) for *a, d in zip(sizes, ksize, stride, pad, dilate))
+    gy, W, b = r.array(3, m, *outs), r.array(m, c, *ksize), r.pick(None, r.array(c))
+    window = stride, pad, dilate, 1, sizes
+    called = []
+    spread = onednn_conv._spread
+    monkeypatch.setattr(onednn_conv, '_spread', lambda *args: called.append(1) or spread(*args))
+    x = implementation(conv.deconvolve)(gy, W, b, *window, F32)
+    assert called
+    gy64, W64, b64 = wide(gy, W, b)
+    assert_equal(x, conv.deconvolve.reference(gy64, W64, b64, *window, np.dtype('d')), m * np.prod(ksize))
+
+
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('ndim', [1, 2, 3])
 def test_long_sums_are_as_exact_as_those_of_blocks(ndim, stride):

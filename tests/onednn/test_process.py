@@ -226,7 +226,7 @@ def test_threads_do_not_disturb_each_other(restore_threads):
 BOUNDED = """
 import chainlite, numpy as np
 from chainlite.backends.onednn import _threads
-for k in range(3, 30):
+for k in range(4, 31):
     chainlite.functions.convolution_2d(np.ones((1, 3, k, k), 'f'), np.ones((4, 3, 3, 3), 'f'))
 print(_threads._thread.cached.cache_info().currsize, chainlite.set_num_threads(2))
 """

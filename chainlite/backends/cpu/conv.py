@@ -12,12 +12,15 @@ from math import prod
 import numpy as np
 
 from chainlite import backend
-from chainlite.backends._kernel import Kernel
+from chainlite.backends._kernel import Backend, Kernel
+from chainlite.backends._layout import from_last, is_last
 from chainlite.backends.cpu import numpy_backend
+from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.windows import col2im, im2col, windows_view
 
 BLOCK = 1 << 18  # elements of the columns that are made at a time: a megabyte of float32
 FEW = 12000  # elements for which a call of NumPy costs more than the work that it does
+_products = Backend('products', lambda kind: kind is np.ndarray, preference=2)
 
 
 def compute_dtype(*arrays):
@@ -82,7 +85,7 @@ def filter_grad(x, gy, ksize, stride, pad, dilate, groups, dtype):
 # ---- NumPy, block by block ------------------------------------------------------------------------------------------
 
 
-def _blocks(n, size):
+def blocks(n, size):
     """Slices of a few images each: those with about BLOCK elements, `size` for an image."""
     step = min(max(1, (BLOCK + size // 2) // max(size, 1)), n)
     return [slice(i, min(i + step, n)) for i in range(0, n, step)] if n else []
@@ -113,7 +116,7 @@ def _correlate(x, W, b, y, stride, pad, dilate):
         return
     size = x.shape[1] * prod(ksize) * prod(outs)
     col = None
-    for part in _blocks(len(x), size):
+    for part in blocks(len(x), size):
         image = x[part]
         if col is None or len(col) > len(image):  # the padding keeps its zeros from block to block
             col = np.zeros((*image.shape[:2], *ksize, *outs), y.dtype)
@@ -150,7 +153,7 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
         x = np.matmul(w, y).reshape(n, c, *dims)
     else:
         x = np.zeros((n, c, *dims), wide)
-        for part in _blocks(n, c * prod(ksize) * prod(outs)):
+        for part in blocks(n, c * prod(ksize) * prod(outs)):
             col = np.matmul(w, y[part])
             col2im(col.reshape(len(col), c, *ksize, *outs), stride, pad, dilate, x[part])
     if b is not None:
@@ -171,7 +174,7 @@ def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     )  # small: so many products that matrices of one image are long enough
     images_first = (spatial + 1, *range(spatial + 1), *range(spatial + 2, 2 * spatial + 2))
     last = 0
-    for part in _blocks(n, c * prod(ksize) * prod(outs)):
+    for part in blocks(n, c * prod(ksize) * prod(outs)):
         image, g = x[part], gy[part].reshape(-1, m, prod(outs))
         if last != len(image):  # the padding keeps its zeros from block to block
             last = len(image)
@@ -186,3 +189,46 @@ def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
             g = g.swapaxes(0, 1).reshape(groups, m // groups, -1)
             gW += np.matmul(g, col.reshape(groups, -1, g.shape[2]).swapaxes(1, 2))
     return gW.reshape(m, c // groups, *ksize).astype(dtype, copy=False)
+
+
+# ---- single matrix products, where they are the fastest way ---------------------------------------------------------
+
+
+def _is_single(sizes, ksize, outs, pad, groups):
+    """Whether there is one window and it is the image, so that the function is a linear map of the image."""
+    return sizes == ksize and prod(outs) == groups == 1 and not any(pad)
+
+
+def _flat(a):
+    """(n, all other axes as one)."""
+    return (from_last(a) if is_last(a) else a).reshape(len(a), prod(a.shape[1:]))
+
+
+@convolve.when(
+    _products,
+    lambda x, W, b, stride, pad, dilate, groups, outs, dtype: _is_single(x.shape[2:], W.shape[2:], outs, pad, groups),
+)
+def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
+    y = product(_flat(x), _flat(W).T)
+    if b is not None:
+        y += b
+    return y.reshape(len(x), len(W), *outs).astype(dtype, copy=False)
+
+
+@filter_grad.when(
+    _products,
+    lambda x, gy, ksize, stride, pad, dilate, groups, dtype: _is_single(x.shape[2:], ksize, gy.shape[2:], pad, groups),
+)
+def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
+    return product(_flat(gy).T, _flat(x)).reshape(gy.shape[1], *x.shape[1:]).astype(dtype, copy=False)
+
+
+@deconvolve.when(
+    _products,
+    lambda y, W, b, stride, pad, dilate, groups, dims, dtype: _is_single(dims, W.shape[2:], y.shape[2:], pad, groups),
+)
+def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
+    x = product(_flat(y), _flat(W)).reshape(len(y), *W.shape[1:])
+    if b is not None:
+        x += b.reshape(-1, *[1] * len(dims))
+    return x.astype(dtype, copy=False)

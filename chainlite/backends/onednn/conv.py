@@ -10,8 +10,10 @@ from math import prod
 
 import numpy as np
 
-from chainlite.backends._layout import as_last, empty_last
-from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
+from chainlite.backends._layout import as_last, empty_last, roll
+from chainlite.backends.cpu.conv import blocks, convolve, deconvolve, filter_grad
+from chainlite.backends.cpu.product import product
+from chainlite.backends.cpu.windows import col2im
 from chainlite.backends.onednn._backend import can_multiply, onednn
 from chainlite.backends.onednn._primitive import (
     BIAS,
@@ -33,6 +35,7 @@ from chainlite.configuration import config
 _DIRECT = 1  # the algorithm: Winograd's rounds differently
 _LONG = 2048  # products in a sum
 _HEAVY, _FEW = 1 << 14, 1 << 10  # elements of a filter, pixels of the results
+_THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y
 
 
 class _Shapes:
@@ -187,11 +190,26 @@ def _build_backward_data(dtype, x_shape, w_shape, y_shape, *window):
 )
 def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
     y = as_last(y)
-    x = empty_last((len(y), W.shape[1] * groups, *sizes), dtype)
-    run = operation(_build_backward_data, dtype, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
-    run(y, np.ascontiguousarray(W), x)
+    if groups == 1 and dtype == np.float32 and len(W) >= _THIN.get(W.shape[1], len(W) + 1):
+        x = _spread(y, W, stride, pad, dilate, sizes)
+    else:
+        x = empty_last((len(y), W.shape[1] * groups, *sizes), dtype)
+        run = operation(_build_backward_data, dtype, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
+        run(y, np.ascontiguousarray(W), x)
     if b is not None:
         x += b.astype(dtype, copy=False).reshape(-1, *[1] * len(sizes))
+    return x
+
+
+def _spread(y, W, stride, pad, dilate, sizes):
+    """Transposed convolution with few channels as a matrix product whose columns are added up: up to five times as
+    fast as oneDNN's, which works on 16 channels or on none."""
+    (n, m, *outs), (c, *ksize), ndim = y.shape, W.shape[1:], len(sizes)
+    x, w = np.zeros((n, c, *sizes), y.dtype), W.reshape(m, -1).T
+    images_first = (ndim + 1, *range(ndim + 1), *range(ndim + 2, 2 * ndim + 2))
+    for part in blocks(n, w.shape[0] * prod(outs)):
+        col = product(w, roll(y[part]).reshape(-1, m).T).reshape(c, *ksize, -1, *outs)
+        col2im(col.transpose(images_first), stride, pad, dilate, x[part])
     return x
 
 
