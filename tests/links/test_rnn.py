@@ -207,6 +207,11 @@ def test_weights_of_a_copy_are_its_own(device):
     assert new.ws[0][0] is new[0].w0 and new.ws[0][0] is not link.ws[0][0]
 
 
+def test_the_state_before_sequences_is_a_variable(device):
+    hx = L.NStepBiGRU(2, 3, 4, 0.0).to_device(device).init_hx([device.send(floats(5, 3))])
+    assert isinstance(hx, Variable) and isinstance(hx.array, device.xp.ndarray) and hx.shape == (4, 1, 4)
+
+
 def test_biases_start_as_an_array_says(xp):
     link = L.NStepGRU(1, 3, 2, 0.0, initial_bias=xp.array([1, 2], 'f'))
     for b in link.bs[0]:

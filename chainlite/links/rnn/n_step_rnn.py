@@ -8,7 +8,7 @@ from chainlite.functions.rnn import n_step_rnn as functions
 from chainlite.initializers import Normal, _get_initializer
 from chainlite.link import ChainList, Link
 from chainlite.utils.argument import parse_kwargs, removed
-from chainlite.variable import Parameter
+from chainlite.variable import Parameter, Variable
 
 
 def argsort_list_descent(lst):
@@ -76,9 +76,9 @@ class NStepRNNBase(ChainList):
         return [[getattr(layer, f'b{j}') for j in range(self.n_weights)] for layer in self]
 
     def init_hx(self, xs):
-        """Returns zeros as the state before ``xs``."""
+        """Returns a Variable of zeros, the state before ``xs``."""
         shape = self.n_layers * self.direction, len(xs), self.out_size
-        return self.xp.zeros(shape, xs[0].dtype)
+        return Variable(self.xp.zeros(shape, xs[0].dtype))
 
     @property
     def n_cells(self):
