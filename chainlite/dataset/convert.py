@@ -68,6 +68,14 @@ def _call_converter(converter, batch, device):
     raise RuntimeError(f'Converter does not support {device}. Use chainer.dataset.converter decorator.')
 
 
+def _arguments(converter, batch, device):
+    """What a converter makes of a batch, as positional and keyword arguments of a loss function."""
+    arrays = _call_converter(converter, batch, device)
+    if isinstance(arrays, dict):
+        return (), arrays
+    return arrays if isinstance(arrays, tuple) else (arrays,), {}
+
+
 def to_device(device, x):
     """Returns the array ``x`` on ``device`` (a device or anything that names one, -1 for the CPU); None: as it is."""
     if device is None:

@@ -93,13 +93,8 @@ class Evaluator(Extension):
         for batch in iterator:
             observation = {}
             with reporter.report_scope(observation), no_backprop_mode():
-                arguments = convert._call_converter(self.converter, batch, self.device)
-                if isinstance(arguments, tuple):
-                    eval_func(*arguments)
-                elif isinstance(arguments, dict):
-                    eval_func(**arguments)
-                else:
-                    eval_func(arguments)
+                args, kwargs = convert._arguments(self.converter, batch, self.device)
+                eval_func(*args, **kwargs)
             summary.add(observation)
             if progress is not None:
                 progress.update()

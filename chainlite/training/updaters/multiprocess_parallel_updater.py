@@ -104,8 +104,7 @@ class MultiprocessParallelUpdater(StandardUpdater):
                 _sum_grads(self._model, self.comm)
             optimizer.update()
             if self.comm is not None:
-                params = gather_params(self._model)
-                self.comm.bcast(params.data.ptr, params.size, _nccl_type(params), 0, cuda.Stream.null.ptr)
+                _broadcast_params(self._model, self.comm)
         if self.auto_new_epoch and iterator.is_new_epoch:
             optimizer.new_epoch(auto=True)
 
@@ -151,19 +150,13 @@ class _Worker(multiprocessing.Process):
             with reporter.scope({}):
                 _backward(self._model, self._iterator, self._converter, self._worker_device)
             _sum_grads(self._model, comm)
-            params = gather_params(self._model)
-            comm.bcast(params.data.ptr, params.size, _nccl_type(params), 0, cuda.Stream.null.ptr)
-            scatter_params(self._model, params)
+            scatter_params(self._model, _broadcast_params(self._model, comm))
 
 
 def _backward(model, iterator, converter, device):
-    arguments = convert._call_converter(converter, iterator.next(), device)
+    args, kwargs = convert._arguments(converter, iterator.next(), device)
     model.cleargrads()
-    if isinstance(arguments, tuple):
-        loss = model(*arguments)
-    else:
-        loss = model(**arguments) if isinstance(arguments, dict) else model(arguments)
-    loss.backward()
+    model(*args, **kwargs).backward()
 
 
 def _sum_grads(model, comm):
@@ -172,6 +165,13 @@ def _sum_grads(model, comm):
     grads = gather_grads(model)
     comm.allReduce(grads.data.ptr, grads.data.ptr, grads.size, _nccl_type(grads), nccl.NCCL_SUM, cuda.Stream.null.ptr)
     scatter_grads(model, grads)
+
+
+def _broadcast_params(model, comm):
+    """Returns the parameters of the first process, one after the other."""
+    params = gather_params(model)
+    comm.bcast(params.data.ptr, params.size, _nccl_type(params), 0, cuda.Stream.null.ptr)
+    return params
 
 
 def _nccl_type(array):

@@ -80,9 +80,7 @@ class ParallelUpdater(StandardUpdater):
 
     def _loss(self, name, model, part):
         device = self._devices[name] if self._devices else None
-        arguments = convert._call_converter(self.converter, part, device)
+        args, kwargs = convert._arguments(self.converter, part, device)
         loss_func = self.loss_func or model
         with using_config('enable_backprop', True):
-            if isinstance(arguments, tuple):
-                return loss_func(*arguments)
-            return loss_func(**arguments) if isinstance(arguments, dict) else loss_func(arguments)
+            return loss_func(*args, **kwargs)

@@ -126,15 +126,10 @@ class StandardUpdater(Updater):
         """What an iteration does; for subclasses to override."""
         iterator = self._iterators['main']
         optimizer = self._optimizers['main']
-        batch = convert._call_converter(self.converter, iterator.next(), self.input_device)
+        args, kwargs = convert._arguments(self.converter, iterator.next(), self.input_device)
         loss_func = self.loss_func or optimizer.target
         update = optimizer.update if self._graphed_steps is None else self._graphed_steps.update
-        if isinstance(batch, tuple):
-            update(loss_func, *batch)
-        elif isinstance(batch, dict):
-            update(loss_func, **batch)
-        else:
-            update(loss_func, batch)
+        update(loss_func, *args, **kwargs)
         if self.auto_new_epoch and iterator.is_new_epoch:
             optimizer.new_epoch(auto=True)
 
