@@ -48,6 +48,7 @@ class FunctionNode:
         input_names: what an error calls the inputs if `check` does not say it.
         any_layout: whether `forward` takes arrays that are channels last as they are. Otherwise, and for every subclass
             that has a `forward` of its own and does not say so, what our own functions give is made C-contiguous first.
+        always_any: whether, if `any_layout`, `forward_any` is called for NumPy arrays that everybody can see, too.
         gives_new: whether, if `any_layout`, outputs are arrays that nobody else has.
         new_gradients: whether `backward_arrays` gives such arrays.
         takes_deferred: whether `backward_arrays` takes gradients that are Deferred.
@@ -61,7 +62,7 @@ class FunctionNode:
     input_names: tuple = ()
     backward_arrays = None
     lazy_grad_sum = False
-    any_layout = gives_new = new_gradients = takes_deferred = False
+    any_layout = always_any = gives_new = new_gradients = takes_deferred = False
     _accumulates = False  # whether backward_accumulate is a subclass's own
     is_elementwise = False
     chainerx_device = None
@@ -148,7 +149,7 @@ class FunctionNode:
             tuple of Variables, one for each array that `forward` returns.
         """
         xs, in_data, needs_grad, device = [], (), (), None
-        plain = True  # NumPy arrays
+        plain = not self.always_any  # NumPy arrays
         for i, x in enumerate(inputs):
             if not isinstance(x, Variable):
                 x = as_variable(x)
@@ -308,7 +309,7 @@ class FunctionNode:
 
     def _check_arrays(self, in_data):
         """Whether they can be taken together; returns the device that they are on if it is not the current one."""
-        if cuda.all_here(in_data):
+        if _all_numpy(in_data) or cuda.all_here(in_data):
             return None
         arrays = [x.like if isinstance(x, Deferred) else x for x in in_data]
         if not backend.is_arrays_compatible(arrays):
@@ -453,6 +454,14 @@ class FunctionNode:
         if name not in self.local_function_hooks:
             raise KeyError(f'No hook named {name} exists in {self.label}')
         self.local_function_hooks.pop(name).deleted(self)
+
+
+def _all_numpy(arrays):
+    """Whether all are NumPy arrays, what is not computed yet counting as the array that it is `like`."""
+    for x in arrays:
+        if type(x) is not np.ndarray and type(getattr(x, 'like', None)) is not np.ndarray:
+            return False
+    return True
 
 
 def _has_nan(array):

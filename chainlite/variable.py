@@ -23,6 +23,7 @@ from chainlite import backend, initializers
 from chainlite._engine import Gradients
 from chainlite.backends._deferred import Deferred, solid
 from chainlite.backends._layout import from_last, is_last
+from chainlite.configuration import config
 from chainlite.utils import argument
 
 operations = types.SimpleNamespace()
@@ -298,6 +299,15 @@ class Variable:
         if self._own_node is not None:
             self._own_node.lent = True
         return self._any_array
+
+    def _unfinished(self, takes):
+        """What this Variable is, if that has not been computed yet and `takes` more, the name of an attribute of
+        Deferred; otherwise None."""
+        form = self._hidden
+        if isinstance(form, Deferred) and getattr(form, takes) and not config.debug:
+            self._lent, form.holder = True, weakref.ref(self)
+            return form
+        return None
 
     @property
     def _form(self):

@@ -5,13 +5,19 @@ comes next, all of them can be done while it is read that second time. So what b
 graph is a `Normalized`, to which the next function may add itself; whoever wants the numbers calls `array`. In the
 backward pass `Rectified` is the same for the gradient of the rectifier.
 
+A prediction, which keeps no graph, can even leave the convolution before to be computed with all of that: it gives a
+`Convolved`.
+
 A description refers to arrays, which therefore must not change before it is computed: they are those that nobody has
-been shown (see `Variable._hidden`). Numbers by channel are copies.
+been shown (see `Variable._hidden`). Numbers by channel and filters are copies.
 """
+
+from math import prod
 
 import numpy as np
 
 from chainlite.backends import cuda
+from chainlite.backends._layout import as_last
 from chainlite.backends.cpu.batch_normalization import normalize_then, rectified_normalize_grad
 from chainlite.backends.cpu.relu import relu_grad
 
@@ -22,9 +28,13 @@ class Deferred:
     Attributes:
         shape, dtype, ndim, size: of the array.
         result: the array, once it is computed.
+        takes_normalization, takes_more, takes_relu: whether it can be normalized with given numbers, another array can
+            be added, or it can be rectified, before it is computed.
+        holder: weak reference to the Variable that has been taken for what comes next, or None.
     """
 
-    result = None
+    result = holder = None
+    takes_normalization = takes_more = takes_relu = False
 
     def __init__(self, like, form=None):
         form = like if form is None else form  # what has its shape and dtype
@@ -106,6 +116,73 @@ class Normalized(Deferred):
 
     def _forget(self):
         self.x = self.h = self.numbers = None
+
+
+class Convolved(Deferred):
+    """A convolution, perhaps normalized with given numbers, perhaps plus h, perhaps rectified.
+
+    Args:
+        run: what `cpu.conv.convolve_later` gave.
+        like: array on the same device and of the same dtype.
+        shape: of the result.
+
+    It may be taken once for what comes next. If it is asked for as well, or may be yet, it is computed first, and what
+    has been made of it goes on from there: no convolution is computed twice.
+    """
+
+    _before = _numbers = _h = None
+    _normalized = _added = _rectified = False
+
+    def __init__(self, run, like, shape):
+        self._run, self.like, self.dtype = run, like, like.dtype
+        self.shape, self.ndim, self.size = shape, len(shape), prod(shape)
+
+    @property
+    def takes_relu(self):
+        return self.holder is None and self.result is None and not self._rectified
+
+    @property
+    def takes_more(self):
+        return self.takes_relu and not self._added
+
+    @property
+    def takes_normalization(self):
+        return self.takes_more and not self._normalized
+
+    def _then(self, numbers, h, rectified):
+        y = Convolved(self._run, self.like, self.shape)
+        y._before, y._numbers, y._h = self, numbers, h
+        y._normalized, y._added, y._rectified = numbers is not None, h is not None, rectified
+        return y
+
+    def normalized(self, numbers):
+        """The same, normalized by channel with what `cpu.batch_normalization.fixed_statistics` gave."""
+        return self._then(numbers, None, False)
+
+    def plus(self, h):
+        """The same with another array added."""
+        return self._then(self._numbers, h, False)
+
+    def relu(self):
+        """The same, rectified."""
+        return self._then(self._numbers, self._h, True)
+
+    def _compute(self):
+        numbers, h, rectified = self._numbers, self._h, self._rectified
+        known = self._before  # the last one that is or may be asked for
+        while known is not None and known.result is None and known.holder() is None:
+            known = known._before
+        if known is None:
+            return self._run(numbers, h, rectified)
+        y, h = known.array(), None if known._added else h
+        if self._normalized and not known._normalized:
+            axis = (0, *range(2, self.ndim))
+            return normalize_then(y, numbers, axis, h, rectified, False, False)[0]
+        y = y if h is None else y + as_last(h)
+        return np.maximum(y, 0) if rectified else y
+
+    def _forget(self):
+        self._run = self._before = self._numbers = self._h = None
 
 
 class Rectified(Deferred):

@@ -11,7 +11,7 @@ from chainlite.backends.cpu import group_normalization as gn
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
-from chainlite.backends.onednn import _library, _threads
+from chainlite.backends.onednn import _filters, _library, _threads
 from chainlite.backends.onednn import conv as onednn_conv
 from chainlite.backends.onednn._backend import onednn
 from chainlite.utils.conv import get_conv_outsize
@@ -125,20 +125,21 @@ def test_long_sums_are_as_exact_as_those_of_blocks(ndim, stride):
     assert abs(gx - expected).max() <= 6e-7 * abs(expected).max()
 
 
-def test_predictions_see_that_a_filter_has_changed():
+@pytest.mark.parametrize('kernel', [conv.convolve, conv.deconvolve])
+def test_predictions_see_that_a_filter_has_changed(kernel):
     r = Random(0)
     x, W = r.array(1, 64, 6, 6), np.ascontiguousarray(r.array(64, 64, 3, 3))
     window = (1, 1), (1, 1), (1, 1), 1, (6, 6)
-    before = len(onednn_conv._kept)
+    before = len(_filters._kept)
     with chainlite.no_backprop_mode():
         for _ in range(3):
-            y = implementation(conv.convolve)(x, W, None, *window, F32)
-            y = implementation(conv.convolve)(x, W, None, *window, F32)
-            assert_equal(y, conv.convolve.reference(*wide(x, W), None, *window, np.dtype('d')), 576)
+            y = implementation(kernel)(x, W, None, *window, F32)
+            y = implementation(kernel)(x, W, None, *window, F32)
+            assert_equal(y, kernel.reference(*wide(x, W), None, *window, np.dtype('d')), 576)
             W[3, 5, 1, 1] += 1
-    assert len(onednn_conv._kept) == before + 1
+    assert len(_filters._kept) == before + 1
     del W
-    assert len(onednn_conv._kept) == before
+    assert len(_filters._kept) == before
 
 
 def test_predictions_for_many_sizes_keep_a_filter_only_a_few_times():
@@ -149,7 +150,7 @@ def test_predictions_for_many_sizes_keep_a_filter_only_a_few_times():
             x, window = r.array(1, 64, size, size), ((1, 1), (1, 1), (1, 1), 1, (size, size))
             y = implementation(conv.convolve)(x, W, None, *window, F32)
             assert_equal(y, conv.convolve.reference(*wide(x, W), None, *window, np.dtype('d')), 576)
-    assert 0 < len(onednn_conv._kept[id(W)][2]) <= onednn_conv._MOST
+    assert 0 < len(_filters._kept[id(W)][1]._reordered) <= _filters._MOST
 
 
 @pytest.mark.parametrize('shape', [(3, 5, 7), (2, 40, 50, 41), (1, 600, 12, 13), (2, 1024, 8, 9), (1, 3, 40, 41, 20)])

@@ -17,6 +17,8 @@ from chainlite.backends.cpu.relu import relu_grad
 
 CHUNK = 1 << 15  # elements of one sample, and
 BLOCK = 1 << 16  # of some samples, that are worked on at a time: they stay in the cache
+_FLOAT32 = np.dtype('f')
+_ALL_FLOAT32 = (_FLOAT32,) * 5
 
 
 def _wide(*arrays):
@@ -129,7 +131,8 @@ def batch_statistics(x, gamma, beta, axis, eps, running, decay):
 def fixed_statistics(gamma, beta, mean, var, eps, dtype):
     """The same for a mean and a variance that are given, in float32, `dtype` or that of the arrays, whatever is the
     widest."""
-    dtype = np.result_type(np.float32, dtype, *[a.dtype for a in (gamma, beta, mean, var)])
+    dtypes = dtype, gamma.dtype, beta.dtype, mean.dtype, var.dtype
+    dtype = _FLOAT32 if dtypes == _ALL_FLOAT32 else np.result_type(_FLOAT32, *dtypes)
     numbers = backend.get_array_module(mean).empty((6, *mean.shape), dtype)
     numbers[0] = numbers[3] = mean
     numbers[1] = var

@@ -58,6 +58,14 @@ def convolve(x, W, b, stride, pad, dilate, groups, outs, dtype):
 
 
 @Kernel
+def convolve_later(x, W, b, stride, pad, dilate, groups, outs):
+    """A function (numbers, h, rectify) that gives the convolution and what `normalize_then` does of it, where numbers
+    and h may be None; or None where nothing is won by knowing what comes next. x must not change, W and b may.
+    """
+    return None
+
+
+@Kernel
 def deconvolve(y, W, b, stride, pad, dilate, groups, dims, dtype):
     """Transposed convolution: x (n, c, *dims), to which each y[:, m] adds itself times W[m], by windows; plus b[c]."""
     xp = backend.get_array_module(y)
@@ -213,6 +221,14 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     if b is not None:
         y += b
     return y.reshape(len(x), len(W), *outs).astype(dtype, copy=False)
+
+
+@convolve_later.when(
+    _products,
+    lambda x, W, b, stride, pad, dilate, groups, outs: _is_single(x.shape[2:], W.shape[2:], outs, pad, groups),
+)
+def _(x, W, b, stride, pad, dilate, groups, outs):
+    return None
 
 
 @filter_grad.when(

@@ -72,6 +72,7 @@ class Library:
         multiplies_bfloat16: whether the processor has instructions for that.
         call: function (name, *arguments): calls `dnnl_name` and raises OneDNNError unless it succeeds.
         set_data_handle, execute, sgemm: the three functions that are called all the time.
+        compare: C's `memcmp`.
         omp_set_num_threads, omp_get_max_threads: of the library's OpenMP, or None if it computes in one thread.
     """
 
@@ -103,6 +104,8 @@ class Library:
         # Takes so little time that giving up Python's lock for it would cost more.
         self.set_data_handle = ctypes.PyDLL(self.path).dnnl_memory_set_data_handle
         self.set_data_handle.argtypes = c_void_p, c_void_p
+        self.compare = ctypes.CDLL(None).memcmp
+        self.compare.argtypes = c_void_p, c_void_p, c_size_t
         self.sgemm = functions.dnnl_sgemm
         self.sgemm.argtypes = (
             *(ctypes.c_char, ctypes.c_char, c_int64, c_int64, c_int64, c_float, c_void_p, c_int64, c_void_p, c_int64),

@@ -21,9 +21,13 @@ SRC, DST, WEIGHTS, BIAS = (1, 129), (17, 133), (33, 131), (41, None)
 MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = (49, None), (50, None), (51, None), (52, None), (64, 135)
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = (129, 130), (145, 134), (161, 132), (169, None)
 DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
+_BY_NUMBER = 255  # asks for the layout of the argument of a number
 SRC_0, SRC_1, RESULT = (1, None), (2, None), (17, None)  # of operations that take arrays as they are
 SCALE_0, SCALE_1 = (0x1001, None), (0x1002, None)  # factors of the first two of these
-OPERANDS = [(0x8000 * i | 2, None) for i in range(1, 33)]  # of the operations that come after a binary one
+# Of the operations that come after another: the array, as it is or in the layout that is wanted, and the slope.
+OPERANDS, ANY_OPERANDS, SLOPES = [
+    [(0x8000 * i | number, query) for i in range(1, 33)] for number, query in ((2, None), (2, _BY_NUMBER), (33, None))
+]
 
 _BF16, _F32 = 2, 3  # data types
 _ANY, _BLOCKED = 1, {3: 56, 4: 78, 5: 121}  # layouts; blocks of 16 channels, by the number of dimensions
@@ -116,7 +120,8 @@ class Descriptors:
 
     def wanted(self, primitive, argument):
         """The layout that a primitive wants an argument in."""
-        return c_void_p(self._library.query_md(primitive, argument[1], 0))
+        number, query = argument
+        return c_void_p(self._library.query_md(primitive, query, number if query == _BY_NUMBER else 0))
 
     def size(self, memory):
         """In bytes."""

@@ -3,39 +3,50 @@
 All three take and give images that are channels last. Long sums are computed with the channels in blocks of 16:
 oneDNN's code for channels last adds up all products of an element in one chain, which is four to eight times less
 exact, and with so many products no faster.
+
+A prediction's convolution can wait for what comes next, which oneDNN then does to every result while it has it: a
+normalization, the addition of another array, and the rectifier.
 """
 
-import weakref
-from math import prod
+import functools
+import math
+from ctypes import c_int
 
 import numpy as np
 
 from chainlite.backends._layout import as_last, empty_last, roll
-from chainlite.backends.cpu.conv import blocks, convolve, deconvolve, filter_grad
+from chainlite.backends.cpu.batch_normalization import normalize_then
+from chainlite.backends.cpu.conv import blocks, convolve, convolve_later, deconvolve, filter_grad
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.windows import col2im
-from chainlite.backends.onednn._backend import can_multiply, onednn
+from chainlite.backends.onednn._backend import can_multiply, is_float32, onednn
+from chainlite.backends.onednn._filters import kept, run_filtered
 from chainlite.backends.onednn._primitive import (
+    ANY_OPERANDS,
     BIAS,
     DIFF_DST,
     DIFF_SRC,
     DIFF_WEIGHTS,
     DST,
+    OPERANDS,
+    SLOPES,
     SRC,
     TRAINING,
     WEIGHTS,
     Descriptors,
     Operation,
-    address,
     dims,
 )
 from chainlite.backends.onednn._threads import operation
-from chainlite.configuration import config
 
 _DIRECT = 1  # the algorithm: Winograd's rounds differently
+_ADD, _MULTIPLY = 0x1FFF0, 0x1FFF1  # algorithms of operations on the result
 _LONG = 2048  # products in a sum
-_HEAVY, _FEW = 1 << 14, 1 << 10  # elements of a filter, pixels of the results
 _THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y
+_NOTHING = False, False, False  # follows
+# What negative numbers are multiplied by to be rectified. oneDNN's rectifier would turn NaN into 0; this turns minus
+# infinity into NaN, but whether there is any can be seen afterwards.
+_SLOPE = np.full(1, -0.0, np.float32)
 
 
 class _Shapes:
@@ -50,10 +61,11 @@ class _Shapes:
         self.b = make.plain((m,)) if bias else None
         behind = _pad_behind(x_shape[2:], ksize, stride, pad, dilate, y_shape[2:])
         self.window = dims(stride), dims([d - 1 for d in dilate]), dims(pad), dims(behind)
-        plain_sums = groups == 1 and prod(ksize) > 1 and make.is_float32
+        plain_sums = groups == 1 and math.prod(ksize) > 1 and make.is_float32
         self.few = c if plain_sums and c <= 32 else 0  # channels
-        self.strided = prod(stride) > 1
-        self.terms = (m, c, prod(ksize)) if plain_sums and m % 16 == c % 16 == 0 else (0, 0, 0)
+        self.strided = math.prod(stride) > 1
+        self.terms = (m, c, math.prod(ksize)) if plain_sums and m % 16 == c % 16 == 0 else (0, 0, 0)
+        self.is_long = self.terms[1] * self.terms[2] >= _LONG
 
     def _blocked(self):
         """The layouts of x and y with the channels in blocks."""
@@ -67,17 +79,29 @@ class _Shapes:
         chosen = primitive(self.make.any(self.x_shape if given is self.x else self.y_shape))
         return chosen if self.make.equal(self.make.wanted(chosen, argument), given) else primitive(given)
 
-    def _forward(self, x, y):
-        w = self.make.any(self.w_shape)
-        return self.make.primitive('convolution_forward', TRAINING, _DIRECT, x, w, self.b, y, *self.window)
+    def _forward(self, x, y, attributes=None):
+        arguments = TRAINING, _DIRECT, x, self.make.any(self.w_shape), self.b, y, *self.window
+        return self.make.primitive('convolution_forward', *arguments, attributes=attributes)
 
-    def forward(self):
-        _, c, k = self.terms
-        if c * k >= _LONG:
-            return self._forward(*self._blocked())
+    def forward(self, attributes=None):
+        if self.is_long:
+            return self._forward(*self._blocked(), attributes)
         if self.few % 16:
-            return self._older(lambda y: self._forward(self.x, y), DST, self.y)
-        return self._forward(self.x, self.y)
+            return self._older(lambda y: self._forward(self.x, y, attributes), DST, self.y)
+        return self._forward(self.x, self.y, attributes)
+
+    def forward_then(self, normalized, added, rectified):
+        """The primitive with what follows, or None where oneDNN has other code for that, which may be slower; and the
+        list of the arguments that it takes besides."""
+        keys = self.make.plain((1, self.y_shape[1], *[1] * (len(self.y_shape) - 2)))
+        h = self._blocked()[1] if self.is_long else self.y
+        rows = [(('binary', _MULTIPLY, keys), OPERANDS, keys), (('binary', _ADD, keys), OPERANDS, keys)] * normalized
+        rows += [(('binary', _ADD, h), ANY_OPERANDS, self.y)] * added
+        rows += [(('prelu', c_int(0)), SLOPES, self.make.plain((1,)))] * rectified
+        plain, primitive = self.forward(), self.forward(self.make.attributes([row for row, *_ in rows]))
+        if self.make.implementation(plain) != self.make.implementation(primitive):
+            return None, []
+        return primitive, [(places[i], given, False) for i, (_, places, given) in enumerate(rows)]
 
     def _backward_data(self, x, y):
         arguments = x, self.make.any(self.w_shape), y, *self.window, self._forward(x, y)
@@ -105,6 +129,7 @@ def _pad_behind(sizes, ksize, stride, pad, dilate, outs):
     ]
 
 
+@functools.lru_cache(1024)
 def _fits(sizes, ksize, stride, pad, dilate, outs):
     """Whether oneDNN has such a window: in up to three dimensions, and as many windows as there is space for."""
     return len(ksize) in (1, 2, 3) and all(
@@ -112,13 +137,16 @@ def _fits(sizes, ksize, stride, pad, dilate, outs):
     )
 
 
-def _build_forward(dtype, x_shape, w_shape, y_shape, bias, *window):
+def _build_forward(dtype, x_shape, w_shape, y_shape, bias, stride, pad, dilate, groups, *what_follows):
     with Descriptors(dtype) as make:
-        shapes = _Shapes(make, x_shape, w_shape, y_shape, bias, *window)
+        shapes = _Shapes(make, x_shape, w_shape, y_shape, bias, stride, pad, dilate, groups)
+        primitive, more = shapes.forward_then(*what_follows) if any(what_follows) else (shapes.forward(), [])
+        if primitive is None:
+            return None
         arguments = [(SRC, shapes.x, False), (WEIGHTS, shapes.w, False)]
         if bias:
             arguments.append((BIAS, shapes.b, False))
-        return Operation(make, shapes.forward(), *arguments, (DST, shapes.y, True))
+        return Operation(make, primitive, *arguments, *more, (DST, shapes.y, True))
 
 
 @convolve.when(
@@ -128,46 +156,70 @@ def _build_forward(dtype, x_shape, w_shape, y_shape, bias, *window):
     ),
 )
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
-    x = as_last(x)
-    y = empty_last((len(x), len(W), *outs), dtype)
-    run = operation(_build_forward, dtype, x.shape, W.shape, y.shape, b is not None, stride, pad, dilate, groups)
     W = np.ascontiguousarray(W)
-    arrays = (x, W, y) if b is None else (x, W, np.ascontiguousarray(b, dtype), y)
-    few = W.size >= _HEAVY and len(x) * prod(outs) <= _FEW and W.dtype == np.float32
-    if few and not config.enable_backprop and (ready := _reordered(run, W)) is not None:
-        run.at(*[address(a) for a in (x, ready, *arrays[2:])], ready=1)
-    else:
-        run(*arrays)
+    b = None if b is None else np.ascontiguousarray(b, dtype)
+    filter = kept(W, len(x) * math.prod(outs))
+    return _convolve(as_last(x), W, filter, b, (stride, pad, dilate, groups), outs, _NOTHING, ())
+
+
+def _convolve(x, W, filter, b, window, outs, what_follows, others):
+    """The convolution and what follows, for which there are other arrays; None if oneDNN does not do that well."""
+    y = empty_last((len(x), len(W), *outs), x.dtype)
+    run = operation(_build_forward, x.dtype, x.shape, W.shape, y.shape, b is not None, *window, *what_follows)
+    if run is None:
+        return None
+    run_filtered(run, filter, x, W, *(others if b is None else (b, *others)), y)
     return y
 
 
-# Predictions for few images spend up to a third of their time on reordering filters, which are the same as in the
-# prediction before. Whether they are can be seen in a quarter of the time. id of the filter: a weak reference to it, a
-# copy of it, and by the id of each operation, the operation and the filter reordered for it. These are as many as
-# images have sizes and programs have threads, of which only a few are kept.
-_kept: dict[int, tuple] = {}
-_MOST = 4
+class _Later:
+    """A convolution as `convolve_later` gives it."""
+
+    def __init__(self, x, W, b, window, outs):
+        self.x, self.b, self.window, self.outs = x, None if b is None else b.copy(), window, outs
+        self.filter = kept(W, len(x) * math.prod(outs))
+        self.W = W.copy() if self.filter is None else self.filter.array
+
+    def __call__(self, numbers, h, rectify):
+        y = self._all(numbers, h, rectify)
+        if y is not None and not (rectify and _has_nan_or_infinity(y)):
+            return y
+        y = self._all(None, None, False)
+        if numbers is not None:
+            return normalize_then(y, numbers, (0, *range(2, y.ndim)), h, rectify, False, False)[0]
+        y = y if h is None else y + as_last(h)
+        return np.maximum(y, 0, out=y) if rectify else y
+
+    def _all(self, numbers, h, rectify):
+        """All at once, or None if oneDNN does not do that well."""
+        b, others = self.b, ()
+        if numbers is not None:
+            mean, others = numbers[3], (numbers[4], numbers[5])
+            b = -mean if b is None else b - mean
+        if h is not None:
+            others += (as_last(h),)
+        if rectify:
+            others += (_SLOPE,)
+        what_follows = numbers is not None, h is not None, rectify
+        return _convolve(self.x, self.W, self.filter, b, self.window, self.outs, what_follows, others)
 
 
-def _reordered(run, W):
-    """The filter in the layout that the operation wants, or None if it wants it as it is."""
-    key = id(W)
-    entry = _kept.get(key)
-    is_same = entry is not None and np.array_equal(entry[1], W.view(np.uint32))
-    if is_same:
-        found = entry[2].get(id(run))
-        if found is not None:
-            return found[1]
-    ready = run.reordered(1, W)
-    if ready is None:
-        return None
-    if not is_same:
-        entry = weakref.ref(W, lambda _: _kept.pop(key, None)), W.view(np.uint32).copy(), {}
-        _kept[key] = entry
-    if len(entry[2]) >= _MOST:
-        entry[2].clear()
-    entry[2][id(run)] = run, ready
-    return ready
+def _has_nan_or_infinity(y):
+    """Of a rectified array. The largest number is found more quickly by its place, and NaN counts as the largest."""
+    y = roll(y).ravel()
+    return not math.isfinite(y[y.argmax()])
+
+
+@convolve_later.when(
+    onednn,
+    lambda x, W, b, stride, pad, dilate, groups, outs: (
+        is_float32(x, W)
+        and (b is None or b.dtype == x.dtype)
+        and _fits(x.shape[2:], W.shape[2:], stride, pad, dilate, outs)
+    ),
+)
+def _(x, W, b, stride, pad, dilate, groups, outs):
+    return _Later(as_last(x), np.ascontiguousarray(W), b, (stride, pad, dilate, groups), outs)
 
 
 def _build_backward_data(dtype, x_shape, w_shape, y_shape, *window):
@@ -195,7 +247,8 @@ def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
     else:
         x = empty_last((len(y), W.shape[1] * groups, *sizes), dtype)
         run = operation(_build_backward_data, dtype, x.shape, W.shape, y.shape, stride, pad, dilate, groups)
-        run(y, np.ascontiguousarray(W), x)
+        W = np.ascontiguousarray(W)
+        run_filtered(run, kept(W, len(y) * math.prod(sizes)), y, W, x)
     if b is not None:
         x += b.astype(dtype, copy=False).reshape(-1, *[1] * len(sizes))
     return x
@@ -207,7 +260,7 @@ def _spread(y, W, stride, pad, dilate, sizes):
     (n, m, *outs), (c, *ksize), ndim = y.shape, W.shape[1:], len(sizes)
     x, w = np.zeros((n, c, *sizes), y.dtype), W.reshape(m, -1).T
     images_first = (ndim + 1, *range(ndim + 1), *range(ndim + 2, 2 * ndim + 2))
-    for part in blocks(n, w.shape[0] * prod(outs)):
+    for part in blocks(n, w.shape[0] * math.prod(outs)):
         col = product(w, roll(y[part]).reshape(-1, m).T).reshape(c, *ksize, -1, *outs)
         col2im(col.transpose(images_first), stride, pad, dilate, x[part])
     return x

@@ -1,7 +1,7 @@
 """Rectified linear unit."""
 
 from chainlite._elementwise import Elementwise, elementwise
-from chainlite.backends._deferred import Normalized, Rectified, solid
+from chainlite.backends._deferred import Deferred, Rectified, solid
 from chainlite.backends._equations import maximum, where
 from chainlite.backends.cpu.relu import relu_grad
 from chainlite.configuration import config
@@ -9,19 +9,17 @@ from chainlite.functions.math.basic_math import Add
 
 
 class _Rectifier(Elementwise):
-    """After a normalization it is left to the normalization's kernels, see backends._deferred."""
+    """After a normalization or a prediction's convolution it is left to their kernels, see backends._deferred."""
 
     any_layout = gives_new = True
 
     def _private_data(self, xs):
-        x = xs[0]._form
-        if isinstance(x, Normalized) and x.takes_relu and not config.debug:
-            return (x,)
-        return super()._private_data(xs)
+        x = xs[0]._unfinished('takes_relu')
+        return super()._private_data(xs) if x is None else (x,)
 
     def forward_any(self, inputs):
         (x,) = inputs
-        return (x.relu(),) if isinstance(x, Normalized) else self.forward(inputs)
+        return (x.relu(),) if isinstance(x, Deferred) else self.forward(inputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,), (y,) = grad_outputs, self._retained_output_data

@@ -11,8 +11,10 @@ from math import gcd, prod
 import numpy as np
 
 from chainlite._trilinear import Bilinear
+from chainlite.backends._deferred import Convolved
 from chainlite.backends._layout import is_last, preferred, roll
-from chainlite.backends.cpu.conv import convolve, deconvolve, filter_grad
+from chainlite.backends.cpu.conv import convolve, convolve_later, deconvolve, filter_grad
+from chainlite.configuration import config
 from chainlite.utils import type_check
 from chainlite.utils._check import kind_of
 from chainlite.utils.conv_nd import as_tuple, get_conv_outsize, get_deconv_outsize
@@ -80,9 +82,13 @@ class ConvolutionNode(Bilinear):
 
 
 class Convolution(ConvolutionNode):
-    """y from x, W and perhaps a bias (m)."""
+    """y from x, W and perhaps a bias (m).
+
+    A prediction leaves it to be computed with what comes next, see backends._deferred.
+    """
 
     place, input_names = 1, ('x', 'W', 'b')
+    always_any = True
 
     def __init__(self, ndim, stride=1, pad=0, cover_all=False, dilate=1, groups=1):
         super().__init__(ndim, stride, pad, dilate, groups)
@@ -102,11 +108,29 @@ class Convolution(ConvolutionNode):
         type_check.expect(x.shape[1] == W.shape[1] * self.groups, W.shape[0] % self.groups == 0)
         self._check_bias(b, x, W.shape[0])
 
+    def _private_data(self, xs):
+        x = xs[0]
+        self._owns_x = x._private
+        if x._private and not config.enable_backprop:
+            x._lend()
+        return super()._private_data(xs)
+
+    def forward_any(self, inputs):
+        x, W, *b = inputs
+        if not config.enable_backprop and not config.debug and self.shape is None:
+            last = x if self._owns_x else preferred(x)
+            if self._owns_x or last is not x:
+                window = self.stride, self.pad, self.dilate, self.groups, self._outs(x, W)
+                run = convolve_later(last, W, *b or [None], *window)
+                if run is not None:
+                    return (Convolved(run, x, (len(x), len(W), *window[-1])),)
+        return self.forward(inputs)
+
+    def _outs(self, x, W):
+        return self._windows(x.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate, self.cover_all)
+
     def run(self, x, W, b=None):
-        if self.shape is None:
-            outs = self._windows(x.shape[2:], W.shape[2:], self.stride, self.pad, self.dilate, self.cover_all)
-        else:
-            outs = self.shape[2:]
+        outs = self._outs(x, W) if self.shape is None else self.shape[2:]
         return convolve(x, W, b, self.stride, self.pad, self.dilate, self.groups, outs, self.dtype or x.dtype)
 
     @staticmethod

@@ -8,8 +8,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._elementwise import Elementwise, _sum_to, constant_text, elementwise
-from chainlite.backends._deferred import Deferred, Normalized
-from chainlite.configuration import config
+from chainlite.backends._deferred import Deferred
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable, as_array, operations
 
@@ -35,23 +34,23 @@ def _convert_value_to_string(value):
 
 
 class _Addition(Elementwise):
-    """To what is being normalized the other array is added by the normalization's kernel, see backends._deferred."""
+    """To what has not been computed yet the other array is added by the kernel that will, see backends._deferred."""
 
     any_layout = gives_new = takes_deferred = True
 
     def _private_data(self, xs):
-        for x, h in (xs, xs[::-1]) if not config.debug else ():
-            y = x._form
-            if isinstance(y, Normalized) and y.takes_more and h is not x and h._private and _alike(h._form, y):
-                h = h._lend()
-                return (y, h) if x is xs[0] else (h, y)
+        for x, h in xs, xs[::-1]:
+            if h is not x and h._private and _alike(h._form, x._form):
+                y = x._unfinished('takes_more')
+                if y is not None:
+                    return (y, h._lend()) if x is xs[0] else (h._lend(), y)
         return super()._private_data(xs)
 
     def forward_any(self, inputs):
         a, b = inputs
-        if isinstance(a, Normalized):
+        if isinstance(a, Deferred):
             return (a.plus(b),)
-        return (b.plus(a),) if isinstance(b, Normalized) else self.forward(inputs)
+        return (b.plus(a),) if isinstance(b, Deferred) else self.forward(inputs)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs
@@ -64,7 +63,7 @@ class _Addition(Elementwise):
 
 
 def _alike(a, b):
-    return a is not None and a.shape == b.shape and a.dtype == b.dtype
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
 
 
 @elementwise(label='_ + _', check=_ANY, base=_Addition)

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from chainlite._fused import Fused
-from chainlite.backends._deferred import Normalized, Rectified, solid
+from chainlite.backends._deferred import Convolved, Normalized, Rectified, solid
 from chainlite.backends.cpu.batch_normalization import (
     batch_normalize,
     batch_statistics,
@@ -99,15 +99,16 @@ class _Normalization(Fused):
     def _check_data_type_forward(self, in_data):
         x, gamma, *others = in_data
         _, keys, _ = _axes(self.axis, x.ndim, gamma.ndim)
+        shape, dtype = gamma.shape, gamma.dtype
         if (
             len(in_data) != self.n_in
             or kind_of(x.dtype) != 'f'
-            or kind_of(gamma.dtype) != 'f'
+            or kind_of(dtype) != 'f'
             or x.ndim <= gamma.ndim
             or self.axis
             and self.axis[-1] >= x.ndim
-            or gamma.shape != tuple([x.shape[i] for i in keys])
-            or any([a.shape != gamma.shape or a.dtype != gamma.dtype for a in others])
+            or shape != tuple([x.shape[i] for i in keys])
+            or any([a.shape != shape or a.dtype != dtype for a in others])
         ):
             super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
@@ -184,9 +185,21 @@ class FixedBatchNormalization(_Normalization):
     def __init__(self, eps=2e-5, axis=None):
         super().__init__(eps, axis)
 
+    def _private_data(self, xs):
+        x, *others = xs
+        if self.axis is None and len(xs) == self.n_in and others[0].ndim == 1:
+            convolved = x._unfinished('takes_normalization')
+            if convolved is not None:
+                return convolved, *[a._any_array for a in others]
+        return super()._private_data(xs)
+
     def forward_kernel(self, x, gamma, beta, mean, var):
         self._set_axes(x, gamma)
         self.numbers = fixed_statistics(gamma, beta, mean, var, self.eps, x.dtype)
+        if isinstance(x, Convolved):
+            if self.numbers.dtype == x.dtype and self.numbers.shape[1:] == x.shape[1:2]:
+                return x.normalized(self.numbers), None
+            x = x.array()
         x, defers = self._own(x)
         if defers:
             return Normalized(x, self.numbers, self.axis, False, config.enable_backprop), None
