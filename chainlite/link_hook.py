@@ -1,25 +1,15 @@
 """Link hooks: callbacks around the forward pass of links."""
 
-import threading
-
 from chainlite._capturing import tables_of_hooks
+from chainlite.function_hook import EnteredHooks, Hook
 
-
-class _Hooks(threading.local):
-    """The hooks that this thread has entered, by name; None while there are none, so that a call of a link is quick."""
-
-    table = None
-
-
-_hooks = _Hooks()
+_hooks = EnteredHooks()
 tables_of_hooks.append(_hooks)
 
 
 def get_link_hooks():
     """Returns the hooks active in this thread, a dictionary from name to hook in the order they were entered."""
-    if _hooks.table is None:
-        _hooks.table = {}
-    return _hooks.table
+    return _hooks.get()
 
 
 class _ForwardPreprocessCallbackArgs:
@@ -51,7 +41,7 @@ class _ForwardPostprocessCallbackArgs(_ForwardPreprocessCallbackArgs):
         self.out = out
 
 
-class LinkHook:
+class LinkHook(Hook):
     """Base class of link hooks.
 
     Used as a context manager (``with hook:``) a hook sees every link called in the block; ``link.add_hook(hook)`` shows
@@ -62,20 +52,7 @@ class LinkHook:
     """
 
     name = 'LinkHook'
-
-    def __enter__(self):
-        hooks = get_link_hooks()
-        if self.name in hooks:
-            raise KeyError(f'hook {self.name} already exists')
-        hooks[self.name] = self
-        self.added(None)
-        return self
-
-    def __exit__(self, *_):
-        hooks = get_link_hooks()
-        hooks.pop(self.name).deleted(None)
-        if not hooks:
-            _hooks.table = None
+    _entered = _hooks
 
     def added(self, link):
         """Called when the hook is entered (``link`` is None) or added to a link."""
