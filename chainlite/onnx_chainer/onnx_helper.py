@@ -3,6 +3,8 @@
 The onnx package is imported on first use, so that importing this one is cheap and needs nothing.
 """
 
+import functools
+
 import numpy as np
 
 _state = {'function': ''}  # name of the function that is being converted: its nodes are named after it
@@ -212,3 +214,18 @@ class Builder(GraphBuilder):
         """Ones where the position along the new axis is the index, zeros elsewhere."""
         values = self.const([0, 1], 'off_on', dtype)
         return self.op('OneHot', [index, self.const(depth, 'depth', np.int64), values], axis=axis)
+
+
+def building(build):
+    """Decorator: makes a converter of a function of the FunctionNode, a Builder and the names of the inputs.
+
+    The last node that it adds gives the output, or what it returns the name of, if that may be an input as it is.
+    """
+
+    @functools.wraps(build)
+    def convert(func, opset_version, input_names, output_names, context):
+        builder = Builder(opset_version, context)
+        value = build(func, builder, *input_names)
+        return builder.nodes(output_names) if value is None else builder.end(value, output_names)
+
+    return convert

@@ -2,7 +2,7 @@
 
 from chainlite.onnx_chainer.functions.elementwise import operator
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder
+from chainlite.onnx_chainer.onnx_helper import building
 
 convert_ELU = operator('Elu', alpha=lambda func: float(func.alpha))
 convert_HardSigmoid = operator('HardSigmoid', alpha=0.2, beta=0.5)
@@ -14,17 +14,15 @@ convert_Sigmoid = operator('Sigmoid')
 convert_Tanh = operator('Tanh')
 
 
-def convert_ClippedReLU(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    builder.clip(*input_names, 0.0, float(func.cap), func.inputs[0].dtype)
-    return builder.nodes(output_names)
+@building
+def convert_ClippedReLU(func, builder, x):
+    builder.clip(x, 0.0, float(func.cap), func.inputs[0].dtype)
 
 
 def _softmax(name):
-    def convert(func, opset_version, input_names, output_names, context):
-        builder = Builder(opset_version, context)
-        builder.softmax(name, *input_names, func.axis, len(func.inputs[0].shape))
-        return builder.nodes(output_names)
+    @building
+    def convert(func, builder, x):
+        builder.softmax(name, x, func.axis, len(func.inputs[0].shape))
 
     return convert
 
@@ -33,8 +31,7 @@ convert_Softmax = _softmax('Softmax')
 convert_LogSoftmax = _softmax('LogSoftmax')
 
 
-def convert_Softplus(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_Softplus(func, builder, x):
     beta = builder.const(func.beta, 'beta', func.inputs[0].dtype)
-    builder.op('Div', [builder.op('Softplus', [builder.op('Mul', [*input_names, beta])]), beta])
-    return builder.nodes(output_names)
+    builder.op('Div', [builder.op('Softplus', [builder.op('Mul', [x, beta])]), beta])

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainlite.onnx_chainer.functions.elementwise import operator
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder, make_node, tensor_type
+from chainlite.onnx_chainer.onnx_helper import Builder, building, make_node, tensor_type
 
 convert_Concat = operator('Concat', axis=lambda func: int(func.axis))
 convert_Copy = operator('Identity')
@@ -19,32 +19,31 @@ def convert_Cast(func, opset_version, input_names, output_names, context):
     return (make_node('Cast', input_names, output_names, to=tensor_type(func.typ)),)
 
 
-def convert_Reshape(func, opset_version, input_names, output_names, context):
+@building
+def convert_Reshape(func, builder, x, shape=None):
     """The first axis is left as it is found where it stays the same: the exported graph then takes other batches."""
-    builder = Builder(opset_version, context)
-    if len(input_names) == 2:  # the shape is an input, see replace_func
-        builder.op('Reshape', input_names)
-        return builder.nodes(output_names)
+    if shape is not None:  # it is an input, see replace_func
+        builder.op('Reshape', [x, shape])
+        return
     shape, old = list(func.shape), func.inputs[0].shape
     if shape and old and shape[0] == old[0] != 0:
         shape[0] = 0
-    builder.reshape(*input_names, shape)
-    return builder.nodes(output_names)
+    builder.reshape(x, shape)
 
 
-def convert_ExpandDims(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_ExpandDims(func, builder, x):
     axis = func.axis % (len(func.inputs[0].shape) + 1)
-    return builder.end(builder.unsqueeze(*input_names, [axis]), output_names)
+    return builder.unsqueeze(x, [axis])
 
 
-def convert_Squeeze(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_Squeeze(func, builder, x):
     shape = func.inputs[0].shape
     axes = [i for i, n in enumerate(shape) if n == 1]
     if func.axis is not None:
         axes = [a % len(shape) for a in np.ravel(func.axis).tolist()]
-    return builder.end(builder.squeeze(*input_names, axes), output_names)
+    return builder.squeeze(x, axes)
 
 
 def _transpose(axes_of):
@@ -68,46 +67,41 @@ convert_Transpose = convert_Moveaxis = convert_Rollaxis = _transpose(_permuted)
 convert_Swapaxes = _transpose(_swapped)
 
 
-def convert_Pad(func, opset_version, input_names, output_names, context):
-    x = func.inputs[0]
+@building
+def convert_Pad(func, builder, x):
+    shape, dtype = func.inputs[0].shape, func.inputs[0].dtype
     value = func.keywords.get('constant_values', 0)
     if func.mode not in ('constant', 'reflect', 'edge') or np.ndim(value):
         raise ValueError(f'{func.label}: mode={func.mode!r} with {func.keywords} cannot be exported')
-    if not x.shape:  # there is no side to pad
-        return convert_Copy(func, opset_version, input_names, output_names, context)
-    before, after = np.broadcast_to(func.pad_width, (len(x.shape), 2)).T.tolist()
-    builder = Builder(opset_version, context)
-    builder.pad(*input_names, before, after, func.mode, value, x.dtype)
-    return builder.nodes(output_names)
+    if not shape:  # there is no side to pad
+        return x
+    before, after = np.broadcast_to(func.pad_width, (len(shape), 2)).T.tolist()
+    return builder.pad(x, before, after, func.mode, value, dtype)
 
 
-def convert_Tile(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_Tile(func, builder, x):
     shape, reps = func.inputs[0].shape, np.ravel(func.reps).tolist()
-    x = input_names[0]
     if len(reps) > len(shape):
         x = builder.unsqueeze(x, list(range(len(reps) - len(shape))))
     builder.op('Tile', [x, builder.ints([1] * (len(shape) - len(reps)) + reps, 'reps')])
-    return builder.nodes(output_names)
 
 
-def convert_Repeat(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    x, axis, shape = input_names[0], func.axis, func.inputs[0].shape
+@building
+def convert_Repeat(func, builder, x):
+    axis, shape = func.axis, func.inputs[0].shape
     if axis is None:
         x, axis, shape = builder.reshape(x, (-1,)), 0, (int(np.prod(shape)),)
     places = np.repeat(np.arange(shape[axis]), func.repeats)
     builder.op('Gather', [x, builder.ints(places, 'places')], axis=int(axis))
-    return builder.nodes(output_names)
 
 
 def _flip(axis_of):
-    def convert(func, opset_version, input_names, output_names, context):
-        builder = Builder(opset_version, context)
+    @building
+    def convert(func, builder, x):
         axis = axis_of(func)
         places = np.arange(func.inputs[0].shape[axis])[::-1]
-        builder.op('Gather', [*input_names, builder.ints(places, 'places')], axis=axis)
-        return builder.nodes(output_names)
+        builder.op('Gather', [x, builder.ints(places, 'places')], axis=axis)
 
     return convert
 
@@ -117,34 +111,28 @@ convert_FlipLR = _flip(lambda func: 1)
 convert_FlipUD = _flip(lambda func: 0)
 
 
-def convert_Permutate(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    places = context.get_name(func.indices) or builder.ints(func.indices, 'indices')
-    builder.op('Gather', [input_names[0], places], axis=int(func.axis))
-    return builder.nodes(output_names)
+@building
+def convert_Permutate(func, builder, x):
+    places = builder.context.get_name(func.indices) or builder.ints(func.indices, 'indices')
+    builder.op('Gather', [x, places], axis=int(func.axis))
 
 
-def convert_Where(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    condition, x, y = input_names
+@building
+def convert_Where(func, builder, condition, x, y):
     builder.op('Where', [builder.cast(condition, np.bool_), x, y])
-    return builder.nodes(output_names)
 
 
-def convert_SelectItem(func, opset_version, input_names, output_names, context):
-    x, t = input_names
-    builder = Builder(opset_version, context)
+@building
+def convert_SelectItem(func, builder, x, t):
     shape, dtype = func.inputs[0].shape, func.inputs[0].dtype
     chosen = builder.one_hot(builder.cast(t, np.int64), shape[1], 1, dtype)
     builder.reduce('ReduceSum', builder.op('Mul', [x, chosen]), [1], False)
-    return builder.nodes(output_names)
 
 
-def convert_SplitAxis(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_SplitAxis(func, builder, x):
     lengths = [shape[func.axis] for shape in func.shapes]
-    builder.split(*input_names, lengths, int(func.axis))
-    return builder.nodes(output_names)
+    builder.split(x, lengths, int(func.axis))
 
 
 def convert_Separate(func, opset_version, input_names, output_names, context):
@@ -156,21 +144,19 @@ def convert_Separate(func, opset_version, input_names, output_names, context):
     return builder.nodes()
 
 
-def convert_Stack(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_Stack(func, builder, *xs):
     axis = func.axis % (len(func.inputs[0].shape) + 1)
-    builder.op('Concat', [builder.unsqueeze(x, [axis]) for x in input_names], axis=axis)
-    return builder.nodes(output_names)
+    builder.op('Concat', [builder.unsqueeze(x, [axis]) for x in xs], axis=axis)
 
 
 def _stacking(axis, raised):
     """Concatenation along `axis(ndim)` of inputs with axes added at `raised(ndim)`."""
 
-    def convert(func, opset_version, input_names, output_names, context):
-        builder = Builder(opset_version, context)
+    @building
+    def convert(func, builder, *xs):
         ndim = len(func.inputs[0].shape)
-        builder.op('Concat', [builder.unsqueeze(x, raised(ndim)) for x in input_names], axis=axis(ndim))
-        return builder.nodes(output_names)
+        builder.op('Concat', [builder.unsqueeze(x, raised(ndim)) for x in xs], axis=axis(ndim))
 
     return convert
 
@@ -189,30 +175,29 @@ def convert_TransposeSequence(func, opset_version, input_names, output_names, co
     return builder.nodes()
 
 
-def convert_ResizeImages(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_ResizeImages(func, builder, x):
     shape = func.inputs[0].shape
     sizes = (*shape[:2], *func.out_size)
     linear = func.mode == 'bilinear'
-    if opset_version >= 11:
+    if builder.opset >= 11:
         place = ('align_corners' if func.align_corners else 'half_pixel') if linear else 'asymmetric'
         attributes = {'coordinate_transformation_mode': place, 'nearest_mode': None if linear else 'floor'}
-        inputs = [*input_names, '', '', builder.ints(sizes, 'sizes')]
-        if opset_version < 13:  # these inputs could not be left out yet
+        inputs = [x, '', '', builder.ints(sizes, 'sizes')]
+        if builder.opset < 13:  # these inputs could not be left out yet
             inputs[1:3] = [builder.const([], name, np.float32) for name in ('roi', 'scales')]
         builder.op('Resize', inputs, mode='linear' if linear else 'nearest', **attributes)
-        return builder.nodes(output_names)
+        return
     if linear:
         warnings.warn(
             'ResizeImages: before opset 11 ONNX does not say where pixels lie: results may differ', stacklevel=2
         )
     scales = [out / n for out, n in zip(sizes, shape)]
-    if opset_version < 10 and min(scales) < 1:
+    if builder.opset < 10 and min(scales) < 1:
         raise ValueError(f'{func.label}: images are made smaller from opset 10 on')
     scales = builder.const(scales, 'scales', np.float32)
-    name = 'Resize' if opset_version == 10 else 'Upsample'
-    builder.op(name, [*input_names, scales], mode='linear' if linear else 'nearest')
-    return builder.nodes(output_names)
+    name = 'Resize' if builder.opset == 10 else 'Upsample'
+    builder.op(name, [x, scales], mode='linear' if linear else 'nearest')
 
 
 def get_slice_node(gb, opset_version, context, input_names, axes, starts, ends, steps):
@@ -222,12 +207,12 @@ def get_slice_node(gb, opset_version, context, input_names, axes, starts, ends, 
     return builder.slice(input_names[0], list(axes), list(starts), list(ends), list(steps))
 
 
-def convert_GetItem(func, opset_version, input_names, output_names, context):
+@building
+def convert_GetItem(func, builder, value):
     """Slices, then integers and new axes, then index arrays.
 
     One index array is a Gather; several are a GatherND, if they are the first axes of the result and stand together.
     """
-    builder = Builder(opset_version, context)
     shape, slices = func.inputs[0].shape, list(func.slices)
     place = next((i for i, s in enumerate(slices) if s is Ellipsis), None)
     if place is not None:
@@ -255,13 +240,12 @@ def convert_GetItem(func, opset_version, input_names, output_names, context):
             kept += 1
         axis += 1
 
-    value = input_names[0]
     if cut:
         value = builder.slice(value, *map(list, zip(*cut)))
     value = builder.unsqueeze(builder.squeeze(value, dropped), added)
     if arrays:
         value = _gather(builder, func, value, arrays)
-    return builder.end(value, output_names)
+    return value
 
 
 def _gather(builder, func, value, arrays):

@@ -1,7 +1,7 @@
 """Converters of functions with weights."""
 
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder, make_node
+from chainlite.onnx_chainer.onnx_helper import building, make_node
 
 
 def convert_ConvolutionND(func, opset_version, input_names, output_names, context):
@@ -50,10 +50,9 @@ def convert_EmbedIDFunction(func, opset_version, input_names, output_names, cont
     return (make_node('Gather', [W, index], output_names, axis=0),)
 
 
-def convert_LinearFunction(func, opset_version, input_names, output_names, context):
-    if len(input_names) == 3:
-        return (make_node('Gemm', input_names, output_names, transB=1),)
-    builder = Builder(opset_version, context)
-    x, W = input_names
-    builder.op('MatMul', [x, builder.transpose(W, (1, 0))])
-    return builder.nodes(output_names)
+@building
+def convert_LinearFunction(func, builder, x, W, b=None):
+    if b is None:
+        builder.op('MatMul', [x, builder.transpose(W, (1, 0))])
+    else:
+        builder.op('Gemm', [x, W, b], transB=1)

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainlite.onnx_chainer.functions.elementwise import operator, with_constant
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder
+from chainlite.onnx_chainer.onnx_helper import building
 
 convert_Absolute = operator('Abs')
 convert_Add = operator('Add')
@@ -41,50 +41,43 @@ convert_DivFromConstant = with_constant('Div', constant_first=True)
 convert_PowConstVar = with_constant('Pow', constant_first=True)
 
 
-def convert_RsqrtGPU(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    builder.op('Reciprocal', [builder.op('Sqrt', input_names)])
-    return builder.nodes(output_names)
+@building
+def convert_RsqrtGPU(func, builder, x):
+    builder.op('Reciprocal', [builder.op('Sqrt', [x])])
 
 
-def convert_fix(func, opset_version, input_names, output_names, context):
+@building
+def convert_fix(func, builder, x):
     """Rounding towards zero."""
-    builder = Builder(opset_version, context)
-    whole = builder.op('Floor', [builder.op('Abs', input_names)])
-    builder.op('Mul', [builder.op('Sign', input_names), whole])
-    return builder.nodes(output_names)
+    whole = builder.op('Floor', [builder.op('Abs', [x])])
+    builder.op('Mul', [builder.op('Sign', [x]), whole])
 
 
-def convert_Square(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    builder.op('Mul', input_names * 2)
-    return builder.nodes(output_names)
+@building
+def convert_Square(func, builder, x):
+    builder.op('Mul', [x, x])
 
 
-def convert_Clip(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
+@building
+def convert_Clip(func, builder, x):
     bounds = [None if v is None else float(v) for v in (func.x_min, func.x_max)]
-    builder.clip(*input_names, *bounds, func.inputs[0].dtype)
-    return builder.nodes(output_names)
+    builder.clip(x, *bounds, func.inputs[0].dtype)
 
 
-def convert_LinearInterpolate(func, opset_version, input_names, output_names, context):
+@building
+def convert_LinearInterpolate(func, builder, p, x, y):
     """p x + (1 - p) y, as y + p (x - y)."""
-    builder = Builder(opset_version, context)
-    p, x, y = input_names
     builder.op('Add', [y, builder.op('Mul', [p, builder.op('Sub', [x, y])])])
-    return builder.nodes(output_names)
 
 
-def convert_BroadcastTo(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    builder.op('Expand', [*input_names, builder.ints(func.shape, 'shape')])
-    return builder.nodes(output_names)
+@building
+def convert_BroadcastTo(func, builder, x):
+    builder.op('Expand', [x, builder.ints(func.shape, 'shape')])
 
 
-def convert_MatMul(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    names = list(input_names)
+@building
+def convert_MatMul(func, builder, *names):
+    names = list(names)
     for i, transposed in enumerate((func.transa, func.transb)):
         ndim = len(func.inputs[i].shape)
         if transposed and ndim > 1:
@@ -93,36 +86,32 @@ def convert_MatMul(func, opset_version, input_names, output_names, context):
     if getattr(func, 'transc', False):
         ndim = len(func.outputs[0]().shape)
         builder.transpose(y, [*range(ndim - 2), ndim - 1, ndim - 2])
-    return builder.nodes(output_names)
 
 
-def convert_EinSum(func, opset_version, input_names, output_names, context):
-    if opset_version < 12:
+@building
+def convert_EinSum(func, builder, *xs):
+    if builder.opset < 12:
         raise ValueError(f'{func.label} needs opset 12 or later')
-    builder = Builder(opset_version, context)
     subscripts = func.in_subs.replace('@', '...') + '->' + func.out_sub.replace('@', '...')
-    builder.op('Einsum', input_names, equation=subscripts)
-    return builder.nodes(output_names)
+    builder.op('Einsum', xs, equation=subscripts)
 
 
-def convert_Cumsum(func, opset_version, input_names, output_names, context):
-    if opset_version < 11:
+@building
+def convert_Cumsum(func, builder, x):
+    if builder.opset < 11:
         raise ValueError(f'{func.label} needs opset 11 or later')
-    builder = Builder(opset_version, context)
-    x, axis = input_names[0], func.axis
+    axis = func.axis
     if axis is None:
         x, axis = builder.reshape(x, (-1,)), 0
     builder.op('CumSum', [x, builder.const(axis, 'axis', np.int64)])
-    return builder.nodes(output_names)
 
 
 def _reduction(name):
-    def convert(func, opset_version, input_names, output_names, context):
-        builder = Builder(opset_version, context)
+    @building
+    def convert(func, builder, x):
         axis = getattr(func, 'axis', None)
         axes = None if axis is None else [axis] if isinstance(axis, int) else list(axis)
-        builder.reduce(name, input_names[0], axes, getattr(func, 'keepdims', False))
-        return builder.nodes(output_names)
+        builder.reduce(name, x, axes, getattr(func, 'keepdims', False))
 
     return convert
 
@@ -138,13 +127,12 @@ convert_LogSumExp = _reduction('ReduceLogSumExp')
 def _index_of(name):
     """ONNX's indices are int64, Chainer's int32; over all axes, they are places in the flattened array."""
 
-    def convert(func, opset_version, input_names, output_names, context):
-        builder = Builder(opset_version, context)
-        x, axis = input_names[0], func.axis
+    @building
+    def convert(func, builder, x):
+        axis = func.axis
         if axis is None:
             x, axis = builder.reshape(x, (-1,)), 0
         builder.cast(builder.op(name, [x], axis=int(axis), keepdims=0), np.int32)
-        return builder.nodes(output_names)
 
     return convert
 

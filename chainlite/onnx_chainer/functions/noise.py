@@ -3,13 +3,12 @@
 import numpy as np
 
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder
+from chainlite.onnx_chainer.onnx_helper import building
 
 
-def convert_Dropout(func, opset_version, input_names, output_names, context):
-    builder = Builder(opset_version, context)
-    if opset_version < 12:
-        builder.op('Dropout', input_names, ratio=float(func.dropout_ratio))
+@building
+def convert_Dropout(func, builder, x):
+    if builder.opset < 12:
+        builder.op('Dropout', [x], ratio=float(func.dropout_ratio))
     else:
-        builder.op('Dropout', [*input_names, builder.const(func.dropout_ratio, 'ratio', np.float32)])
-    return builder.nodes(output_names)
+        builder.op('Dropout', [x, builder.const(func.dropout_ratio, 'ratio', np.float32)])

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from chainlite.onnx_chainer.functions.opset_version import support as support
-from chainlite.onnx_chainer.onnx_helper import Builder, make_node
+from chainlite.onnx_chainer.onnx_helper import building, make_node
 
 
 def _pads(func):
@@ -42,27 +42,26 @@ def convert_ROIPooling2D(func, opset_version, input_names, output_names, context
     return (make_node('MaxRoiPool', input_names, output_names, **attributes),)
 
 
-def convert_Unpooling2D(func, opset_version, input_names, output_names, context):
+@building
+def convert_Unpooling2D(func, builder, x):
     """Repetition of pixels, cut to the size of the output."""
     if func.ksize != func.stride or any(func.pad):
         raise ValueError(
             f'{func.label}: only windows that neither overlap nor leave gaps, without padding, are exported'
         )
-    builder = Builder(opset_version, context)
     scales = builder.const([1, 1, *func.ksize], 'scales', np.float32)
-    if opset_version < 10:
-        y = builder.op('Upsample', [*input_names, scales], mode='nearest')
-    elif opset_version < 11:
-        y = builder.op('Resize', [*input_names, scales], mode='nearest')
+    if builder.opset < 10:
+        y = builder.op('Upsample', [x, scales], mode='nearest')
+    elif builder.opset < 11:
+        y = builder.op('Resize', [x, scales], mode='nearest')
     else:
         attributes = {'coordinate_transformation_mode': 'asymmetric', 'nearest_mode': 'floor'}
-        roi = '' if opset_version >= 13 else builder.const([], 'roi', np.float32)
-        y = builder.op('Resize', [*input_names, roi, scales], mode='nearest', **attributes)
+        roi = '' if builder.opset >= 13 else builder.const([], 'roi', np.float32)
+        y = builder.op('Resize', [x, roi, scales], mode='nearest', **attributes)
     sizes = [n * k for n, k in zip(func.inputs[0].shape[2:], func.ksize)]
     if tuple(func.outs) != tuple(sizes):
         axes = list(range(2, 2 + len(sizes)))
         builder.slice(y, axes, [0] * len(axes), list(func.outs))
-    return builder.nodes(output_names)
 
 
 convert_UnpoolingND = convert_Unpooling2D
