@@ -13,6 +13,7 @@ from chainlite.onnx_chainer.context import Context
 from chainlite.onnx_chainer.graph import Graph
 from chainlite.onnx_chainer.mapping import patch_functions
 from chainlite.onnx_chainer.onnx_helper import cleanse_param_name, require_onnx, tensor_type, to_tensor
+from chainlite.utils.atomic import replacing
 from chainlite.variable import Parameter, Variable, as_variable
 
 MINIMUM_OPSET_VERSION = 9
@@ -293,10 +294,10 @@ def _write(onnx_model, filename, save_text):
     if hasattr(filename, 'write'):
         filename.write(content)
         return
-    with open(filename, 'wb') as f:
+    with replacing(filename) as temporary, open(temporary, 'wb') as f:
         f.write(content)
     if save_text:
-        with open(os.fspath(filename) + '.txt', 'w') as f:
+        with replacing(os.fspath(filename) + '.txt') as temporary, open(temporary, 'w') as f:
             f.write(str(onnx_model))
 
 

@@ -7,6 +7,8 @@ import functools
 
 import numpy as np
 
+from chainlite.utils.atomic import replacing
+
 _state = {'function': ''}  # name of the function that is being converted: its nodes are named after it
 
 
@@ -60,7 +62,7 @@ def tensor_type(dtype):
 
 def write_tensor_pb(filename, name, value):
     """Writes an array as a TensorProto with a name."""
-    with open(filename, 'wb') as f:
+    with replacing(filename) as temporary, open(temporary, 'wb') as f:
         f.write(to_tensor(value, name).SerializeToString())
 
 

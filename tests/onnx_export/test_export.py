@@ -154,6 +154,26 @@ def test_files_and_their_text(model, tmp_path, x):
     assert 'name: "net"' in (tmp_path / 'net.onnx.txt').read_text()
 
 
+@pytest.mark.host('writes files')
+def test_files_stay_as_they_were_where_writing_fails(model, tmp_path, x, monkeypatch):
+    onnx_chainer.export_testcase(model, x, tmp_path)
+    files = {path: path.read_bytes() for path in sorted(tmp_path.rglob('*.*'))}
+
+    def full(descriptor):
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    model[0].W.array[...] = 0
+    tensor = tmp_path / 'test_data_set_0' / 'input_0.pb'
+    for write in (
+        lambda: onnx_chainer.export(model, x, tmp_path / 'model.onnx', no_testcase=True),
+        lambda: onnx_helper.write_tensor_pb(tensor, 'x', np.zeros(9)),
+    ):
+        with pytest.raises(OSError, match='no space left'):
+            write()
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob('*.*'))} == files
+
+
 def test_the_model_and_the_configuration_stay_as_they_were(model, x):
     sign, apply = F.sign, chainlite.FunctionNode.apply
     with pytest.raises(ValueError):
