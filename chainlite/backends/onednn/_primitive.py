@@ -29,7 +29,7 @@ OPERANDS, ANY_OPERANDS, SLOPES = [
     [(0x8000 * i | number, query) for i in range(1, 33)] for number, query in ((2, None), (2, _BY_NUMBER), (33, None))
 ]
 
-_BF16, _F32 = 2, 3  # data types
+_TYPES = {'E': 2, 'f': 3, 'B': 6}  # data types, by NumPy's characters
 _ANY, _BLOCKED = 1, {3: 56, 4: 78, 5: 121}  # layouts; blocks of 16 channels, by the number of dimensions
 _RELU = 0x20  # algorithm
 _IMPLEMENTATION = 8  # query
@@ -45,12 +45,12 @@ class Descriptors:
     """Makes descriptors of memory and of primitives, and destroys them at the end of a `with` block.
 
     Args:
-        dtype: of the memory, float32 or bfloat16.
+        dtype: of the memory: float32, bfloat16 or uint8.
     """
 
     def __init__(self, dtype='f'):
         self.is_float32 = dtype == 'f'
-        self._type = _F32 if self.is_float32 else _BF16
+        self._type = _TYPES[np.dtype(dtype).char]
 
     def __enter__(self):
         self._library, self._made = _library.library(), []

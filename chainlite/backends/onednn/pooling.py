@@ -3,6 +3,7 @@
 oneDNN remembers the maxima as cpu.pooling does: in bytes, by number within the window.
 """
 
+import functools
 from math import prod
 
 import numpy as np
@@ -25,12 +26,14 @@ from chainlite.backends.onednn._primitive import (
 from chainlite.backends.onednn._threads import operation
 
 _MAX, _AVERAGE, _AVERAGE_WITHOUT_PADDING = 0x1FF, 0x2FF, 0x3FF  # algorithms
+_FEW, _MANY = 8, 1 << 15  # channels, elements
 
 
 def _pad_behind(sizes, ksize, stride, pad, outs):
     return [(out - 1) * s + k - p - size for size, k, s, p, out in zip(sizes, ksize, stride, pad, outs)]
 
 
+@functools.lru_cache(1024)
 def _fits(sizes, ksize, stride, pad, outs):
     """Whether oneDNN has such a window: in up to three dimensions, never in the padding alone, small."""
     return (
@@ -46,17 +49,24 @@ def _fits(sizes, ksize, stride, pad, outs):
 
 
 class _Shapes:
+    """A pooling as oneDNN describes it.
+
+    Attributes:
+        x, y: the layouts of what is given, channels last.
+        inner: those that the primitive works in.
+    """
+
     def __init__(self, make, algorithm, x_shape, y_shape, ksize, stride, pad):
         self.make, self.algorithm = make, algorithm
-        self.x, self.y = make.plain(x_shape, True), make.plain(y_shape, True)
+        self.inner = self.x, self.y = make.plain(x_shape, True), make.plain(y_shape, True)
         behind = _pad_behind(x_shape[2:], ksize, stride, pad, y_shape[2:])
         self.window = dims(stride), dims(ksize), dims([0] * len(ksize)), dims(pad), dims(behind)
 
     def forward(self, propagation):
-        return self.make.primitive('pooling_forward', propagation, self.algorithm, self.x, self.y, *self.window)
+        return self.make.primitive('pooling_forward', propagation, self.algorithm, *self.inner, *self.window)
 
     def backward(self):
-        arguments = self.algorithm, self.x, self.y, *self.window, self.forward(TRAINING)
+        arguments = self.algorithm, *self.inner, *self.window, self.forward(TRAINING)
         return self.make.primitive('pooling_backward', *arguments)
 
 
@@ -69,9 +79,13 @@ def _build_forward(algorithm, propagation, x_shape, y_shape, *window):
 
 
 def _build_backward(algorithm, x_shape, y_shape, *window):
-    with Descriptors() as make:
+    with Descriptors() as make, Descriptors(np.uint8) as make_places:
         shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
-        workspace = [(WORKSPACE, None, False)] if algorithm == _MAX else []
+        if x_shape[1] < _FEW and prod(x_shape) >= _MANY:
+            # Of so few channels each store would overlap the next load, which then waits for it. There and back takes
+            # half the time.
+            shapes.inner = make.blocked(x_shape), make.blocked(y_shape)
+        workspace = [(WORKSPACE, make_places.plain(y_shape, True), False)] if algorithm == _MAX else []
         arguments = (DIFF_DST, shapes.y, False), (DIFF_SRC, shapes.x, True), *workspace
         return Operation(make, shapes.backward(), *arguments)
 
