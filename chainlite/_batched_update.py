@@ -19,13 +19,9 @@ import numpy
 from chainlite._update_rule import UpdateRule, is_half
 from chainlite.backends._equations import chain, equations
 from chainlite.backends.cuda import is_cupy_array
+from chainlite.optimizer_hooks._formula import FormulaHook
 from chainlite.optimizer_hooks.gradient_clipping import GradientClipping, Scaling
-from chainlite.optimizer_hooks.gradient_hard_clipping import GradientHardClipping
-from chainlite.optimizer_hooks.lasso import Lasso
-from chainlite.optimizer_hooks.weight_decay import WeightDecay
 from chainlite.variable import Parameter
-
-_STEPS = {hook.__call__: hook.step for hook in (WeightDecay, Lasso, GradientHardClipping, Scaling)}
 
 
 @equations
@@ -34,10 +30,9 @@ def _unscale(grad, *, loss_scale):
 
 
 def is_elementwise(hook):
-    """Whether a hook for single parameters does what its method `step` says: one of ours, or a subclass that changes
-    neither."""
+    """Whether a hook for single parameters does what its method `step` says."""
     cls = type(hook)
-    return _STEPS.get(cls.__call__, hook) is getattr(cls, 'step', None)
+    return cls.__call__ is FormulaHook.__call__ or cls.__call__ is Scaling.__call__ and cls.step is Scaling.step
 
 
 def is_clipping(hook):
