@@ -19,7 +19,7 @@ import numpy as np
 from chainlite.backends import cuda
 from chainlite.backends._layout import as_last
 from chainlite.backends.cpu.batch_normalization import normalize_then, rectified_normalize_grad
-from chainlite.backends.cpu.relu import relu_grad
+from chainlite.backends.cpu.relu import rectify_in_place, relu_grad
 
 
 class Deferred:
@@ -178,8 +178,8 @@ class Convolved(Deferred):
         if self._normalized and not known._normalized:
             axis = (0, *range(2, self.ndim))
             return normalize_then(y, numbers, axis, h, rectified, False, False)[0]
-        y = y if h is None else y + as_last(h)
-        return np.maximum(y, 0) if rectified else y
+        y = y.copy('K') if h is None else y + as_last(h)
+        return rectify_in_place(y) if rectified else y
 
     def _forget(self):
         self._run = self._before = self._numbers = self._h = None

@@ -13,7 +13,7 @@ import numpy as np
 from chainlite import backend
 from chainlite.backends._kernel import Kernel
 from chainlite.backends.cpu import numpy_backend
-from chainlite.backends.cpu.relu import relu_grad
+from chainlite.backends.cpu.relu import rectify_in_place, relu_grad
 
 CHUNK = 1 << 15  # elements of one sample, and
 BLOCK = 1 << 16  # of some samples, that are worked on at a time: they stay in the cache
@@ -259,7 +259,7 @@ def _affine(x, y, blocks, scale, offset, h=None, rectify=False):
         if h is not None:
             np.add(out, h[block], out=out)
         if rectify:
-            np.maximum(out, 0, out=out)
+            rectify_in_place(out)
 
 
 @normalize_then.when(numpy_backend, _not_empty)

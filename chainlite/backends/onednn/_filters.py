@@ -25,13 +25,14 @@ class Filter:
 
     def __init__(self, W):
         self.array = W.copy()
+        self._address, self._compare = address(self.array), _library.library().compare
         # By the id of each operation: the operation, and the filter reordered for it or None if it takes it as it is.
         # These are as many as images have sizes and programs have threads, of which only a few are kept.
         self._reordered: dict[int, tuple] = {}
 
     def equals(self, W):
         """Whether all bits do."""
-        return not _library.library().compare(address(self.array), address(W), W.nbytes)
+        return not self._compare(self._address, address(W), W.nbytes)
 
     def reordered(self, run):
         """The filter in the layout that the operation wants at the second place, or None if it wants it as it is."""

@@ -24,10 +24,7 @@ DIFF_SCALE, DIFF_SHIFT = (255, None), (256, None)
 _BY_NUMBER = 255  # asks for the layout of the argument of a number
 SRC_0, SRC_1, RESULT = (1, None), (2, None), (17, None)  # of operations that take arrays as they are
 SCALE_0, SCALE_1 = (0x1001, None), (0x1002, None)  # factors of the first two of these
-# Of the operations that come after another: the array, as it is or in the layout that is wanted, and the slope.
-OPERANDS, ANY_OPERANDS, SLOPES = [
-    [(0x8000 * i | number, query) for i in range(1, 33)] for number, query in ((2, None), (2, _BY_NUMBER), (33, None))
-]
+OPERANDS = [(0x8000 * i | 2, _BY_NUMBER) for i in range(1, 33)]  # of the operations that come after another one
 
 _TYPES = {'E': 2, 'f': 3, 'B': 6}  # data types, by NumPy's characters
 _ANY, _BLOCKED = 1, {3: 56, 4: 78, 5: 121}  # layouts; blocks of 16 channels, by the number of dimensions
@@ -228,7 +225,7 @@ class Operation:
 
     def at(self, *addresses, ready=None):
         """The same for arrays that begin at these addresses; what is at the place `ready` has been reordered before."""
-        if not self._reorders:
+        if len(self._reorders) == (ready is not None):  # there is nothing else to be reordered
             self._primitive(*addresses)
             return
         addresses = list(addresses)

@@ -15,6 +15,7 @@ from chainlite.backends.cpu.batch_normalization import (
     prepared,
     rectified_normalize_grad,
 )
+from chainlite.backends.cpu.relu import rectify_in_place
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
     BACKWARD,
@@ -218,7 +219,7 @@ def _(x, numbers, axis, h, rectify, of_batch, keep):
         if h is not None:
             operation(_build_sum, out.size, fused)(out, more[i : i + step], out)
         if rectify and not fused:
-            np.maximum(out, 0, out=out)
+            rectify_in_place(out)
     return y, None
 
 

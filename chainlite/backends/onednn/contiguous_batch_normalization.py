@@ -19,6 +19,7 @@ from chainlite.backends.cpu.batch_normalization import (
     normalize_then,
     rectified_normalize_grad,
 )
+from chainlite.backends.cpu.relu import rectify_in_place
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import DST, OPERANDS, RESULT, SRC, SRC_0, SRC_1, Descriptors, Operation
 from chainlite.backends.onednn._threads import get_num_threads, operation
@@ -160,7 +161,7 @@ def _affine(x, mean, scale, offset, h=None, rectify=False):
         else:
             _chain(_AFFINE_PLUS, shape, x[part], *numbers, h[part])
         if rectify:
-            out[part].clip(0, np.inf, out=out[part])  # oneDNN's rectifier would turn NaN into 0
+            rectify_in_place(out[part])  # oneDNN's rectifier would turn NaN into 0
     return y
 
 

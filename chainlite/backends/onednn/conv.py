@@ -5,12 +5,11 @@ oneDNN's code for channels last adds up all products of an element in one chain,
 exact, and with so many products no faster.
 
 A prediction's convolution can wait for what comes next, which oneDNN then does to every result while it has it: a
-normalization, the addition of another array, and the rectifier.
+normalization, and the addition of another array.
 """
 
 import functools
 import math
-from ctypes import c_int
 
 import numpy as np
 
@@ -18,18 +17,17 @@ from chainlite.backends._layout import as_last, empty_last, roll
 from chainlite.backends.cpu.batch_normalization import normalize_then
 from chainlite.backends.cpu.conv import blocks, convolve, convolve_later, deconvolve, filter_grad
 from chainlite.backends.cpu.product import product
+from chainlite.backends.cpu.relu import rectify_in_place
 from chainlite.backends.cpu.windows import col2im
 from chainlite.backends.onednn._backend import can_multiply, is_float32, onednn
 from chainlite.backends.onednn._filters import kept, run_filtered
 from chainlite.backends.onednn._primitive import (
-    ANY_OPERANDS,
     BIAS,
     DIFF_DST,
     DIFF_SRC,
     DIFF_WEIGHTS,
     DST,
     OPERANDS,
-    SLOPES,
     SRC,
     TRAINING,
     WEIGHTS,
@@ -43,10 +41,7 @@ _DIRECT = 1  # the algorithm: Winograd's rounds differently
 _ADD, _MULTIPLY = 0x1FFF0, 0x1FFF1  # algorithms of operations on the result
 _LONG = 2048  # products in a sum
 _THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y
-_NOTHING = False, False, False  # follows
-# What negative numbers are multiplied by to be rectified. oneDNN's rectifier would turn NaN into 0; this turns minus
-# infinity into NaN, but whether there is any can be seen afterwards.
-_SLOPE = np.full(1, -0.0, np.float32)
+_NOTHING = False, False  # follows
 
 
 class _Shapes:
@@ -90,18 +85,17 @@ class _Shapes:
             return self._older(lambda y: self._forward(self.x, y, attributes), DST, self.y)
         return self._forward(self.x, self.y, attributes)
 
-    def forward_then(self, normalized, added, rectified):
+    def forward_then(self, normalized, added):
         """The primitive with what follows, or None where oneDNN has other code for that, which may be slower; and the
         list of the arguments that it takes besides."""
         keys = self.make.plain((1, self.y_shape[1], *[1] * (len(self.y_shape) - 2)))
         h = self._blocked()[1] if self.is_long else self.y
-        rows = [(('binary', _MULTIPLY, keys), OPERANDS, keys), (('binary', _ADD, keys), OPERANDS, keys)] * normalized
-        rows += [(('binary', _ADD, h), ANY_OPERANDS, self.y)] * added
-        rows += [(('prelu', c_int(0)), SLOPES, self.make.plain((1,)))] * rectified
-        plain, primitive = self.forward(), self.forward(self.make.attributes([row for row, *_ in rows]))
+        rows = [('binary', _MULTIPLY, keys), ('binary', _ADD, keys)] * normalized + [('binary', _ADD, h)] * added
+        plain, primitive = self.forward(), self.forward(self.make.attributes(rows))
         if self.make.implementation(plain) != self.make.implementation(primitive):
             return None, []
-        return primitive, [(places[i], given, False) for i, (_, places, given) in enumerate(rows)]
+        given = [keys, keys] * normalized + [self.y] * added
+        return primitive, [(place, memory, False) for place, memory in zip(OPERANDS, given)]
 
     def _backward_data(self, x, y):
         arguments = x, self.make.any(self.w_shape), y, *self.window, self._forward(x, y)
@@ -181,33 +175,26 @@ class _Later:
         self.W = W.copy() if self.filter is None else self.filter.array
 
     def __call__(self, numbers, h, rectify):
-        y = self._all(numbers, h, rectify)
-        if y is not None and not (rectify and _has_nan_or_infinity(y)):
-            return y
-        y = self._all(None, None, False)
+        b, others, what_follows = self.b, (), (numbers is not None, h is not None)
         if numbers is not None:
-            return normalize_then(y, numbers, (0, *range(2, y.ndim)), h, rectify, False, False)[0]
-        y = y if h is None else y + as_last(h)
-        return np.maximum(y, 0, out=y) if rectify else y
-
-    def _all(self, numbers, h, rectify):
-        """All at once, or None if oneDNN does not do that well."""
-        b, others = self.b, ()
-        if numbers is not None:
-            mean, others = numbers[3], (numbers[4], numbers[5])
-            b = -mean if b is None else b - mean
+            b = -numbers[3] if b is None else b - numbers[3]
+            others = numbers[4], numbers[5]
         if h is not None:
             others += (as_last(h),)
-        if rectify:
-            others += (_SLOPE,)
-        what_follows = numbers is not None, h is not None, rectify
+        y = self._convolve(b, what_follows, others)
+        if y is None:
+            return self._one_after_the_other(numbers, h, rectify)
+        return rectify_in_place(y) if rectify else y  # oneDNN's rectifier would turn NaN into 0
+
+    def _one_after_the_other(self, numbers, h, rectify):
+        y = self._convolve(self.b, _NOTHING, ())
+        if numbers is not None:
+            return normalize_then(y, numbers, (0, *range(2, y.ndim)), h, rectify, False, False)[0]
+        y += h
+        return rectify_in_place(y) if rectify else y
+
+    def _convolve(self, b, what_follows, others):
         return _convolve(self.x, self.W, self.filter, b, self.window, self.outs, what_follows, others)
-
-
-def _has_nan_or_infinity(y):
-    """Of a rectified array. The largest number is found more quickly by its place, and NaN counts as the largest."""
-    y = roll(y).ravel()
-    return not math.isfinite(y[y.argmax()])
 
 
 @convolve_later.when(
