@@ -116,6 +116,13 @@ class _TestBase:
         assert self.contiguous == 'C', f'Invalid value of `contiguous`: {self.contiguous}'
         return type(arrays)([None if a is None else backend.get_array_module(a).ascontiguousarray(a) for a in arrays])
 
+    def _send(self, arrays):
+        return self._to_noncontiguous_as_needed(self.backend_config.device.send(arrays))
+
+    def _options(self, given):
+        options = {'dtype': self.numerical_grad_dtype, 'detect_nondifferentiable': self.dodge_nondifferentiable}
+        return {**options, **given}
+
     def _generated(self, name, *args):
         """Calls a method of the subclass that returns NumPy arrays, and checks that it does."""
         arrays = getattr(self, name)(*args)
@@ -206,13 +213,6 @@ class FunctionTestBase(_TestBase):
         inputs = self._generated('generate_inputs')
         outputs = self._forward_expected(inputs)
         return inputs, self._generated('generate_grad_outputs', outputs)
-
-    def _options(self, given):
-        options = {'dtype': self.numerical_grad_dtype, 'detect_nondifferentiable': self.dodge_nondifferentiable}
-        return {**options, **given}
-
-    def _send(self, arrays):
-        return self._to_noncontiguous_as_needed(self.backend_config.device.send(arrays))
 
     def _function(self, *inputs):
         outputs = self.forward(inputs, self.backend_config.device)
@@ -342,9 +342,6 @@ class _LinkTestBase(_TestBase):
         outputs = self.forward(link, _variables(self._send(inputs)), device)
         return link, self._checked_outputs(outputs)
 
-    def _send(self, arrays):
-        return self._to_noncontiguous_as_needed(self.backend_config.device.send(arrays))
-
     def _params_of(self, link):
         params = []
         for name in self.param_names:
@@ -392,14 +389,13 @@ class LinkTestCase(_LinkTestBase, unittest.TestCase):
             self._checked_outputs(outputs)
             return outputs
 
-        options = {'dtype': self.numerical_grad_dtype, 'detect_nondifferentiable': self.dodge_nondifferentiable}
         with self._error.raise_if_fail('backward is not implemented correctly'):
             gradient_check.check_backward(
                 forward,
                 self._send(inputs),
                 self._send(tuple(grad_outputs)),
                 tuple(params),
-                **{**options, **self.check_backward_options},
+                **self._options(self.check_backward_options),
             )
 
 
