@@ -8,6 +8,7 @@ from chainlite import Variable
 from chainlite.backends import _layout
 from chainlite.backends._layout import is_last, to_last
 from chainlite.backends.cpu import batch_normalization as bn
+from chainlite.backends.onednn import _by_channel
 from chainlite.backends.onednn import contiguous_batch_normalization as contiguous
 
 pytestmark = [pytest.mark.usefixtures('library'), pytest.mark.host('oneDNN is of the CPU')]
@@ -16,7 +17,7 @@ SHAPES = [(3, 5, 12, 11), (9, 5, 3, 4), (8, 33, 5), (2, 3, 4, 6, 7), (11, 1, 2, 
 
 @pytest.fixture(params=[1 << 9, 1 << 19], ids=['many blocks', 'one block'])
 def block(request, monkeypatch):
-    monkeypatch.setattr(contiguous, 'BLOCK', request.param)
+    monkeypatch.setattr(_by_channel, 'BLOCK', request.param)
 
 
 class Sample:

@@ -16,6 +16,7 @@ from chainlite.backends.cpu.batch_normalization import (
     rectified_normalize_grad,
 )
 from chainlite.backends.cpu.relu import rectify_in_place
+from chainlite.backends.onednn import _by_channel
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
     BACKWARD,
@@ -45,7 +46,7 @@ _FIXED, _SCALE, _SHIFT, _RECTIFIED = 1, 2, 4, 8  # flags; fixed: mean and varian
 _ADD = 0x1FFF0  # algorithm
 # oneDNN adds up the rows (pixels) in float32, one after the other: of more than so many that is not exact enough.
 EXACT_ROWS = 1 << 13
-WIDTH, BLOCK = 1 << 10, 1 << 18  # elements: of a row of several pixels, and of what is worked on at a time
+BLOCK = 1 << 18  # elements that are worked on at a time
 
 
 def _by_channels(x, axis):
@@ -126,42 +127,13 @@ def _(x, gamma, beta, axis, eps):
         mean, var = np.empty((2, x.shape[1]), np.float32)
         operation(_build_forward, rows.shape, eps, False)(rows, gamma, beta, mean, var, y)
     else:
-        mean, var = _statistics(rows)
+        mean, var = _statistics(x)
         operation(_build_forward, rows.shape, eps, True)(rows, gamma, beta, mean, var, y)
     return y, mean, var
 
 
-def _statistics(rows):
-    """Mean and variance, from those of parts: each consists of every k-th row of a block.
-
-    k neighbouring rows are one long row to oneDNN, which so has few to add up and works on many numbers at once. What
-    it writes of a block beside the statistics stays in the cache.
-    """
-    n, c = rows.shape
-    k = max(1, min(WIDTH // c, n))
-    whole = n - n % k
-    step = k * max(1, min(BLOCK // (k * c), EXACT_ROWS))
-    starts = range(0, whole, step)
-    parts = len(starts) * k + (whole < n)
-    means, variances = np.empty((2, parts, c), np.float32)
-    weights = np.empty((parts, 1))
-    for i, start in enumerate(starts):
-        block, part = rows[start : min(start + step, whole)], slice(i * k, i * k + k)
-        _of_block(block.reshape(-1, k * c), means[part], variances[part])
-        weights[part] = len(block) / k / n
-    if whole < n:
-        _of_block(rows[whole:], means[-1], variances[-1])
-        weights[-1] = (n - whole) / n
-    mean = (weights * means).sum(axis=0)
-    variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
-    return mean.astype(np.float32), variance.astype(np.float32)
-
-
-def _of_block(rows, mean, variance):
-    """Writes mean and variance of each column."""
-    operation(_build_forward, rows.shape, 0, False)(
-        rows, *_identity(rows.shape[1]), mean, variance, np.empty_like(rows)
-    )
+def _statistics(x):
+    return _by_channel.moments(roll(x).reshape(-1), _by_channel.Blocks(x))
 
 
 @functools.lru_cache(256)
@@ -172,7 +144,7 @@ def _identity(n):
 
 @moments.when(onednn, lambda x, axis: is_float32(x) and _by_channels(x, axis))
 def _(x, axis):
-    return _statistics(roll(as_last(x)).reshape(-1, x.shape[1]))
+    return _statistics(as_last(x))
 
 
 @normalize.when(
