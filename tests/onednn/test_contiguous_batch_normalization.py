@@ -109,3 +109,19 @@ def test_arrays_of_the_user_are_not_converted(monkeypatch):
     y.backward()
     assert y._hidden is None or not is_last(y._hidden)
     assert not is_last(x.grad_var._hidden if x.grad_var._array is None else x.grad)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')  # infinity from infinity, as NumPy has it
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize('shape', [SHAPES[0], SHAPES[1], SHAPES[2]])
+def test_what_is_not_finite_stays_in_its_channel(shape, value, block):
+    s = Sample(shape)
+    x = s.x.copy()
+    x[1, 2] = value
+    results = [implementation(bn.batch_normalize)(a, s.gamma, s.beta, s.axis, 2e-5) for a in (x, s.x)]
+    numbers = s.numbers[0], s.numbers[2]
+    results += [implementation(bn.normalize_grad)(s.gy, a, s.gamma, *numbers, s.axis, False) for a in (x, s.x)]
+    for touched, clean in [*zip(*results[:2]), *zip(*results[2:])]:
+        axis = 1 if touched.ndim > 1 else 0
+        assert not np.isfinite(touched.take(2, axis)).all() or touched is results[2][2]
+        np.testing.assert_array_equal(np.delete(touched, 2, axis), np.delete(clean, 2, axis))

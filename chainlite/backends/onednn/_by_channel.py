@@ -70,7 +70,10 @@ class Blocks:
 
     def spread(self, *numbers):
         """Numbers per channel as `chain` takes them."""
-        return [np.tile(np.asarray(a, np.float32).repeat(self.repeated), self.tiled) for a in numbers]
+        spread = np.empty((len(numbers), self.tiled, self.c, self.repeated), np.float32)
+        for place, a in zip(spread, numbers):
+            place[...] = a[:, None]
+        return spread.reshape(len(numbers), self.width)
 
     def zeros(self, n):
         """n arrays to add `sums` to."""
@@ -114,6 +117,9 @@ def chain(steps, shape, x, first, y, *others):
 
 
 # -- sums -------------------------------------------------------------------------------------------------------------
+_ONES = np.ones(_EXACT, np.float32)
+
+
 def _build_sums(rows, length):
     with Descriptors() as make:
         x, result = make.plain((rows, length)), make.plain((rows, 1))
@@ -136,9 +142,8 @@ def sums(a, shape):
 
 def _column_sums(a, n, width):
     prepare()
-    ones, result = np.ones(n, np.float32), np.empty(width, np.float32)
-    size = b'N', b'N', 1, width, n
-    status = _library.library().sgemm(*size, 1, address(ones), n, address(a), width, 0, address(result), width)
+    result, size = np.empty(width, np.float32), (b'N', b'N', 1, width, n)
+    status = _library.library().sgemm(*size, 1, address(_ONES), n, address(a), width, 0, address(result), width)
     if status:
         _library.check(status, 'sgemm')
     return result
