@@ -11,7 +11,7 @@ from chainlite.backends.cpu import group_normalization as gn
 from chainlite.backends.cpu import local_response_normalization as lrn
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import relu_grad
-from chainlite.backends.onednn import _filters, _library, _threads
+from chainlite.backends.onednn import _filters, _library, _threads, folded_conv
 from chainlite.backends.onednn import conv as onednn_conv
 from chainlite.backends.onednn._backend import onednn
 from chainlite.utils.conv import get_conv_outsize
@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.usefixtures('library'), pytest.mark.host('oneDNN is of
 F32 = np.dtype('f')
 
 
-def implementation(kernel):
+def implementation(kernel, of=onednn):
     """oneDNN's implementations alone: fails where the guards refuse."""
-    rows = [(guard, function) for backend, guard, function in kernel.implementations if backend is onednn]
+    rows = [(guard, function) for backend, guard, function in kernel.implementations if backend is of]
 
     def call(*args):
         return next(function for guard, function in rows if guard(*args))(*args)
@@ -106,6 +106,35 @@ def test_transposed_convolutions_to_few_channels(monkeypatch, ndim, seed):
     assert called
     gy64, W64, b64 = wide(gy, W, b)
     assert_equal(x, conv.deconvolve.reference(gy64, W64, b64, *window, np.dtype('d')), m * np.prod(ksize))
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_convolutions_to_few_channels_fold_pixels(monkeypatch, seed):
+    r = Random(seed)
+    monkeypatch.setattr(folded_conv, '_WORTH', 1)
+    monkeypatch.setattr(folded_conv, '_PAYS', 1.5)
+    folded_conv._factor.cache_clear()
+    ndim, n, c, m = r.pick(1, 2, 2, 3), r.pick(1, 3), r.pick(1, 3, 16), int(r.rng.integers(1, 9))
+    ksize, stride = r.ints(1, 4, ndim), r.ints(1, 3, ndim)
+    pad = tuple([int(r.rng.integers(0, k)) for k in ksize])
+    dilate = *r.ints(1, 3, ndim - 1), 1
+    outs = *r.ints(3, 5, ndim - 1), r.pick(4, 6, 8)
+    sizes = tuple([(o - 1) * s + d * (k - 1) + 1 - 2 * p for o, s, d, k, p in zip(outs, stride, dilate, ksize, pad)])
+    x, W, b, gy = r.array(n, c, *sizes), r.array(m, c, *ksize), r.pick(None, r.array(m)), r.array(n, m, *outs)
+    window = stride, pad, dilate, 1
+    y = implementation(conv.convolve, folded_conv._folding)(x, W, b, *window, outs, F32)
+    x64, W64, b64, gy64 = wide(x, W, b, gy)
+    terms = c * np.prod(ksize)
+    assert_equal(y, conv.convolve.reference(x64, W64, b64, *window, outs, np.dtype('d')), terms)
+    gW = implementation(conv.filter_grad, folded_conv._folding)(x, gy, ksize, *window, F32)
+    expected = conv.filter_grad.reference(x64, gy64, ksize, *window, np.dtype('d'))
+    assert_equal(gW, expected, n * np.prod(outs) * terms)
+    assert gW.flags.c_contiguous
+    x[(0,) * x.ndim] = r.pick(np.nan, np.inf)
+    y = conv.convolve(x, W, b, *window, outs, F32)
+    expected = conv.convolve.reference(x.astype('d'), W64, b64, *window, outs, np.dtype('d'))
+    np.testing.assert_array_equal(np.isfinite(y), np.isfinite(expected))
+    folded_conv._factor.cache_clear()
 
 
 @pytest.mark.parametrize('stride', [1, 2])

@@ -5,6 +5,7 @@ from chainlite.backends.onednn import (  # noqa: F401
     batch_normalization,
     contiguous_batch_normalization,
     conv,
+    folded_conv,
     group_normalization,
     layout,
     local_response_normalization,
