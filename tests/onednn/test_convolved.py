@@ -131,6 +131,38 @@ def test_results_are_those_of_separate_functions(shape, form):
     assert y.flags.c_contiguous and y.dtype == 'f'
 
 
+@pytest.mark.parametrize('form', ['relu', 'bn_relu', 'add_relu', 'bn_add_relu', 'two'])
+@pytest.mark.parametrize('shape', ['basic', 'odd'])
+def test_what_onednn_cannot_do_well_follows_separately(shape, form, monkeypatch):
+    forward_then = onednn.conv._Shapes.forward_then
+    monkeypatch.setattr(onednn.conv._Shapes, 'forward_then', lambda *args: (forward_then(*args)[0] and None, []))
+    _threads._thread.cached.cache_clear()
+    y = FORMS[form](Block(**SHAPES[shape])).array
+    _threads._thread.cached.cache_clear()
+    with Hook():
+        assert_close(y, FORMS[form](Block(**SHAPES[shape])).array)
+
+
+def test_gradients_that_are_convolutions_are_computed():
+    class Twice(chainlite.FunctionNode):
+        def forward(self, inputs):
+            return (2 * inputs[0],)
+
+        def backward(self, indexes, gys):
+            return (F.relu(F.convolution_2d(gys[0], W, pad=1)),)
+
+    rng = np.random.default_rng(0)
+    x, gy, W = [rng.standard_normal(shape).astype('f') for shape in ((2, 8, 5, 5), (2, 8, 5, 5), (8, 8, 3, 3))]
+    with chainlite.force_backprop_mode():
+        x = Variable(x)
+        (y,) = Twice().apply((F.tanh(x),))
+        y.grad = gy
+        y.backward()
+    with Hook():
+        gx = F.relu(F.convolution_2d(gy, W, pad=1)).array
+    assert_close(x.grad, gx * (1 - np.tanh(x.array) ** 2))
+
+
 # -- what is computed when --------------------------------------------------------------------------------------------
 
 

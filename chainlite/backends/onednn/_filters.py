@@ -31,8 +31,8 @@ class Filter:
         self._reordered: dict[int, tuple] = {}
 
     def equals(self, W):
-        """Whether all bits do."""
-        return not self._compare(self._address, address(W), W.nbytes)
+        """Whether W has the same shape and bits."""
+        return W.shape == self.array.shape and not self._compare(self._address, address(W), W.nbytes)
 
     def reordered(self, run):
         """The filter in the layout that the operation wants at the second place, or None if it wants it as it is."""
