@@ -89,7 +89,10 @@ class Gradients:
             indexes = function._needs_grad if self.targets is None else self.targets[function]
             gys, found = (), False
             for y in function.outputs:
-                gy = known.pop(y(), None) if drops else self._take(y())
+                node = y()
+                gy = known.pop(node, None) if drops else self._take(node)
+                if gy is None and node is not None and node.grad_var is not None and self.targets is None:
+                    gy = self._given(node)
                 if gy is not None:
                     found = True
                     if isinstance(gy, Deferred) and not function.takes_deferred:
@@ -109,6 +112,13 @@ class Gradients:
                 _add_stack(error, function)
                 raise
         return leaves
+
+    def _given(self, node):
+        """The gradient that an output was given by the user, which counts where none has come."""
+        gradient = node.grad_var
+        if not self.retain_grad:
+            node.grad_var = None
+        return gradient if self.differentiable else gradient._any_array
 
     def _elsewhere(self, gradients):
         """The device where the gradients are, and functions of them compute, if it is not the current one."""

@@ -533,7 +533,8 @@ class Variable:
             enable_double_backprop: whether the gradients get a graph of their own.
             loss_scale: number that the gradient of this variable starts from instead of 1; optimizers divide by it.
 
-        The gradient of this variable must be set, unless it has one element: then 1 is taken.
+        The gradient of this variable must be set, unless it has one element: then 1 is taken. Other outputs of the
+        functions on the way count too if their gradients were set.
         """
         node = self._own_node
         gy = None if node is None else node.grad_var
@@ -541,10 +542,14 @@ class Variable:
             if self.shape != ():
                 warnings.warn(_ONE_ELEMENT, DeprecationWarning, stacklevel=2)
             gy = _gradient_variable(_like(self._any_array, 1 if loss_scale is None else loss_scale))
-        elif gy is not None and node._creator_node is None:
+        elif node is None or node._creator_node is None or not self.requires_grad:
             return
-        if gy is not None:
-            backward_from([self], [gy], retain_grad, enable_double_backprop, loss_scale)
+        elif gy is None and not any([y() is not None and y().grad_var is not None for y in node._creator_node.outputs]):
+            raise TypeError(
+                f'backward starts from a variable of shape {self.shape} that has no gradient: set its grad, or sum it '
+                'up first'
+            )
+        backward_from([self], [gy], retain_grad, enable_double_backprop, loss_scale)
 
     # -- devices ------------------------------------------------------------------------------------------------------
     def to_device(self, device):
@@ -862,7 +867,11 @@ def backward_from(ys, gys, retain_grad=False, enable_double_backprop=False, loss
     gradients = Gradients(_gradient_variable, enable_double_backprop, retain_grad)
     seen = set()  # the memory of gradients
     for y, gy in zip(ys, gys):
-        node, array = y.node, gy._any_array
+        node = y.node
+        if gy is None:  # another output of its function has one
+            gradients.push(node._creator_node)
+            continue
+        array = gy._any_array
         seen.add(_memory(array))
         node.check_differentiable()
         if node._creator_node is None:

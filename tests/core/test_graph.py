@@ -276,6 +276,39 @@ class TestBackward:
         assert_array_equal(gx.array, [0, 1])
         assert chainlite.grad([F.sum(h0)], [x]) == [None]
 
+    @pytest.mark.parametrize('double', [False, True])
+    @pytest.mark.parametrize(
+        'start, expected',
+        [
+            (lambda a, b, **options: b.backward(**options), [3, 3, 2, 2]),
+            (lambda a, b, **options: F.sum(b).backward(**options), [3, 3, 1, 1]),
+            (lambda a, b, **options: chainlite.backward([b], **options), [3, 3, 2, 2]),
+        ],
+    )
+    def test_gradients_that_other_outputs_were_given_count(self, xp, variable, start, expected, double):
+        x = variable(1, 2, 3, 4)
+        a, b = F.split_axis(x, 2, 0)
+        a.grad, b.grad = xp.array([3, 3], 'f'), xp.array([2, 2], 'f')
+        start(a, b, enable_double_backprop=double)
+        assert_array_equal(x.grad, expected)
+        assert a.grad is None
+
+    def test_an_output_without_a_gradient_may_start_from_those_of_others(self, xp, variable):
+        x = variable(1, 2, 3, 4)
+        a, b = F.split_axis(x, 2, 0)
+        a.grad = xp.array([3, 3], 'f')
+        b.backward()
+        assert_array_equal(x.grad, [3, 3, 0, 0])
+
+    @pytest.mark.parametrize('f', [F.relu, F.identity, lambda x: F.split_axis(x, 2, 0)[1], lambda x: x[:0]])
+    def test_a_start_of_several_elements_without_a_gradient_is_an_error(self, variable, f):
+        x = variable(1, 2, 3, 4)
+        with pytest.raises(TypeError, match='set its grad, or sum it up first'):
+            f(x).backward()
+        assert x.grad is None
+        x.backward()  # there is nothing to do
+        f(Variable(x.array, requires_grad=False)).backward()
+
 
 class TestGrad:
     def test_touches_nothing_else(self, variable):
