@@ -95,7 +95,11 @@ def test_transposed_convolutions_to_few_channels(monkeypatch, ndim, seed):
     r = Random(seed)
     monkeypatch.setattr('chainlite.backends.cpu.conv.BLOCK', r.pick(1, 1 << 10, 1 << 18))
     c, stride, pad, dilate = r.pick(1, 2, 3), r.ints(1, 4, ndim), r.ints(0, 3, ndim), r.ints(1, 3, ndim)
-    ksize, sizes, m = r.ints(1, 4, ndim), r.ints(6, 9, ndim), onednn_conv._THIN[c] + r.pick(0, 1)
+    ksize, sizes, m = (
+        r.ints(1, 4, ndim),
+        r.ints(6, 9, ndim),
+        _threads.get_num_threads() * onednn_conv._THIN[c] + r.pick(0, 1),
+    )
     outs = tuple(get_conv_outsize(*a, False, d) for *a, d in zip(sizes, ksize, stride, pad, dilate))
     gy, W, b = r.array(3, m, *outs), r.array(m, c, *ksize), r.pick(None, r.array(c))
     window = stride, pad, dilate, 1, sizes

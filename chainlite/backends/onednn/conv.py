@@ -35,12 +35,12 @@ from chainlite.backends.onednn._primitive import (
     Operation,
     dims,
 )
-from chainlite.backends.onednn._threads import operation
+from chainlite.backends.onednn._threads import get_num_threads, operation
 
 _DIRECT = 1  # the algorithm: Winograd's rounds differently
 _ADD, _MULTIPLY = 0x1FFF0, 0x1FFF1  # algorithms of operations on the result
 _LONG = 2048  # products in a sum
-_THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y
+_THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y for each thread
 _NOTHING = False, False  # follows
 
 
@@ -229,7 +229,7 @@ def _build_backward_data(dtype, x_shape, w_shape, y_shape, *window):
 )
 def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
     y = as_last(y)
-    if groups == 1 and dtype == np.float32 and len(W) >= _THIN.get(W.shape[1], len(W) + 1):
+    if groups == 1 and dtype == np.float32 and len(W) >= get_num_threads() * _THIN.get(W.shape[1], len(W) + 1):
         x = _spread(y, W, stride, pad, dilate, sizes)
     else:
         x = empty_last((len(y), W.shape[1] * groups, *sizes), dtype)
@@ -243,7 +243,7 @@ def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
 
 def _spread(y, W, stride, pad, dilate, sizes):
     """Transposed convolution with few channels as a matrix product whose columns are added up: up to five times as
-    fast as oneDNN's, which works on 16 channels or on none."""
+    fast as oneDNN's, which works on 16 channels or on none. They are added in one thread."""
     (n, m, *outs), (c, *ksize), ndim = y.shape, W.shape[1:], len(sizes)
     x, w = np.zeros((n, c, *sizes), y.dtype), W.reshape(m, -1).T
     images_first = (ndim + 1, *range(ndim + 1), *range(ndim + 2, 2 * ndim + 2))

@@ -17,18 +17,19 @@ from chainlite.backends._kernel import Backend
 from chainlite.backends._layout import as_last, is_last, roll, unroll
 from chainlite.backends.cpu.conv import convolve, convolve_later, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
+from chainlite.backends.onednn._threads import get_num_threads
 
 _folding = Backend('folding', onednn.accepts, onednn.enabled, preference=2)
 
 _BLOCK, _MOST = 16, 8  # channels, pixels
 _PAYS = 0.7  # share of the products
-_WORTH = 1 << 18  # products for each channel
+_WORTH = 1 << 18  # products for each channel and thread
 
 
 @functools.lru_cache(1024)
-def _factor(n, m, c, ksize, stride, dilate, groups, outs):
+def _factor(threads, n, m, c, ksize, stride, dilate, groups, outs):
     """How many pixels are folded into one; 1 if that does not pay."""
-    if groups > 1 or dilate[-1] > 1 or 2 * m > _BLOCK or n * c * prod(ksize) * prod(outs) < _WORTH:
+    if groups > 1 or dilate[-1] > 1 or 2 * m > _BLOCK or n * c * prod(ksize) * prod(outs) < _WORTH * threads:
         return 1
     k, s = ksize[-1], stride[-1]
     costs = [((k + s * (f - 1)) / (k * f), f) for f in range(2, _MOST + 1) if outs[-1] % f == 0 and f * m <= _BLOCK]
@@ -46,13 +47,16 @@ def _finite(a):
 
 
 def _takes(x, W, b, stride, pad, dilate, groups, outs, *_):
-    return is_float32(x, W) and _factor(len(x), *W.shape[:2], W.shape[2:], stride, dilate, groups, outs) > 1
+    return (
+        is_float32(x, W)
+        and _factor(get_num_threads(), len(x), *W.shape[:2], W.shape[2:], stride, dilate, groups, outs) > 1
+    )
 
 
 @convolve.when(_folding, _takes)
 def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
     (m, c, *_, k), s = W.shape, stride[-1]
-    f = _factor(len(x), m, c, W.shape[2:], stride, dilate, groups, outs)
+    f = _factor(get_num_threads(), len(x), m, c, W.shape[2:], stride, dilate, groups, outs)
     folded = np.zeros((f, *W.shape[:-1], k + s * (f - 1)), W.dtype)
     for i in range(f):
         folded[i, ..., s * i : s * i + k] = W
@@ -73,12 +77,13 @@ def _(x, W, b, stride, pad, dilate, groups, outs):
 @filter_grad.when(
     _folding,
     lambda x, gy, ksize, stride, pad, dilate, groups, dtype: (
-        is_float32(x, gy) and _factor(*gy.shape[:2], x.shape[1], ksize, stride, dilate, groups, gy.shape[2:]) > 1
+        is_float32(x, gy)
+        and _factor(get_num_threads(), *gy.shape[:2], x.shape[1], ksize, stride, dilate, groups, gy.shape[2:]) > 1
     ),
 )
 def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
     (n, m, *outs, last), c, k, s = gy.shape, x.shape[1], ksize[-1], stride[-1]
-    f = _factor(n, m, c, ksize, stride, dilate, groups, (*outs, last))
+    f = _factor(get_num_threads(), n, m, c, ksize, stride, dilate, groups, (*outs, last))
     gy = unroll(roll(as_last(gy)).reshape(n, *outs, last // f, f * m))
     wide = *ksize[:-1], k + s * (f - 1)
     folded = filter_grad(x, gy, wide, _wider(stride, f), pad, dilate, 1, dtype).reshape(f, m, c, *wide)
