@@ -22,6 +22,12 @@ def ints(high, *shape):
     return np.random.RandomState(1).randint(0, high, shape).astype(np.int32)
 
 
+def black_out(L, N):
+    link = L.BlackOut(3, [1, 2, 3, 4], 2)
+    link.W.array[...] = floats(4, 3)
+    return link
+
+
 # name: function of (links, Normal) that makes the link, and the inputs of each call.
 CASES = {
     'Linear': (lambda L, N: L.Linear(3, 2, initial_bias=N(1)), [floats(4, 3)]),
@@ -116,6 +122,9 @@ CASES = {
         )
     },
     'CRF1d': (lambda L, N: L.CRF1d(3, N(1)), [(floats(4, 3), floats(2, 3)), (ints(3, 4), ints(3, 2))]),
+    'BlackOut': (black_out, [floats(5, 3), ints(4, 5)]),
+    'SimplifiedDropconnect': (lambda L, N: L.SimplifiedDropconnect(6, 2, 0.3), [floats(4, 3, 2)]),
+    'SimplifiedDropconnect lazy': (lambda L, N: L.SimplifiedDropconnect(None, 2, nobias=True), [floats(4, 3)]),
     'NegativeSampling': (lambda L, N: L.NegativeSampling(3, [1, 2, 3, 4], 2), [floats(5, 3), ints(4, 5)]),
     'BinaryHierarchicalSoftmax': (
         lambda L, N: L.BinaryHierarchicalSoftmax(3, ((0, 1), ((2, 3), 4))),

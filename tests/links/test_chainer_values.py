@@ -20,7 +20,11 @@ with np.load(FILE) as file:
         STORED.setdefault(name, {})[what] = file[key]
 
 
-RANDOM = 'NegativeSampling', 'StatefulZoneoutLSTM'  # draw from the device's random numbers
+# These draw from the device's random numbers.
+RANDOM = (
+    *('BlackOut', 'NegativeSampling', 'StatefulZoneoutLSTM'),
+    *('SimplifiedDropconnect', 'SimplifiedDropconnect lazy'),
+)
 
 
 @pytest.mark.parametrize('name', CASES)

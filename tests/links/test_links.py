@@ -1,6 +1,7 @@
 """Links: late shapes, bad arguments, states, and what their constructors promise."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -394,3 +395,55 @@ def test_functions_that_initialize_maxout_see_its_shape(device):
 def test_group_normalization_needs_channels(device, shape):
     with pytest.raises(ValueError, match='Input dimension must be at least 2'):
         L.GroupNormalization(3).to_device(device)(device.send(ones(*shape)))
+
+
+def test_crf_takes_sequences_of_any_lengths_in_any_order(device):
+    np.random.seed(0)
+    link = L.CRF1d(3, chainlite.initializers.Normal(1.0)).to_device(device)
+    xs = [np.random.randn(n, 3).astype('f') for n in (2, 4, 3)]
+    ys = [np.random.randint(0, 3, n).astype('i') for n in (2, 4, 3)]
+    loss = link(device.send(xs), device.send(ys), reduce='no', transpose=True).array
+    score, path = link.argmax(device.send(xs), transpose=True)
+    cost = to_cpu(link.cost.array)
+    order = [1, 2, 0]  # the longest first, as Chainer has it
+    for place, i in enumerate(order):
+        scores = {  # of all ways through the sequence
+            way: sum(x[k] for x, k in zip(xs[i], way)) + sum(cost[a, b] for a, b in zip(way, way[1:]))
+            for way in itertools.product(range(3), repeat=len(xs[i]))
+        }
+        likelihood = scores[tuple(ys[i])] - np.log(np.exp(list(scores.values())).sum())
+        np.testing.assert_allclose(to_cpu(loss)[place], -likelihood, rtol=1e-4)
+        best = max(scores, key=scores.get)
+        np.testing.assert_allclose(to_cpu(score.array)[i], scores[best], rtol=1e-5)
+        assert tuple(to_cpu(path[i])) == best
+
+
+def test_renormalization_fine_tunes_averages_and_uses_them_in_test_mode(device):
+    x = np.random.RandomState(0).randn(6, 3).astype('f') * 2 + 1
+    link = L.BatchRenormalization(3).to_device(device)
+    for _ in range(2):  # the plain average of two batches
+        link(device.send(x), finetune=True)
+    np.testing.assert_allclose(to_cpu(link.avg_mean), x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(to_cpu(link.avg_var), x.var(0, ddof=1), rtol=1e-4)
+    with chainlite.using_config('train', False):
+        y = link(device.send(x)).array
+    expected = (x - x.mean(0)) / np.sqrt(x.var(0, ddof=1) + link.eps)
+    np.testing.assert_allclose(to_cpu(y), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_decorrelation_loads_one_projection_for_all_groups_and_uses_it_in_test_mode(device):
+    rng = np.random.RandomState(0)
+    old = {'avg_mean': rng.randn(2).astype('f'), 'avg_projection': rng.randn(2, 2).astype('f'), 'N': np.array(5)}
+    link = L.DecorrelatedBatchNormalization(4, 2).to_device(device)
+    with pytest.warns(UserWarning, match='one avg_'):  # as Chainer wrote it up to version 6
+        chainlite.serializers.NpzDeserializer(old).load(link)
+    assert link.avg_projection.shape == (2, 2, 2) and isinstance(link.avg_mean, device.xp.ndarray) and link.N == 5
+    x = rng.randn(3, 4).astype('f')
+    with chainlite.using_config('train', False):
+        y = to_cpu(link(device.send(x)).array)
+    for group in (slice(0, 2), slice(2, 4)):
+        np.testing.assert_allclose(y[:, group], (x[:, group] - old['avg_mean']) @ old['avg_projection'].T, rtol=1e-4)
+    link.start_finetuning()
+    link(device.send(x), finetune=True)
+    assert link.N == 1
+    np.testing.assert_allclose(to_cpu(link.avg_mean).ravel(), x.mean(0), rtol=1e-5)
