@@ -107,6 +107,23 @@ BAD = [
     (lambda: F.sum(INTS), InvalidType, 'dtype.kind == f'),
     (lambda: F.mean(INTS), InvalidType, 'dtype.kind == f'),
     (lambda: F.crelu(X[0]), InvalidType, 'x.ndim > 1'),
+    (lambda: F.crelu(X, 1.0), TypeError, 'axis must be an integer value'),
+    (lambda: F.maxout(X, 3), InvalidType, 'axis dimension must be divided by pool_size'),
+    (lambda: F.maxout(X, 0), ValueError, 'pool_size must be a positive integer.'),
+    (lambda: F.prelu(X, X[0, :3]), InvalidType, r'x.shape\[1:2\] == W.shape'),
+    (lambda: F.rrelu(X, 0.5, 0.2), ValueError, 'lower must be less than upper'),
+    (lambda: F.contrastive(X, X, INTS[:3], margin=0), ValueError, 'margin should be positive value.'),
+    (lambda: F.triplet(X, X, X, margin=-1), ValueError, 'margin should be positive value.'),
+    (lambda: F.hinge(X, INTS[:3], norm='L3'), NotImplementedError, "norm should be either 'L1' or 'L2'"),
+    (lambda: F.connectionist_temporal_classification(X, INTS, 0), TypeError, 'x must be a list of Variables'),
+    (lambda: F.connectionist_temporal_classification([X], INTS, 1.0), TypeError, 'blank_symbol must be non-negative'),
+    (lambda: F.softmax_cross_entropy(X, INTS[:3], class_weight=X), ValueError, 'class_weight.ndim should be 1'),
+    (
+        lambda: F.softmax_cross_entropy(X, INTS[:3], class_weight=INTS),
+        ValueError,
+        "dtype of class_weight should be 'f'",
+    ),
+    (lambda: F.softmax_cross_entropy(X, X, soft_target_loss='z'), ValueError, "'cross-entropy' or 'kl-divergence'"),
 ]
 
 
@@ -114,6 +131,31 @@ BAD = [
 def test_bad_input_is_refused(on_device, call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+LABELS = np.array([0, 1, 0], 'i')
+REDUCE = [
+    (lambda **k: F.black_out(X, LABELS, np.ones((3, 4), 'f'), np.zeros((3, 2), 'i'), **k), "only 'mean' and 'no'"),
+    (lambda **k: F.contrastive(X, X, LABELS, **k), "only 'mean' and 'no'"),
+    (lambda **k: F.crf1d(np.ones((4, 4), 'f'), [X], [LABELS], **k), "only 'mean' and 'no'"),
+    (lambda **k: F.connectionist_temporal_classification([X], np.zeros((3, 1), 'i'), 0, **k), "only 'mean' and 'no'"),
+    (lambda **k: F.cross_covariance(X, X, **k), "Only 'half_squared_sum' and 'no'"),
+    (lambda **k: F.decov(X, **k), "only 'half_squared_sum' and 'no'"),
+    (lambda **k: F.hinge(X, LABELS, **k), "only 'mean' and 'no'"),
+    (lambda **k: F.huber_loss(X, X, 1.0, **k), "Only 'sum_along_second_axis' and 'no'"),
+    (lambda **k: F.negative_sampling(X, LABELS, X, lambda s: np.zeros(s, 'i'), 2, **k), "only 'sum' and 'no'"),
+    (lambda **k: F.sigmoid_cross_entropy(X, X.astype('i'), **k), "only 'mean' and 'no'"),
+    (lambda **k: F.softmax_cross_entropy(X, LABELS, **k), "only 'mean' and 'no'"),
+    (lambda **k: F.triplet(X, X, X, **k), "only 'mean' and 'no'"),
+    (lambda **k: F.gaussian_kl_divergence(X, X, **k), "only 'sum', 'mean' and 'no'"),
+]
+
+
+@pytest.mark.host('texts of errors')
+@pytest.mark.parametrize('loss, valid', REDUCE)
+def test_losses_say_how_they_can_be_reduced(loss, valid):
+    with pytest.raises(ValueError, match=f"{valid} are valid for 'reduce', but 'all' is given"):
+        loss(reduce='all')
 
 
 @pytest.mark.parametrize('places', [(-1,), (1, -1), (-3, -2), (3, 1), (0, 4)])

@@ -3,8 +3,8 @@
 from chainlite import backend
 from chainlite._fused import Fused
 from chainlite.functions.activation.relu import relu
+from chainlite.functions.array._axes import check_axis
 from chainlite.functions.array.concat import concat
-from chainlite.functions.math.sum import check_axes
 from chainlite.variable import as_variable
 
 
@@ -39,5 +39,6 @@ def crelu(x, axis=1):
     See: https://arxiv.org/abs/1603.05201
     """
     x = as_variable(x)
-    check_axes('CReLU', axis, x.ndim)
-    return CReLU(axis).apply((x,))[0]
+    function = CReLU(axis)
+    check_axis('CReLU', axis, x.ndim)
+    return function.apply((x,))[0]
