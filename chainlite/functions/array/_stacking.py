@@ -4,6 +4,7 @@ import numpy as np
 
 from chainlite.backends._joining import concatenate
 from chainlite.function_node import FunctionNode
+from chainlite.functions.array._axes import expect_alike
 from chainlite.functions.array.reshape import reshape
 from chainlite.functions.array.split_axis import split_axis
 from chainlite.utils import type_check
@@ -26,11 +27,7 @@ class Stacking(FunctionNode):
         first = in_types[0]
         ndim = type_check.eval(first.ndim)
         axis = self._axis(ndim) - (len(self.raised((1,) * ndim)) - ndim if ndim < 2 and self.axis == 0 else 0)
-        for other in in_types[1:]:
-            type_check.expect(first.dtype == other.dtype, first.ndim == other.ndim)
-            for d in range(ndim):
-                if d != axis:
-                    type_check.expect(first.shape[d] == other.shape[d])
+        expect_alike(in_types, axis)
 
     def _axis(self, ndim):
         return self.axis_1d if ndim < 2 else self.axis

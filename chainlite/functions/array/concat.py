@@ -2,10 +2,9 @@
 
 from itertools import accumulate
 
-import numpy as np
-
 from chainlite.backends._joining import concatenate
 from chainlite.function_node import FunctionNode
+from chainlite.functions.array._axes import check_int, expect_alike
 from chainlite.functions.array.split_axis import SplitAxis
 from chainlite.utils import type_check
 
@@ -14,8 +13,7 @@ class Concat(FunctionNode):
     """Joins arrays along an existing axis."""
 
     def __init__(self, axis=1):
-        if not isinstance(axis, (int, np.integer)):
-            raise TypeError('axis must be int')
+        check_int(axis, 'axis')
         self.axis = axis
 
     def check_type_forward(self, in_types):
@@ -24,12 +22,7 @@ class Concat(FunctionNode):
         type_check.expect(
             first.ndim > type_check.make_variable(self.axis, 'axis') if self.axis >= 0 else first.ndim >= -self.axis
         )
-        axis = self.axis % type_check.eval(first.ndim)
-        for other in in_types[1:]:
-            type_check.expect(first.dtype == other.dtype, other.ndim == first.ndim)
-            for d in range(type_check.eval(first.ndim)):
-                if d != axis:
-                    type_check.expect(first.shape[d] == other.shape[d])
+        expect_alike(in_types, self.axis % type_check.eval(first.ndim))
 
     def forward(self, inputs):
         return (concatenate(inputs, self.axis),)
