@@ -20,18 +20,7 @@ _files = _mnist_helper.sources(
 
 def get_kuzushiji_mnist_labels():
     """Returns the ten classes as pairs of the sound and the modern character."""
-    return [
-        ('o', 'お'),
-        ('ki', 'き'),
-        ('su', 'す'),
-        ('tsu', 'つ'),
-        ('na', 'な'),
-        ('ha', 'は'),
-        ('ma', 'ま'),
-        ('ya', 'や'),
-        ('re', 'れ'),
-        ('wo', 'を'),
-    ]
+    return list(zip('o ki su tsu na ha ma ya re wo'.split(), 'おきすつなはまやれを'))
 
 
 def get_kuzushiji_mnist(withlabel=True, ndim=1, scale=1.0, dtype=None, label_dtype=numpy.int32, rgb_format=False):

@@ -228,7 +228,8 @@ def __getattr__(name):
     elif name in _FAMILIES:
         value = importlib.import_module(f'{__name__}.{name}')
     elif name in _V1_NAMES:
-        value = _v1_class(name, __getattr__(_V1_NAMES[name]))
+        function = next(f for f in _MODULES if f.replace('_', '') == name.lower())
+        value = _v1_class(name, __getattr__(function))
     else:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     globals()[name] = value

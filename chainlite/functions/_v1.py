@@ -1,55 +1,15 @@
 """Chainer 1's spelling of functions: `F.MaxPooling2D(2, 2)` is an object that is called later, any number of times."""
 
-NAMES = {
-    'Absolute': 'absolute',
-    'Accuracy': 'accuracy',
-    'ArgMax': 'argmax',
-    'ArgMin': 'argmin',
-    'AveragePooling2D': 'average_pooling_2d',
-    'BatchMatMul': 'batch_matmul',
-    'BroadcastTo': 'broadcast_to',
-    'Cast': 'cast',
-    'Clip': 'clip',
-    'ClippedReLU': 'clipped_relu',
-    'Concat': 'concat',
-    'Copy': 'copy',
-    'Cos': 'cos',
-    'Dropout': 'dropout',
-    'ELU': 'elu',
-    'Exp': 'exp',
-    'ExpandDims': 'expand_dims',
-    'GetItem': 'get_item',
-    'Hinge': 'hinge',
-    'Identity': 'identity',
-    'LeakyReLU': 'leaky_relu',
-    'LocalResponseNormalization': 'local_response_normalization',
-    'Log': 'log',
-    'LogSoftmax': 'log_softmax',
-    'LogSumExp': 'logsumexp',
-    'MatMul': 'matmul',
-    'Max': 'max',
-    'Maximum': 'maximum',
-    'MaxPooling2D': 'max_pooling_2d',
-    'MeanSquaredError': 'mean_squared_error',
-    'Min': 'min',
-    'Minimum': 'minimum',
-    'ReLU': 'relu',
-    'Reshape': 'reshape',
-    'Sigmoid': 'sigmoid',
-    'SigmoidCrossEntropy': 'sigmoid_cross_entropy',
-    'Sin': 'sin',
-    'Softmax': 'softmax',
-    'SoftmaxCrossEntropy': 'softmax_cross_entropy',
-    'Softplus': 'softplus',
-    'SplitAxis': 'split_axis',
-    'Sqrt': 'sqrt',
-    'Squeeze': 'squeeze',
-    'Sum': 'sum',
-    'Swapaxes': 'swapaxes',
-    'Tanh': 'tanh',
-    'Transpose': 'transpose',
-    'Where': 'where',
-}
+# Each is called like a function of today, but for capitals and underscores.
+NAMES = frozenset(
+    """
+    Absolute Accuracy ArgMax ArgMin AveragePooling2D BatchMatMul BroadcastTo Cast Clip ClippedReLU Concat Copy Cos
+    Dropout ELU Exp ExpandDims GetItem Hinge Identity LeakyReLU LocalResponseNormalization Log LogSoftmax
+    LogSumExp MatMul Max Maximum MaxPooling2D MeanSquaredError Min Minimum ReLU Reshape Sigmoid
+    SigmoidCrossEntropy Sin Softmax SoftmaxCrossEntropy Softplus SplitAxis Sqrt Squeeze Sum Swapaxes Tanh
+    Transpose Where
+    """.split()
+)
 
 
 class V1Function:
