@@ -79,9 +79,8 @@ class FunctionAdapter(FunctionNode):
 class Function:
     """Base class of old-style functions: `forward` and `backward` on arrays (tuples in, tuples out).
 
-    An instance may be called many times. All inputs are retained unless `retain_inputs` is called in `forward`;
-    outputs only if
-    `retain_outputs` is.
+    An instance may be called many times. All inputs are retained unless `retain_inputs` is called in `forward`; outputs
+    only if `retain_outputs` is.
     """
 
     _owned_node = None
@@ -92,7 +91,7 @@ class Function:
         if node.inputs is not None or node._function is not None:  # used already: a new node for a new call
             node = FunctionAdapter(self)
         node._input_indexes_to_retain = None
-        ys = _apply(self, node, inputs)
+        ys = node.apply(inputs)
         return ys[0] if len(ys) == 1 else ys
 
     @property
@@ -121,17 +120,8 @@ class Function:
     def check_type_forward(self, in_types):
         """Checks the inputs with `utils.type_check`; override as needed."""
 
-    def forward(self, inputs):
-        """Tuple of output arrays from the tuple of input arrays; `forward_cpu` or `forward_gpu` by default."""
-        if any(isinstance(x, backend.cuda.ndarray) for x in inputs):
-            return self.forward_gpu(inputs)
-        return self.forward_cpu(inputs)
-
-    def forward_cpu(self, inputs):
-        raise NotImplementedError(f'{self.label}: neither forward nor forward_cpu is implemented')
-
-    def forward_gpu(self, inputs):
-        raise NotImplementedError(f'{self.label}: neither forward nor forward_gpu is implemented')
+    # Tuple of output arrays from the tuple of input arrays, as in new functions.
+    forward, forward_cpu, forward_gpu = FunctionNode.forward, FunctionNode.forward_cpu, FunctionNode.forward_gpu
 
     def backward(self, inputs, grad_outputs):
         """Tuple of gradients (None: zero), one for each input; `backward_cpu` or `backward_gpu` by default."""
@@ -161,8 +151,3 @@ class Function:
 
     def delete_hook(self, name):
         self.node.delete_hook(name)
-
-
-def _apply(function, node, inputs):
-    ys = node.apply(inputs)
-    return ys
