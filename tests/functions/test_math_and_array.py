@@ -36,6 +36,7 @@ BAD = [
     (lambda: F.vstack([X, X[:, :2]]), InvalidType, r'shape\[1\]'),
     (lambda: F.vstack([X, X.astype('d')]), InvalidType, 'dtype'),
     (lambda: F.stack([X, X[:2]]), InvalidType, r'in_types\[1\].shape == in_types\[0\].shape'),
+    (lambda: F.stack([X, X.astype('d')]), InvalidType, r'Stack(.|\n)*in_types\[1\].dtype == in_types\[0\].dtype'),
     (lambda: F.stack([X, X], 3), InvalidType, 'ndim >= 3'),
     (lambda: F.flip(X, 'a'), TypeError, 'axis must be int'),
     (lambda: F.flip(X, 2), InvalidType, 'x.ndim > 2'),

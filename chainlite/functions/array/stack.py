@@ -17,8 +17,8 @@ def stack(xs, axis=0):
     if not xs:
         raise InvalidType('in_types.size > 0', '0 <= 0', function='Stack')
     for i, x in enumerate(xs):
-        if x.shape != xs[0].shape:
-            raise InvalidType(
-                f'in_types[{i}].shape == in_types[0].shape', f'{x.shape} != {xs[0].shape}', function='Stack'
-            )
+        for what in ('dtype', 'shape'):
+            own, first = getattr(x, what), getattr(xs[0], what)
+            if own != first:
+                raise InvalidType(f'in_types[{i}].{what} == in_types[0].{what}', f'{own} != {first}', function='Stack')
     return concat([expand_dims(x, axis) for x in xs], axis)
