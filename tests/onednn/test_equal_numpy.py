@@ -112,12 +112,21 @@ def test_transposed_convolutions_to_few_channels(monkeypatch, ndim, seed):
     assert_equal(x, conv.deconvolve.reference(gy64, W64, b64, *window, np.dtype('d')), m * np.prod(ksize))
 
 
-@pytest.mark.parametrize('seed', range(40))
-def test_convolutions_to_few_channels_fold_pixels(monkeypatch, seed):
-    r = Random(seed)
+@pytest.fixture
+def folding(monkeypatch):
+    """Folds pixels however small the images are."""
     monkeypatch.setattr(folded_conv, '_WORTH', 1)
-    monkeypatch.setattr(folded_conv, '_PAYS', 1.5)
+    monkeypatch.setattr(folded_conv, '_PAYS', 100)
     folded_conv._factor.cache_clear()
+    folded_conv._turns.cache_clear()
+    yield folded_conv._folding
+    folded_conv._factor.cache_clear()
+    folded_conv._turns.cache_clear()
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_convolutions_to_few_channels_fold_pixels(folding, seed):
+    r = Random(seed)
     ndim, n, c, m = r.pick(1, 2, 2, 3), r.pick(1, 3), r.pick(1, 3, 16), int(r.rng.integers(1, 9))
     ksize, stride = r.ints(1, 4, ndim), r.ints(1, 3, ndim)
     pad = tuple([int(r.rng.integers(0, k)) for k in ksize])
@@ -126,11 +135,11 @@ def test_convolutions_to_few_channels_fold_pixels(monkeypatch, seed):
     sizes = tuple([(o - 1) * s + d * (k - 1) + 1 - 2 * p for o, s, d, k, p in zip(outs, stride, dilate, ksize, pad)])
     x, W, b, gy = r.array(n, c, *sizes), r.array(m, c, *ksize), r.pick(None, r.array(m)), r.array(n, m, *outs)
     window = stride, pad, dilate, 1
-    y = implementation(conv.convolve, folded_conv._folding)(x, W, b, *window, outs, F32)
+    y = implementation(conv.convolve, folding)(x, W, b, *window, outs, F32)
     x64, W64, b64, gy64 = wide(x, W, b, gy)
     terms = c * np.prod(ksize)
     assert_equal(y, conv.convolve.reference(x64, W64, b64, *window, outs, np.dtype('d')), terms)
-    gW = implementation(conv.filter_grad, folded_conv._folding)(x, gy, ksize, *window, F32)
+    gW = implementation(conv.filter_grad, folding)(x, gy, ksize, *window, F32)
     expected = conv.filter_grad.reference(x64, gy64, ksize, *window, np.dtype('d'))
     assert_equal(gW, expected, n * np.prod(outs) * terms)
     assert gW.flags.c_contiguous
@@ -138,7 +147,35 @@ def test_convolutions_to_few_channels_fold_pixels(monkeypatch, seed):
     y = conv.convolve(x, W, b, *window, outs, F32)
     expected = conv.convolve.reference(x.astype('d'), W64, b64, *window, outs, np.dtype('d'))
     np.testing.assert_array_equal(np.isfinite(y), np.isfinite(expected))
-    folded_conv._factor.cache_clear()
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_transposed_convolutions_to_few_channels_fold_pixels(folding, seed):
+    r = Random(seed)
+    ndim, n, c, m = r.pick(1, 2, 2, 3), r.pick(1, 3), int(r.rng.integers(1, 9)), r.pick(1, 5, 11)
+    ksize, dilate, ones = r.ints(1, 4, ndim), (*r.ints(1, 3, ndim - 1), 1), (1,) * ndim
+    pad = tuple([int(r.rng.integers(0, k)) for k in ksize])
+    sizes = *r.ints(5, 7, ndim - 1), r.pick(4, 6, 8)
+    outs = tuple([get_conv_outsize(*a, False, d) for *a, d in zip(sizes, ksize, ones, pad, dilate)])
+    gy, W, b = r.array(n, m, *outs), r.array(m, c, *ksize), r.pick(None, r.array(c))
+    window = ones, pad, dilate, 1, sizes
+    x = implementation(conv.deconvolve, folding)(gy, W, b, *window, F32)
+    gy64, W64, b64 = wide(gy, W, b)
+    assert_equal(x, conv.deconvolve.reference(gy64, W64, b64, *window, np.dtype('d')), m * np.prod(ksize))
+
+
+@pytest.mark.parametrize('m', range(1, 9))
+@pytest.mark.parametrize('k, s', [(3, 1), (5, 2), (9, 1), (11, 3), (15, 1)])
+def test_folded_convolutions_have_fast_code(m, k, s):
+    def is_slow(build, f, *more):
+        size = 47 * s + k
+        shapes = (64, 16, size, size), (f * m, 16, k, k + s * (f - 1)), (64, f * m, 48, 48 // f)
+        name = build(F32, *shapes, *more[:1], (s, s * f), (0, 0), (1, 1), 1, *more[1:]).implementation
+        return 'ref' in name or 'gemm' in name
+
+    f = folded_conv._factor(1, 64, m, 16, (k, k), (s, s), (1, 1), 1, (48, 48))
+    for row in (onednn_conv._build_forward, f, False, False, False), (onednn_conv._build_backward_weights, f):
+        assert not is_slow(*row) or is_slow(row[0], 1, *row[2:])
 
 
 @pytest.mark.parametrize('stride', [1, 2])

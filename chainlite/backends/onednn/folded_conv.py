@@ -15,26 +15,31 @@ import numpy as np
 
 from chainlite.backends._kernel import Backend
 from chainlite.backends._layout import as_last, is_last, roll, unroll
-from chainlite.backends.cpu.conv import convolve, convolve_later, filter_grad
+from chainlite.backends.cpu.conv import convolve, convolve_later, deconvolve, filter_grad
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._threads import get_num_threads
 
 _folding = Backend('folding', onednn.accepts, onednn.enabled, preference=2)
 
 _BLOCK, _MOST = 16, 8  # channels, pixels
+_WIDEST = 14  # window for which oneDNN has fast code for the gradient of the filter
 _PAYS = 0.7  # share of the products
+_SPREAD = 12  # channels, for each, from which on adding up columns takes less time, see conv
 _WORTH = 1 << 18  # products for each channel and thread
 
 
 @functools.lru_cache(1024)
-def _factor(threads, n, m, c, ksize, stride, dilate, groups, outs):
-    """How many pixels are folded into one; 1 if that does not pay."""
+def _factor(threads, n, m, c, ksize, stride, dilate, groups, outs, more=1):
+    """How many pixels are folded into one; 1 if that does not pay.
+
+    more: how many times the products there are before folding.
+    """
     if groups > 1 or dilate[-1] > 1 or 2 * m > _BLOCK or n * c * prod(ksize) * prod(outs) < _WORTH * threads:
         return 1
     k, s = ksize[-1], stride[-1]
-    costs = [((k + s * (f - 1)) / (k * f), f) for f in range(2, _MOST + 1) if outs[-1] % f == 0 and f * m <= _BLOCK]
-    cost, f = min(costs, default=(1, 1))
-    return f if cost <= _PAYS else 1
+    wide = {f: k + s * (f - 1) for f in range(2, _MOST + 1) if outs[-1] % f == 0 and f * m <= _BLOCK}
+    cost, f = min([(w / (k * f), f) for f, w in wide.items() if w <= _WIDEST], default=(1, 1))
+    return f if cost * more <= _PAYS else 1
 
 
 def _wider(sizes, f):
@@ -72,6 +77,36 @@ def _(x, W, b, stride, pad, dilate, groups, outs, dtype):
 @convolve_later.when(_folding, _takes)
 def _(x, W, b, stride, pad, dilate, groups, outs):
     return None
+
+
+def _around(ksize, pad, dilate):
+    """The padding with which a transposed convolution of stride 1 is a convolution, by the filter turned around."""
+    return tuple([d * (k - 1) - p for k, p, d in zip(ksize, pad, dilate)])
+
+
+@functools.lru_cache(1024)
+def _turns(threads, n, m, c, ksize, stride, pad, dilate, groups, outs, sizes):
+    """Whether a transposed convolution is best computed as such a convolution."""
+    if max(stride) > 1 or c <= 3 and m >= threads * _SPREAD * c:
+        return False
+    around = _around(ksize, pad, dilate)
+    if min(around) < 0 or sizes != tuple([o + a - p for o, a, p in zip(outs, around, pad)]):
+        return False
+    return _factor(threads, n, c, m, ksize, stride, dilate, groups, sizes, prod(sizes) / prod(outs)) > 1
+
+
+@deconvolve.when(
+    _folding,
+    lambda y, W, b, stride, pad, dilate, groups, sizes, dtype: (
+        is_float32(y, W)
+        and _turns(
+            get_num_threads(), *y.shape[:2], W.shape[1], W.shape[2:], stride, pad, dilate, groups, y.shape[2:], sizes
+        )
+    ),
+)
+def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
+    turned = W[(..., *[slice(None, None, -1)] * len(sizes))].swapaxes(0, 1)
+    return convolve(y, turned, b, stride, _around(W.shape[2:], pad, dilate), dilate, 1, sizes, dtype)
 
 
 @filter_grad.when(
