@@ -328,7 +328,7 @@ def test_softmax(seed):
 def test_products(seed):
     r = Random(seed)
     batch = r.pick((), (), (3,), (2, 2))
-    m, k, n = r.pick(r.ints(90, 200, 3), r.ints(410, 450, 3))
+    m, k, n = r.pick(r.ints(90, 200, 3), r.ints(410, 450, 3), [r.pick(2, 3, 4, 5), *r.ints(750, 900, 2)])
 
     def matrix(rows, columns):
         """In one of the orders that need no copy, or in one that does."""

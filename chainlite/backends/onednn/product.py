@@ -8,8 +8,10 @@ from chainlite.backends.onednn._backend import can_multiply, onednn
 from chainlite.backends.onednn._primitive import DST, SRC, WEIGHTS, Descriptors, Operation, address
 
 # Numbers of multiplications: from where oneDNN is faster than NumPy's BLAS, and from where its function is faster than
-# its primitive, which suits smaller products, and those with a transposed matrix on the right.
+# its primitive, which suits smaller products, and those with a transposed matrix on the right, but for few rows: there
+# it takes up to twice as long.
 _WORTH, _LARGE = 1 << 20, 1 << 24
+_FEW = 4
 
 
 def _is_large(a, b):
@@ -43,7 +45,8 @@ def _multiply(a, b, y):
     a, a_order, a_step = _operand(a)
     b, b_order, b_step = _operand(b)
     (m, k), n = a.shape, b.shape[1]
-    if m * n * k < _LARGE or b_order == b'T' or y.itemsize == 2:
+    suits_function = m <= _FEW if b_order == b'T' else m * n * k >= _LARGE
+    if y.itemsize == 2 or not suits_function:
         _threads.operation(_build, y.dtype, (m, k, n), a_order, a_step, b_order, b_step)(a, b, y)
         return
     _threads.prepare()
