@@ -19,6 +19,13 @@ def run(*arguments, **more):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
 
+def python(code):
+    """Runs code that may import the harness's modules, and says what went wrong."""
+    code = f'import sys; sys.path[:0] = [{str(BENCHMARKS)!r}]\n{code}'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_case_is_timed_and_written_down(tmp_path):
     done = run('reshape', '--without', 'torch', '--json', tmp_path / 'out.json')
     assert done.returncode == 0, done.stderr
@@ -60,9 +67,8 @@ def test_layers_of_images_are_compared_in_both_layouts(tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='only Linux tells what others use')
 def test_what_others_use_is_counted():
-    script = (
-        f'import subprocess, sys, time, types; sys.path.insert(0, {str(BENCHMARKS)!r})\n'
-        'import run\n'
+    python(
+        'import subprocess, time, types, run\n'
         'child = subprocess.Popen([sys.executable, "-c", "while True: pass"])\n'
         'ours, others = run.Others([types.SimpleNamespace(process=child)]), run.Others([])\n'
         'time.sleep(1)\n'
@@ -70,13 +76,10 @@ def test_what_others_use_is_counted():
         'child.kill(); child.wait()\n'
         'assert 0.2 < difference < 1.2, difference\n'
     )
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_case_that_fails_or_differs_is_said(tmp_path):
-    script = (
-        f'import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n'
+    python(
         'import run\n'
         'class Framework:\n'
         '    only = ""\n'
@@ -92,20 +95,15 @@ def test_a_case_that_fails_or_differs_is_said(tmp_path):
         'assert errors["torch"] == "ValueError: broken"\n'
         'assert errors["chainer"].startswith("differs from chainlite")\n'
     )
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_both_sides_have_the_same_cases():
-    script = (
-        f'import sys; sys.path[:0] = [{str(BENCHMARKS)!r}]\n'
+    python(
         'import chainer_cases, torch_cases\n'
         'cases = [{name for name in vars(m) if name.startswith("time_")} for m in (chainer_cases, torch_cases)]\n'
         'assert cases[0] == cases[1], cases[0] ^ cases[1]\n'
         'assert len(cases[0]) > 20\n'
     )
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif('CHAINLITE_TEST_DATA' not in os.environ, reason='no folder is named by CHAINLITE_TEST_DATA')
