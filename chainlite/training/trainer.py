@@ -216,7 +216,7 @@ class Trainer:
             if not self.restore_random_state:
                 return
         for name, generator in (('numpy', numpy.random), ('python', random), ('gpu', generators)):
-            if generator is generators and saving and not generators.by_device:
+            if generator is generators and saving and not generators.devices:
                 continue  # no GPU has drawn numbers
             state = serialize_random_state(serializer['random_state'], name, generator)
             if not saving and state is not None:

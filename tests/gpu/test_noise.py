@@ -118,14 +118,19 @@ def test_seeds_fix_the_numbers(cupy, seed):
 
 def test_another_random_state_of_cupy_has_a_generator_of_its_own(cupy):
     before, x = cupy.random.get_random_state(), cupy.ones(100, 'f')
+    F.dropout(x)
+    state = generators.state
     try:
         cupy.random.set_random_state(cupy.random.RandomState(4))
         first = F.dropout(x).array.tolist()
         cupy.random.set_random_state(cupy.random.RandomState(4))
         assert F.dropout(x).array.tolist() == first
-        assert generators.by_device[0] is generator()
+        assert generators.state == {'0': [4, 1]}  # what a snapshot of the training would have
     finally:
         cupy.random.set_random_state(before)
+    assert generators.state == state
+    F.dropout(x)
+    assert generators.state != state
 
 
 PROGRAM = 'import cuda_on_cpu; cuda_on_cpu.install(); import chainlite; from chainlite.backends import cuda;'

@@ -62,20 +62,24 @@ def generator():
     found = getattr(random_state, 'chainlite_generator', None)
     if found is None:
         found = random_state.chainlite_generator = Generator(random_state)
-        generators.by_device[cuda.cupy.cuda.runtime.getDevice()] = found
+        generators.devices.add(cuda.cupy.cuda.runtime.getDevice())
     return found
 
 
 class Generators:
-    """The generators of all devices that have drawn numbers."""
+    """The generators of all devices that have drawn numbers: of the RandomState that each device has at the time."""
 
     def __init__(self):
-        self.by_device = {}  # number of the device -> Generator
+        self.devices = set()  # their numbers
 
     @property
     def state(self):
         """{number of the device: [seed, draws]}, to be saved with a training and to be set when it goes on."""
-        return {str(device): list(generator.state) for device, generator in self.by_device.items()}
+        state = {}
+        for device in sorted(self.devices):
+            with cuda.cupy.cuda.Device(device):
+                state[str(device)] = list(generator().state)
+        return state
 
     @state.setter
     def state(self, state):
