@@ -56,7 +56,7 @@ def to_last(x):
 
 @Kernel
 def from_last(x):
-    """A C-contiguous copy of an array that is channels last."""
+    """A C-contiguous copy of an array; the fast implementations take those that are channels last."""
     return x.copy()
 
 

@@ -155,6 +155,41 @@ def test_copies_share_the_array(x):
     assert_equal(pickle.loads(pickle.dumps(y)).array, 2 * x.array)
 
 
+@pytest.mark.parametrize('axis', [(1, 3), (0, 2), (1, 2), (2,), (0, 2, 3)])
+def test_arrays_of_another_layout_are_shown_as_they_are(axis, xp):
+    """Normalized over axes that are not neighbours they come in one."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 8, 8, 16))
+    gamma, beta = rng.standard_normal((2, *[n for i, n in enumerate(x.shape) if i not in axis]))
+    at = tuple([None if i in axis else slice(None) for i in range(4)])
+    d = x - x.mean(axis, keepdims=True)
+    expected = d / np.sqrt((d * d).mean(axis, keepdims=True) + 2e-5) * gamma[at] + beta[at]
+    y = F.batch_normalization(*[xp.asarray(a, 'f') for a in (x, gamma, beta)], axis=axis)
+    assert_close(y.array, expected, 1e-4)
+    assert y.array.flags.c_contiguous
+
+
+@pytest.mark.parametrize('shape', [(4096,), (64, 80), (8, 16, 40), (4, 8, 16, 10)])
+def test_retained_results_of_any_layout_are_shown_as_they_are(shape, xp):
+    class Reversed(FunctionNode):
+        """Gives an array that is neither C-contiguous nor channels last, and wants to see it again."""
+
+        def forward(self, inputs):
+            self.retain_outputs((0,))
+            y = xp.empty((*shape[::-1], 2), 'f')[..., 0].T
+            y[...] = inputs[0]
+            return (y,)
+
+        def backward(self, indexes, grad_outputs):
+            self.seen = self.get_retained_outputs()[0].array
+            return grad_outputs
+
+    x = Variable(xp.arange(np.prod(shape), dtype='f').reshape(shape))
+    node = Reversed()
+    F.sum(F.identity(*node.apply((x,)))).backward()
+    assert_equal(node.seen, x.array)
+
+
 def test_an_assigned_array_replaces_the_hidden_one(x):
     (y,) = ChannelsLast().apply((x,))
     y.array = new = y.xp.zeros(3, 'f')

@@ -7,7 +7,7 @@ numbers that are kilobytes apart is slow.
 
 import numpy as np
 
-from chainlite.backends._layout import as_last, empty_last, from_last, preferred, to_last
+from chainlite.backends._layout import as_last, empty_last, from_last, is_last, preferred, to_last
 from chainlite.backends.onednn._backend import can_multiply, onednn
 from chainlite.backends.onednn._primitive import DST, SRC, Descriptors, Operation, Primitive, address
 from chainlite.backends.onednn._threads import operation
@@ -50,7 +50,7 @@ def _(x):
     return y
 
 
-@from_last.when(onednn, lambda x: x.size >= _WORTH and can_multiply(x))
+@from_last.when(onednn, lambda x: x.size >= _WORTH and is_last(x) and can_multiply(x))
 def _(x):
     y = np.empty(x.shape, x.dtype)
     operation(_build, x.dtype, x.shape, False)(x, y)
