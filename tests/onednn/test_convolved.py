@@ -395,6 +395,24 @@ def test_a_setting_that_is_changed_meanwhile_does_not_matter():
         assert_close(actual, F.relu(block.conv()).array)
 
 
+@pytest.mark.parametrize('form', ['bn', 'relu', 'bn_relu', 'add_relu', 'bn_add_relu'])
+def test_a_graph_may_begin_at_it(form):
+    """As where layers that stay as they are come before some that learn."""
+    results = []
+    for dtype in 'f', 'd':
+        block = Block(**SHAPES['basic'], dtype=dtype)
+        h, side = block.conv(), block.side()
+        assert isinstance(h._hidden, Deferred) == (dtype == 'f')
+        block.conv, block.side = lambda h=h: h, lambda side=side: side
+        with chainlite.force_backprop_mode():
+            F.sum(F.square(FORMS[form](block))).backward()
+        results.append([v.grad for v in (h, side, block.gamma, block.beta)])
+    for actual, expected in zip(*results, strict=True):
+        assert (actual is None) == (expected is None)
+        if actual is not None:
+            assert_close(actual, expected)
+
+
 @pytest.mark.parametrize('copied', [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
 def test_copies_have_the_numbers(copied):
     block = Block(**SHAPES['basic'])

@@ -187,7 +187,8 @@ class FixedBatchNormalization(_Normalization):
 
     def _private_data(self, xs):
         x, *others = xs
-        if self.axis is None and len(xs) == self.n_in and others[0].ndim == 1:
+        keeps_x = config.enable_backprop
+        if not keeps_x and self.axis is None and len(xs) == self.n_in and others[0].ndim == 1:
             convolved = x._unfinished('takes_normalization')
             if convolved is not None:
                 return convolved, *[a._any_array for a in others]
