@@ -13,6 +13,7 @@ been shown (see `Variable._hidden`). Numbers by channel and filters are copies.
 """
 
 from math import prod
+from threading import Lock
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from chainlite.backends.cpu.relu import rectify_in_place, relu_grad
 
 
 class Deferred:
-    """An array that is computed when it is first asked for.
+    """An array that is computed when it is first asked for, once, also if several threads ask.
 
     Attributes:
         shape, dtype, ndim, size: of the array.
@@ -40,20 +41,25 @@ class Deferred:
         form = like if form is None else form  # what has its shape and dtype
         self.like = like  # an array that is on the same device
         self.shape, self.dtype, self.ndim, self.size = form.shape, form.dtype, form.ndim, form.size
+        self._lock = Lock()
 
     def array(self):
         """The array."""
-        result = self.result
-        if result is None:
-            device = None if type(self.like) is np.ndarray else cuda.elsewhere((self.like,))
-            if device is None:
+        if self.result is None:
+            with self._lock:
+                if self.result is None:
+                    self._set_result()
+        return self.result
+
+    def _set_result(self):
+        device = None if type(self.like) is np.ndarray else cuda.elsewhere((self.like,))
+        if device is None:
+            result = self._compute()
+        else:
+            with device:
                 result = self._compute()
-            else:
-                with device:
-                    result = self._compute()
-            self.result = self.like = result
-            self._forget()
-        return result
+        self.result = self.like = result
+        self._forget()
 
     def _compute(self):
         raise NotImplementedError
@@ -88,7 +94,11 @@ class Normalized(Deferred):
         self.h, self.rectified = h, rectified
 
     def _then(self, h, rectified):
-        return Normalized(self.x, self.numbers, self.axis, self.of_batch, self.differentiable, h, rectified, form=self)
+        with self._lock:
+            if self.result is not None:
+                return None
+            x, numbers = self.x, self.numbers
+        return Normalized(x, numbers, self.axis, self.of_batch, self.differentiable, h, rectified, form=self)
 
     @property
     def takes_relu(self):
@@ -101,11 +111,11 @@ class Normalized(Deferred):
         return self.takes_relu and self.h is None
 
     def relu(self):
-        """The same, rectified."""
+        """The same, rectified; None if another thread has computed it meanwhile."""
         return self._then(self.h, True)
 
     def plus(self, h):
-        """The same with another array added."""
+        """The same with another array added; None if another thread has computed it meanwhile."""
         return self._then(h, False)
 
     def _compute(self):
@@ -136,6 +146,7 @@ class Convolved(Deferred):
     def __init__(self, run, like, shape):
         self._run, self.like, self.dtype = run, like, like.dtype
         self.shape, self.ndim, self.size = shape, len(shape), prod(shape)
+        self._lock = Lock()
 
     @property
     def takes_relu(self):

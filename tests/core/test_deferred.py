@@ -5,6 +5,8 @@ Everything is compared with the same functions under a hook, where each computes
 
 import copy
 import pickle
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -498,3 +500,32 @@ def test_the_normalized_array_need_not_exist(backend):
     assert y._hidden is not None and not isinstance(y._hidden, Deferred)
     block.gradients(y)
     assert isinstance(h._hidden, Deferred) and h._hidden.result is None
+
+
+@pytest.mark.host('the threads of Python')
+def test_several_threads_may_ask_for_the_same():
+    heads = [F.identity, F.relu, lambda h: h + 1, lambda h: F.relu(h + F.tanh(h))]
+    block, before = Block(), sys.getswitchinterval()
+    x, errors, barrier = block.conv(), [], threading.Barrier(len(heads))
+    with Hook():
+        expected = [head(block.norm(x)).array for head in heads]
+    hs = [block.norm(x) for _ in range(400)]
+
+    def work(head, y):
+        for h in hs:
+            barrier.wait()
+            try:
+                assert_close(head(h).array, y)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(heads, expected)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert errors == []

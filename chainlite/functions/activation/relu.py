@@ -19,7 +19,8 @@ class _Rectifier(Elementwise):
 
     def forward_any(self, inputs):
         (x,) = inputs
-        return (x.relu(),) if isinstance(x, Deferred) else self.forward(inputs)
+        y = x.relu() if isinstance(x, Deferred) else None
+        return self.forward((solid(x),)) if y is None else (y,)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,), (y,) = grad_outputs, self._retained_output_data

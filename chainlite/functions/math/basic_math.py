@@ -8,7 +8,7 @@ import numpy as np
 
 from chainlite import backend
 from chainlite._elementwise import Elementwise, _sum_to, constant_text, elementwise
-from chainlite.backends._deferred import Deferred
+from chainlite.backends._deferred import Deferred, solid
 from chainlite.function_node import FunctionNode
 from chainlite.variable import Variable, as_array, operations
 
@@ -48,9 +48,8 @@ class _Addition(Elementwise):
 
     def forward_any(self, inputs):
         a, b = inputs
-        if isinstance(a, Deferred):
-            return (a.plus(b),)
-        return (b.plus(a),) if isinstance(b, Deferred) else self.forward(inputs)
+        y = a.plus(b) if isinstance(a, Deferred) else b.plus(a) if isinstance(b, Deferred) else None
+        return self.forward((solid(a), solid(b))) if y is None else (y,)
 
     def backward_arrays(self, target_input_indexes, grad_outputs):
         (gy,) = grad_outputs
