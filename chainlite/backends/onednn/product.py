@@ -15,6 +15,8 @@ _FEW = 8
 
 
 def _is_large(a, b):
+    if a.size < _WORTH and a.size * b.shape[-1] < _WORTH:  # mostly
+        return False
     if a.ndim < 2 or b.ndim < 2 or a.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
         return False
     (m, k), n = a.shape[-2:], b.shape[-1]

@@ -11,7 +11,17 @@ from chainlite.variable import as_variable
 
 
 def _dot(a, b, dtype):
-    return product(a, b).astype(dtype, copy=False)
+    y = product(a, b)
+    return y if y.dtype is dtype else y.astype(dtype, copy=False)
+
+
+def _fits(x, W, b=None):
+    dtype, shape = x.dtype, W.shape
+    if len(shape) != 2 or x.ndim != 2 or x.shape[1] != shape[1] or kind_of(dtype) != 'f':
+        return False
+    if W.dtype is not dtype and kind_of(W.dtype) != 'f':
+        return False
+    return b is None or b.shape == shape[:1] and (b.dtype is dtype or b.dtype == dtype)
 
 
 class LinearFunction(Bilinear):
@@ -20,16 +30,7 @@ class LinearFunction(Bilinear):
     place = 1
 
     def _check_data_type_forward(self, in_data):
-        x, W, *b = in_data
-        if (
-            x.ndim != 2
-            or W.ndim != 2
-            or x.shape[1] != W.shape[1]
-            or kind_of(x.dtype) != 'f'
-            or kind_of(W.dtype) != 'f'
-            or b
-            and (b[0].dtype != x.dtype or b[0].shape != W.shape[:1])
-        ):
+        if not _fits(*in_data):
             super()._check_data_type_forward(in_data)  # says in detail what is wrong
 
     def check_type_forward(self, in_types):
@@ -44,6 +45,12 @@ class LinearFunction(Bilinear):
 
     def run(self, x, W):
         return _dot(x, W.T, self.dtype or x.dtype)
+
+    def forward(self, inputs):
+        y = self.run(inputs[0], inputs[1])
+        if len(inputs) == 3:
+            y += inputs[2]
+        return (y,)
 
 
 class LinearGradData(Bilinear):
@@ -82,10 +89,11 @@ def linear(x, W, b=None, n_batch_axes=1):
     if n_batch_axes <= 0:
         raise ValueError('n_batch_axes should be greater than 0.')
     x = as_variable(x)
-    batch = x.shape[:n_batch_axes]
+    shape = x.shape
+    batch = shape[:n_batch_axes]
     if n_batch_axes > 1:
-        x = reshape(x, (prod(batch), prod(x.shape[n_batch_axes:])))
-    elif x.ndim != 2:
-        x = reshape(x, (len(x), prod(x.shape[1:])))
+        x = reshape(x, (prod(batch), prod(shape[n_batch_axes:])))
+    elif len(shape) != 2:
+        x = reshape(x, (len(x), prod(shape[1:])))
     (y,) = LinearFunction().apply((x, W) if b is None else (x, W, b))
     return reshape(y, (*batch, y.shape[1])) if n_batch_axes > 1 else y
