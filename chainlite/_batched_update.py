@@ -92,6 +92,12 @@ def gradients(params):
     return [(param, array, param.grad) for param, array, _ in items]
 
 
+def are_shared(items):
+    """Whether an array is among the arrays and gradients of such a list more than once."""
+    arrays = [a for _, *pair in items for a in pair]
+    return len(set(map(id, arrays))) < len(arrays)
+
+
 def _refuse(param, array, grad):
     name = 'a parameter' if param.name is None else f'parameter {param.name}'
     if grad.shape != array.shape:
@@ -407,7 +413,7 @@ def update(params, items, hooks, memory):
     """Applies hooks and update rules.
 
     Args:
-        params (list of Parameter): All parameters. One that is there twice is updated twice.
+        params (list of Parameter): All parameters. One that is there twice is updated twice, as is a shared array.
         items (list): (parameter, array, gradient) of those that have arrays, as `gradients` gives them.
         hooks (list): Elementwise hooks and hooks that clip the norm.
         memory (Memory): The optimizer's.
@@ -415,7 +421,7 @@ def update(params, items, hooks, memory):
     Returns:
         bool: Whether a parameter was updated alone, by which it may have lost its gradient.
     """
-    twice = len(set(map(id, params))) < len(params)
+    twice = len({id(array) for _, array, _ in items}) < len(items)
     batches, others = ([], list(params)) if twice else gather(items)
     made = []
     try:

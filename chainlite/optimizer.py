@@ -259,7 +259,7 @@ class GradientMethod(Optimizer):
         params = list(self.target.params())
         gradients = _batched_update.gradients(params)
         self.check_nan_in_grads()
-        called, joined = self._split_hooks(params)
+        called, joined = self._split_hooks(gradients)
         for hook in called:
             self.call_hook(hook)
         if len(joined) < len(self._hooks.pre):  # hooks have been called, which may have given other gradients
@@ -292,14 +292,17 @@ class GradientMethod(Optimizer):
             release(error)
             raise
 
-    def _split_hooks(self, params):
-        """The 'pre' hooks that are called, and those after them that may join the update of many parameters at once."""
+    def _split_hooks(self, gradients):
+        """The 'pre' hooks that are called, and those after them that may join the update of many parameters at once.
+
+        None do where parameters share arrays: all hooks come before the first update.
+        """
         self._check_set_up()
         called, joined = list(self._hooks.pre.values()), []
         if called and not _is_ours(self, 'call_hooks', Optimizer):
             self.call_hooks('pre')
             return [], []
-        if not called or not _is_ours(self, 'call_hook', GradientMethod) or len(set(map(id, params))) < len(params):
+        if not called or not _is_ours(self, 'call_hook', GradientMethod) or _batched_update.are_shared(gradients):
             return called, []
         while called and _joins(called[-1]):
             joined.insert(0, called.pop())

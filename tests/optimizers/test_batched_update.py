@@ -296,6 +296,29 @@ def test_parameters_that_share_an_array_see_each_others_updates(device):
     np.testing.assert_allclose(cuda.to_cpu(model[1].w3.array), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize('shared', ['arrays', 'gradients'])
+def test_hooks_see_what_parameters_share_before_the_first_update(shared, device):
+    model = chainlite.ChainList(Model(device=device), Model(device=device))
+    optimizer = optimizers.SGD(lr=1).setup(model)
+    optimizer.add_hook(optimizer_hooks.WeightDecay(0.5))
+    for i in 0, 1:
+        model[i].set_grads(i)
+    one, other = model[0].w3, model[1].w3
+    if shared == 'arrays':
+        other.array = one.array
+    else:
+        other.grad = one.grad
+    a, b, g, h = [cuda.to_cpu(x.copy()) for x in (one.array, other.array, one.grad, other.grad)]
+    optimizer.update()
+    if shared == 'arrays':
+        expected = (a - (g + a / 2) - (h + a / 2),) * 2
+    else:
+        total = g + a / 2 + b / 2
+        expected = a - total, b - total
+    for param, array in zip((one, other), expected):
+        np.testing.assert_allclose(cuda.to_cpu(param.array), array, rtol=1e-6, atol=1e-6)
+
+
 def test_strided_arrays_are_updated(device):
     one, other = pair('Adam', 'f', device)
     for optimizer in one, other:

@@ -239,10 +239,11 @@ def _can_be_recorded(optimizer):
     if optimizer._loss_scaling_is_dynamic or optimizer._hooks.post:
         return False
     params = list(optimizer.target.params())
-    called, _ = optimizer._split_hooks(params)
+    gradients = _batched_update.gradients(params)
+    called, _ = optimizer._split_hooks(gradients)
     if called or len(set(map(id, params))) < len(params):
         return False
-    batches, alone = _batched_update.gather(_batched_update.gradients(params))
+    batches, alone = _batched_update.gather(gradients)
     return bool(batches) and not alone
 
 
