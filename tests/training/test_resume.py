@@ -28,7 +28,7 @@ def run(out, kind, device='@numpy', how='run', when=0):
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -99,6 +99,23 @@ def test_snapshots_of_one_moment_sort_by_number(tmp_path, make_trainer):
     from chainlite.training.extensions._snapshot import _find_latest_snapshot
 
     assert _find_latest_snapshot('snapshot_iter_{.updater.iteration}', tmp_path) == 'snapshot_iter_11'
+
+
+@pytest.mark.host('names of files')
+def test_names_of_one_moment_sort_by_number_and_those_that_vanish_do_not_count(tmp_path, monkeypatch):
+    from chainlite.training.extensions import _snapshot
+
+    names = [f's_{x}' for x in (0.25, 0.5, 1.0, 9, 10)]
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    assert [name for _, name in _snapshot._find_snapshot_files('s_{}', tmp_path)] == names
+    listed = [*names, 's_11']  # which is gone when it is looked at
+    monkeypatch.setattr(os, 'listdir', lambda path: listed)
+    assert _snapshot._find_latest_snapshot('s_{}', tmp_path) == 's_10'
+    monkeypatch.setattr(_snapshot, '_find_stale_snapshots', lambda *_: ['s_0', 's_9'])
+    _snapshot._Cleanup('s_{}', tmp_path, 1)()
+    assert not (tmp_path / 's_9').exists()
 
 
 def test_without_a_snapshot_training_starts_from_the_beginning(tmp_path, make_trainer):

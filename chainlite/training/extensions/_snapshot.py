@@ -1,5 +1,6 @@
 """Snapshots of a training, from which it can go on."""
 
+import contextlib
 import math
 import os
 import re
@@ -48,7 +49,7 @@ def snapshot(savefun=None, filename='snapshot_iter_{.updater.iteration}', **kwar
         snapshot_on_error: Whether to save also when an exception ends the training.
         n_retains: Number of the newest files to keep; the others are removed. Not positive: all.
         autoload: Whether to load the newest complete file there is when the training starts. Broken ones are skipped
-            with a warning.
+            with a warning. The newest is the one last written: copies of a folder must keep the times (``cp -p``).
 
     Raises:
         TypeError: if there are both ``savefun`` and ``writer``.
@@ -151,7 +152,8 @@ class _Cleanup:
 
     def __call__(self):
         for name in list(_find_stale_snapshots(*self._arguments)):
-            os.remove(os.path.join(self._arguments[1], name))
+            with contextlib.suppress(FileNotFoundError):  # another training in this folder may have removed it
+                os.remove(os.path.join(self._arguments[1], name))
 
 
 def _always_true():
@@ -188,13 +190,14 @@ def _find_snapshot_files(fmt, path):
     for name in os.listdir(path):
         temporary = name.startswith('.') and name.endswith('.tmp')  # what a killed process has left
         if not temporary and pattern.fullmatch(name):
-            found.append((os.stat(os.path.join(path, name)).st_mtime_ns, name))
+            with contextlib.suppress(FileNotFoundError):  # a writer in the background may just remove it
+                found.append((os.stat(os.path.join(path, name)).st_mtime_ns, name))
     return sorted(found, key=lambda item: (item[0], _numbers_in(item[1])))
 
 
 def _numbers_in(name):
-    """By this, names written in one tick of the clock sort as their numbers do: 9 before 10."""
-    return [int(digits) for digits in re.findall(r'\d+', name)]
+    """By this, names written in one tick of the clock sort as their numbers do: 9 before 10, 0.25 before 0.5."""
+    return [float(number) for number in re.findall(r'\d+(?:\.\d+)?', name)]
 
 
 def _find_latest_snapshot(fmt, path):

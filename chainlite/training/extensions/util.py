@@ -20,7 +20,7 @@ class ProgressBar:
 
     def update_speed(self, iteration, epoch_detail):
         """Returns iterations and epochs per second since ten updates ago."""
-        now = time.time()
+        now = time.monotonic()
         self._recent_timing.append((iteration, epoch_detail, now))
         old_iteration, old_epoch, old_time = self._recent_timing[0]
         self._recent_timing = self._recent_timing[-10:]
