@@ -65,9 +65,18 @@ def checked_kernels(monkeypatch):
     # CuPy keeps modules by their source and options: with an option more it asks for others.
     monkeypatch.setattr(_launch, 'OPTIONS', (*_launch.OPTIONS, '-DCHECKED'))
     with cuda_on_cpu.checks():
-        _launch.function.cache_clear()
+        forget_kernels()
         yield
-    _launch.function.cache_clear()
+    forget_kernels()
+
+
+def forget_kernels():
+    """Lets kernels of kernels/*.cu be asked for anew, and the plans made that hold some."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith('chainlite.backends.gpu.') and not name.endswith('._gemm'):  # its memory may be in use
+            for value in vars(module).values():
+                if hasattr(value, 'cache_clear'):
+                    value.cache_clear()
 
 
 def pytest_runtest_setup(item):

@@ -51,9 +51,12 @@ LAYOUTS = {'C': lambda x: x, 'last': lambda x: x if x.ndim < 3 else unroll(np.as
 @pytest.fixture(autouse=True)
 def fresh_plans():
     """Plans hold what some of these tests change."""
+    caches = conv_implicit._plan, conv_implicit._filter_plan
+    for cache in caches:
+        cache.cache_clear()
     yield
-    conv_implicit._plan.cache_clear()
-    conv_implicit._filter_plan.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def values(shape, dtype, seed=0):
