@@ -9,7 +9,6 @@ them and are aligned, that a graph is planned before it runs, by a handle of its
 
 import ctypes
 import enum
-import time
 import types
 
 import cupy
@@ -229,13 +228,26 @@ class Graph:
         assert set(pointers) == {t.uid for t in self.tensors if t.dim is not None}
         self.module.runs.append(plan.name)
         cupy.cuda.get_current_stream().synchronize()
-        time.sleep(plan.seconds)
+        self.module.clock += 1000 * plan.seconds
         for compute, inputs, outputs in self.operations:
             outputs = [t.array(pointers[t.uid]) for t in outputs]
             inputs = [t.array(pointers[t.uid]) for t in inputs]
             wide = [cupy.asnumpy(a).astype('d') if isinstance(a, cupy.ndarray) else float(a) for a in inputs]
             for out, value in zip(outputs, compute(*outputs, *wide), strict=True):
                 out[...] = cupy.asarray(value.astype(out.dtype))
+
+
+class FakeEvent:
+    """`cupy.cuda.Event` by the clock of the fake, which is the same on a busy machine."""
+
+    def __init__(self, module):
+        self.module, self.time = module, None
+
+    def record(self):
+        self.time = self.module.clock
+
+    def synchronize(self):
+        assert self.time is not None
 
 
 class FakeCudnn(types.ModuleType):
@@ -246,6 +258,7 @@ class FakeCudnn(types.ModuleType):
         error: what every run raises, if not None.
         graphs, runs: all graphs that were made, the names of the plans that were run.
         handles: the stream of each.
+        clock: milliseconds that the runs have taken, by what their plans say.
     """
 
     data_type, heur_mode, numerical_note = data_type, heur_mode, numerical_note
@@ -254,7 +267,7 @@ class FakeCudnn(types.ModuleType):
     def __init__(self):
         super().__init__('cudnn')
         self.__version__ = 'of the tests'
-        self.graphs, self.runs, self.handles, self.error = [], [], {}, None
+        self.graphs, self.runs, self.handles, self.error, self.clock = [], [], {}, None, 0
         self.plans = lambda: [Plan('only')]
 
     def backend_version(self):

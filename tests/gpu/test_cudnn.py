@@ -25,13 +25,15 @@ ROUNDING = {'e': 2**-9, 'E': 2**-6, 'f': 2**-18, 'd': 2**-45}
 
 @pytest.fixture
 def cudnn(cupy, monkeypatch):
-    from gpu.fake_cudnn import FakeCudnn
+    from gpu.fake_cudnn import FakeCudnn, FakeEvent
 
     _plans.forget()  # those of the real one, if it was there
     module = FakeCudnn()
     monkeypatch.setitem(sys.modules, 'cudnn', module)
     monkeypatch.setattr(cuda, 'cudnn_enabled', True)
     monkeypatch.setattr(_backend, '_failed', False)
+    monkeypatch.setattr(cuda, 'Event', lambda: FakeEvent(module))
+    monkeypatch.setattr(cupy.cuda, 'get_elapsed_time', lambda begin, end: end.time - begin.time)
     cuda._cudnn_version.cache_clear()
     yield module
     _plans.forget()
