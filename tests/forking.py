@@ -13,7 +13,7 @@ def output_of(program):
     command = [sys.executable, '-W', 'ignore', '-c', program]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # with its children
         process.communicate()

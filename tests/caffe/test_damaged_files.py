@@ -99,7 +99,7 @@ def test_a_damaged_file_is_refused_or_runs(tmp_path):
     for i in range(MUTATIONS):
         damaged = mutate(content if i % 4 else weights_free.SerializeToString(), rng)
         path = save(damaged, tmp_path / 'damaged')
-        start = time.perf_counter()
+        start = time.process_time()  # which a machine with other things to do does not lengthen
         try:
             CaffeFunction(path)
         except ValueError as e:
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_refused_or_runs(tmp_path):
                 AssertionError,
             ):
                 pass
-        assert time.perf_counter() - start < 10, i
+        assert time.process_time() - start < 10, i
     assert refused > MUTATIONS / 5
 
 

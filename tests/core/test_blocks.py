@@ -177,7 +177,7 @@ threading.Thread(target=late).start()
 
 
 def test_a_thread_that_outlives_the_main_thread_computes():
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', ENDING], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', ENDING], capture_output=True, text=True, timeout=300)
     assert done.stdout == '[0, 1, 2, 3, 4]\n', done.stderr
 
 

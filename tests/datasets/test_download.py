@@ -119,9 +119,10 @@ def test_of_many_processes_one_prepares(root, tmp_path):
     processes = [context.Process(target=prepare, args=(str(root), str(tmp_path / 'log'), results)) for _ in range(3)]
     for process in processes:
         process.start()
-    assert [results.get(timeout=60) for _ in processes] == ['content'] * 3
+    assert [results.get(timeout=300) for _ in processes] == ['content'] * 3
     for process in processes:
         process.join()
+    results.close()
     assert (tmp_path / 'log').read_text() == 'x'
 
 

@@ -16,7 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 def run(*arguments, **more):
     environment = {**os.environ, 'CHAINER_ORACLE': '', **more}
     command = [sys.executable, BENCHMARKS / 'run.py', '--repeat', '3', '--seconds', '0.001', *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def python(code):
@@ -67,14 +67,29 @@ def test_layers_of_images_are_compared_in_both_layouts(tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='only Linux tells what others use')
 def test_what_others_use_is_counted():
+    """Of one that uses a second of the processor's time, whenever it gets it."""
+    child = (
+        'import time\n'
+        'print(flush=True)\n'
+        'input()\n'
+        'end = time.process_time() + 1\n'
+        'while time.process_time() < end: pass\n'
+        'print(flush=True)\n'
+        'input()\n'
+    )
     python(
-        'import subprocess, time, types, run\n'
-        'child = subprocess.Popen([sys.executable, "-c", "while True: pass"])\n'
-        'ours, others = run.Others([types.SimpleNamespace(process=child)]), run.Others([])\n'
-        'time.sleep(1)\n'
-        'difference = others.cores() - ours.cores()\n'
-        'child.kill(); child.wait()\n'
-        'assert 0.2 < difference < 1.2, difference\n'
+        'import subprocess, types, run\n'
+        'pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)\n'
+        f'with subprocess.Popen([sys.executable, "-c", {child!r}], **pipes) as child:\n'
+        '    child.stdout.readline()\n'
+        '    others = run.Others([types.SimpleNamespace(process=child)])\n'
+        '    child.stdin.write(b"\\n")\n'
+        '    child.stdout.readline()\n'
+        '    used, own, _ = [end - begin for begin, end in zip(others.begin, others._read())]\n'
+        '    child.stdin.write(b"\\n")\n'
+        'assert 0.9 < own < 1.3 and 0.7 < used, (own, used)\n'
+        'others.begin, others._read = (10, 1, 0), lambda: (14, 2, 2)\n'
+        'assert others.cores() == 1.5\n'
     )
 
 

@@ -23,7 +23,7 @@ def run(program, *arguments, device=None):
     environ['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     command = [sys.executable, '-W', 'error', *RUNNER, EXAMPLES / program, *map(str, arguments)]
     command += ['--device', device.name] if device else []
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -16,8 +16,8 @@ RUNNER = [Path(__file__).with_name('without_tensor_cores.py')] if cuda_on_cpu.en
 SCRIPT = Path(__file__).parents[2] / 'examples' / 'mnist' / 'train_lenet.py'
 
 
-def command(*arguments):
-    return [sys.executable, '-W', 'error', *RUNNER, SCRIPT, *map(str, arguments)]
+def command(*arguments, runner=()):
+    return [sys.executable, '-W', 'error', *runner, *RUNNER, SCRIPT, *map(str, arguments)]
 
 
 def environment(**more):
@@ -28,18 +28,20 @@ def environment(**more):
 
 def train(*arguments, **more):
     done = subprocess.run(
-        command(*arguments), env=environment(**more), capture_output=True, text=True, timeout=100, check=False
+        command(*arguments), env=environment(**more), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def start(*arguments):
-    return subprocess.Popen(command(*arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def start(*arguments, until):
+    """A run that goes no further when the file `until` is there."""
+    words = command(*arguments, runner=[Path(__file__).with_name('waiting.py'), until])
+    return subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def wait_for(path, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not path.exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline, f'{path} did not appear'
@@ -93,8 +95,9 @@ def test_same_seed_gives_the_same_weights(tmp_path, device):
 @pytest.mark.host('signals and files; on CuPy, test_resume.py')
 @pytest.mark.parametrize('signum', [signal.SIGKILL, signal.SIGINT], ids=['killed', 'ctrl-c'])
 def test_interrupted_run_ends_with_the_same_weights(uninterrupted, tmp_path, signum):
-    process = start('--epoch', 5, '--seed', 3, '--out', tmp_path)
-    wait_for(tmp_path / 'snapshot_epoch_2', process)
+    snapshot = tmp_path / 'snapshot_epoch_2'
+    process = start('--epoch', 5, '--seed', 3, '--out', tmp_path, until=snapshot)
+    wait_for(snapshot, process)
     process.send_signal(signum)
     error = process.communicate()[1].decode()
     assert process.returncode != 0
@@ -122,7 +125,7 @@ def test_missing_scikit_learn_is_said_in_one_line(tmp_path):
         env=environment(PYTHONPATH=os.pathsep.join([str(tmp_path), str(SCRIPT.parents[2])])),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1
