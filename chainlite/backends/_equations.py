@@ -247,15 +247,17 @@ class Equations:
             self._programs[key] = program, _compute_dtype(np.result_type(*dtypes))
         program, compute = self._programs[key]
         given = [np.asarray(v, compute) for v in values]  # once, not in each call, and faster than scalars
-        long, enough = [], LONG if get_num_threads() > 1 else 2 * LONG
+        short, long, enough = [], [], LONG if get_num_threads() > 1 else 2 * LONG
         for arrays in batch:
             x = arrays[0]
             if program is not None and x.size < enough and x.ndim > 0:
-                program(*arrays, *given)
+                short.append(arrays)
             elif program is not None and x.ndim > 0 and all([a.flags.c_contiguous for a in arrays]):
                 long.append((*arrays, *[arrays[i] for i in into]))
             else:
                 self.run_into(arrays, values, tuple([arrays[i] for i in into]))
+        if short:
+            program(short, *given)
         if long:
             run_long(long[0][0], self, long, values, into)
 
@@ -302,7 +304,8 @@ class Equations:
 
     def _compile_into(self, alias, dtypes, out_dtypes, each=False):
         """A program that writes to given buffers, early where that cannot overwrite an input still to be read.
-        `each`: the buffers are inputs, not given apart, and scalars have the dtype of the computation already."""
+        `each`: it takes rows of arrays; the buffers are inputs, not given apart, and scalars have the dtype of the
+        computation already."""
         compute = _compute_dtype(np.result_type(*dtypes, *out_dtypes))
         buffers = [f'o{k}' for k in range(len(alias))]
         code = _Code(self, compute, dtypes, reuse=True, buffers=() if each else buffers, converted=each)
@@ -319,7 +322,7 @@ class Equations:
             if code.text[e] != f'o{k}':
                 value = f'copy_{name}' if e.op == 'name' else code.text[e]
                 code.lines.append(f'copyto(o{k}, {value}, casting="same_kind")')
-        return code.compile()
+        return code.compile(each)
 
     # -- CUDA --------------------------------------------------------------------------------------------------------
     def cuda_source(self, dtypes, out_dtypes):
@@ -427,7 +430,7 @@ class _Code:
                 if out is None and free[boolean]:
                     out = free[boolean].pop()
                 if out:
-                    arguments += f', out={out}'
+                    arguments += f', {out}'  # NumPy takes it faster by its place
             elif out:
                 out = None
             self.text[e] = f't{step}' if out is None else out
@@ -445,10 +448,12 @@ class _Code:
             return 'select', f'logical_not({self.text[args[0]]}), {self.text[args[2]]}'
         return name, ', '.join(self.text[a] for a in args)
 
-    def compile(self, **names):
-        source = f'def {self.eqs.label.translate(_IDENTIFIER)}({", ".join(self.parameters)}):\n    ' + '\n    '.join(
-            self.lines
-        )
+    def compile(self, each=False, **names):
+        name, parameters, lines = self.eqs.label.translate(_IDENTIFIER), self.parameters, self.lines
+        if each:
+            lines = [f'for {", ".join(self.inputs)}, in rows:', *['    ' + line for line in lines]]
+            parameters = ['rows', *parameters[len(self.inputs) :]]
+        source = f'def {name}({", ".join(parameters)}):\n    ' + '\n    '.join(lines)
         scope = dict(
             self.constants,
             select=select,
@@ -459,7 +464,7 @@ class _Code:
             **names,
         )
         exec(compile(source, f'<equations of {self.eqs.label}>', 'exec'), scope)
-        return scope[self.eqs.label.translate(_IDENTIFIER)]
+        return scope[name]
 
 
 @Kernel
