@@ -429,7 +429,7 @@ class FunctionNode:
     def _replace_retained(self, old, new):
         if self._retained_output_data is not None:
             self._retained_output_data = tuple(
-                [new if getattr(y, 'result', y) is old else y for y in self._retained_output_data]
+                [new if y is old or getattr(y, 'result', y) is old else y for y in self._retained_output_data]
             )
 
     # -- the rest -----------------------------------------------------------------------------------------------------

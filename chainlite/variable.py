@@ -262,8 +262,11 @@ class Variable:
 
     @array.setter
     def array(self, array):
-        if self._own_node is not None:
-            self._own_node._update_data_info(array)
+        node = self._own_node
+        if node is not None:
+            node._update_data_info(array)
+            if node._creator_node is not None and array is not None:
+                node._creator_node._replace_retained(self._form, array)
         self._array, self._hidden, self._private = array, None, False
         self._device = None
 

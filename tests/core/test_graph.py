@@ -33,6 +33,27 @@ class TestRecording:
                 z = x * 2
         assert y.creator is None and z.creator is not None
 
+    @pytest.mark.parametrize('enable_double_backprop', [False, True])
+    @pytest.mark.parametrize('name', ['tanh', 'sigmoid', 'exp', 'relu'])
+    def test_an_array_assigned_to_a_result_counts(self, name, enable_double_backprop, variable):
+        """As in Chainer, whose functions retain the variable."""
+        x = variable(*[[[0.0, 1.0]]] * 3)
+        h = F.convolution_2d(x[:, None], x.xp.ones((1, 1, 1, 1), 'f'))
+        y = getattr(F, name)(h)  # maybe channels last
+        y.array = x.xp.full_like(y.array, 0.5)
+        y.grad = x.xp.ones_like(y.array)
+        y.backward(enable_double_backprop=enable_double_backprop)
+        expected = {'tanh': 0.75, 'sigmoid': 0.25, 'exp': 0.5, 'relu': 1}[name]
+        assert_allclose(x.grad, x.xp.full_like(x.array, expected), rtol=1e-6)
+
+    def test_a_result_without_its_array_is_still_differentiated(self, variable):
+        x = variable(0, 1)
+        y = F.exp(x)
+        y.grad = expected = y.array
+        y.array = None
+        y.backward()
+        assert_allclose(x.grad, expected**2)
+
     def test_arrays_die_with_their_variables_unless_retained(self, variable):
         x = variable(1, 2)
         y = x + 1  # addition retains nothing
