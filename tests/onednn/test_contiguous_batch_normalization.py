@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import chainlite
 import chainlite.functions as F
 from chainlite import Variable
 from chainlite.backends import _layout
@@ -20,13 +21,21 @@ def block(request, monkeypatch):
     monkeypatch.setattr(_by_channel, 'BLOCK', request.param)
 
 
-class Sample:
-    """Arrays of a shape; x is far from 0."""
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = chainlite.get_num_threads()
+    chainlite.set_num_threads(request.param)
+    yield
+    chainlite.set_num_threads(before)
 
-    def __init__(self, shape, seed=0):
+
+class Sample:
+    """Arrays of a shape; x is far from 0, or at `mean`."""
+
+    def __init__(self, shape, seed=0, mean=30):
         rng = np.random.default_rng(seed)
         self.x, self.gy, self.h = rng.standard_normal((3, *shape)).astype('f')
-        self.x += 30
+        self.x += mean
         self.gamma, self.beta = rng.random((2, shape[1])).astype('f') + 0.5
         self.axis = 0, *range(2, len(shape))
         self.numbers = bn.batch_statistics.reference(
@@ -45,9 +54,10 @@ def assert_close(actual, expected, tolerance=2e-5):
         np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * max(1, abs(e).max()))
 
 
+@pytest.mark.parametrize('mean', [30, 1])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_it_normalizes(shape, block):
-    s = Sample(shape)
+def test_it_normalizes(shape, mean, block, threads):
+    s = Sample(shape, mean=mean)
     wide = [a.astype('d') for a in (s.x, s.gamma, s.beta)]
     expected = bn.batch_normalize.reference(*wide, s.axis, 2e-5)
     assert_close(implementation(bn.batch_normalize)(s.x, s.gamma, s.beta, s.axis, 2e-5), expected)
@@ -69,10 +79,11 @@ def test_it_adds_and_rectifies_as_numpy_does(shape, more, rectify, block):
         assert kept is None and y.flags.c_contiguous
 
 
+@pytest.mark.parametrize('mean', [30, 1])
 @pytest.mark.parametrize('fixed', [False, True], ids=['batch', 'fixed'])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_gradients(shape, fixed, block):
-    s = Sample(shape)
+def test_gradients(shape, fixed, mean, block, threads):
+    s = Sample(shape, mean=mean)
     mean, inv_std = s.numbers[0], s.numbers[2]
     for gy, y in [(s.gy, np.maximum(s.h, 0)), (to_last(s.gy), to_last(np.maximum(s.h, 0)))]:
         wide = [a.astype('d') for a in (s.gy, s.x, s.gamma, mean, inv_std)]
@@ -88,9 +99,10 @@ def test_gradients(shape, fixed, block):
             assert kept is None or np.testing.assert_array_equal(kept, masked) is None
 
 
+@pytest.mark.parametrize('mean', [1000, 3, 1])
 @pytest.mark.parametrize('pixels', [1 << 17, 70001])
-def test_statistics_of_many_pixels_are_exact(pixels):
-    x = np.random.default_rng(0).standard_normal((1, 3, pixels)).astype('f') + np.float32(3)
+def test_statistics_of_many_pixels_are_exact(pixels, mean, threads):
+    x = np.random.default_rng(0).standard_normal((1, 3, pixels)).astype('f') + np.float32(mean)
     expected = bn.moments.reference(x.astype('d'), (0, 2))
     for actual, e in zip(implementation(bn.moments)(x, (0, 2)), expected):
         np.testing.assert_allclose(actual, e, rtol=2e-6)

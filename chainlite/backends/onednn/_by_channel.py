@@ -91,7 +91,8 @@ AFFINE = (SUB, True), (MUL, True), (ADD, True)  # (x - mean) * scale + offset
 def _build_chain(shape, *steps):
     with Descriptors() as make:
         x, numbers = make.plain(shape), make.plain((1, shape[1], *[1] * len(shape[2:])))
-        after, arguments = [], [(SRC_0, x, False), (SRC_1, numbers, False), (RESULT, x, True)]
+        first = numbers if steps[0][1] else x
+        after, arguments = [], [(SRC_0, x, False), (SRC_1, first, False), (RESULT, x, True)]
         for place, (algorithm, by_channel) in zip(OPERANDS, steps[1:]):
             if by_channel is None:
                 after.append(('eltwise', algorithm, c_float(0), c_float(0)))
@@ -99,7 +100,7 @@ def _build_chain(shape, *steps):
                 operand = numbers if by_channel else x
                 after.append(('binary', algorithm, operand))
                 arguments.append((place, operand, False))
-        primitive = make.primitive('binary', steps[0][0], x, numbers, x, attributes=make.attributes(after))
+        primitive = make.primitive('binary', steps[0][0], x, first, x, attributes=make.attributes(after))
         return Operation(make, primitive, *arguments)
 
 
@@ -149,7 +150,29 @@ def _column_sums(a, n, width):
     return result
 
 
-_SQUARES = (SUB, True), (SQUARE, None)
+_TIMES, _DIFFERENCE_TIMES, _SQUARES = ((MUL, False),), ((SUB, True), (MUL, False)), ((SUB, True), (SQUARE, None))
+_NEAR = 8
+
+
+def is_near_zero(mean, var):
+    """Whether numbers of such mean and variance, by channel, may be multiplied as they are instead of their differences
+    to the mean: the sums then lose at most a digit."""
+    return not (mean * mean > _NEAR * var).any()
+
+
+def products(a, b, shape, scratch, mean=None):
+    """The sums of (a - mean) * b likewise; mean is a number per channel, or None: 0."""
+    if mean is not None:
+        chain(_DIFFERENCE_TIMES, shape, a, mean, scratch, b)
+    elif get_num_threads() > 1:
+        chain(_TIMES, shape, a, b, scratch)
+    else:  # NumPy has functions that add up as they multiply, but for one thread
+        images, channels, *row = shape
+        if not row:
+            return np.einsum('ij,ij->j', a.reshape(shape), b.reshape(shape))
+        result = np.matmul(a.reshape(-1, 1, *row), b.reshape(-1, *row, 1))
+        return result.reshape(images, channels).sum(axis=0, dtype=np.float64)
+    return sums(scratch, shape)
 
 
 def moments(x, blocks):
@@ -157,9 +180,13 @@ def moments(x, blocks):
     d, parts, (total, squares) = blocks.scratch(), list(blocks), blocks.zeros(2)
     for part, keys, shape in parts:
         total[keys] += sums(x[part], shape)
+        squares[keys] += products(x[part], x[part], shape, d)
     mean = blocks.total(total) / blocks.count
-    (means,) = blocks.spread(mean)
-    for part, keys, shape in reversed(parts):  # what was read last is still in the cache
-        chain(_SQUARES, shape, x[part], means[keys], d)
-        squares[keys] += sums(d, shape)
-    return mean.astype(np.float32), (blocks.total(squares) / blocks.count).astype(np.float32)
+    var = blocks.total(squares) / blocks.count - mean * mean
+    if not is_near_zero(mean, var):
+        (means,), squares = blocks.spread(mean), blocks.zeros(1)[0]
+        for part, keys, shape in reversed(parts):  # what was read last is still in the cache
+            chain(_SQUARES, shape, x[part], means[keys], d)
+            squares[keys] += sums(d, shape)
+        var = blocks.total(squares) / blocks.count
+    return mean.astype(np.float32), var.astype(np.float32)

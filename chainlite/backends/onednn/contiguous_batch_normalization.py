@@ -20,12 +20,11 @@ from chainlite.backends.cpu.batch_normalization import (
 from chainlite.backends.cpu.relu import rectify_in_place
 from chainlite.backends.onednn import _by_channel
 from chainlite.backends.onednn._backend import is_float32, onednn
-from chainlite.backends.onednn._by_channel import ADD, AFFINE, LONG, MUL, SUB, Blocks, chain, sums
+from chainlite.backends.onednn._by_channel import ADD, AFFINE, LONG, MUL, Blocks, chain, is_near_zero, products, sums
 from chainlite.backends.onednn.relu import mask
 
 _FEW = 1 << 3  # images
 _SCALED = ((MUL, True),)
-_PRODUCT = (SUB, True), (MUL, False)
 _AFFINE_PLUS = *AFFINE, (ADD, False)
 _GRADIENT = *_AFFINE_PLUS, (MUL, True)
 
@@ -108,19 +107,20 @@ def _(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
 def _gradients(gy, x, gamma, mean, inv_std, fixed, y=None, masked=None):
     """`normalize_grad` of gy, or of gy where y > 0, which is written to `masked` if that is given."""
     gx, blocks = np.empty_like(x), Blocks(x)
-    parts, product, (total, products) = list(blocks), blocks.scratch(), blocks.zeros(2)
+    parts, scratch, (total, total_products) = list(blocks), blocks.scratch(), blocks.zeros(2)
     means, scale = blocks.spread(mean, gamma * inv_std)
     given, x, out = gy.reshape(-1), x.reshape(-1), gx.reshape(-1)
     gy = given if y is None else out if masked is None else masked.reshape(-1)
+    near = is_near_zero(mean, inv_std**-2)
     for part, keys, shape in parts:
         if y is not None:
             mask(y.reshape(-1)[part], given[part], gy[part])
-        chain(_PRODUCT, shape, x[part], means[keys], product, gy[part])
         total[keys] += sums(gy[part], shape)
-        products[keys] += sums(product, shape)
+        total_products[keys] += products(x[part], gy[part], shape, scratch, None if near else means[keys])
         if fixed:
             chain(_SCALED, shape, gy[part], scale[keys], out[part])
-    gbeta, ggamma = blocks.total(total), blocks.total(products) * inv_std
+    gbeta = blocks.total(total)
+    ggamma = (blocks.total(total_products) - (mean * gbeta if near else 0)) * inv_std
     if not fixed:
         slope, offset = blocks.spread(-ggamma * inv_std / blocks.count, -gbeta / blocks.count)
         for part, keys, shape in reversed(parts):
