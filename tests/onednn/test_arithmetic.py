@@ -12,6 +12,7 @@ from chainlite.backends import _equations
 from chainlite.backends._equations import Equations, equations, maximum, minimum, sigmoid, sqrt, tanh, where
 from chainlite.backends._symbols import Expr, as_expr
 from chainlite.backends.onednn import arithmetic
+from chainlite.backends.onednn._threads import one_thread
 from chainlite.optimizers import _rule
 
 pytestmark = pytest.mark.host('oneDNN is of the CPU')
@@ -122,6 +123,11 @@ def _momentum(param, grad, v, *, lr, momentum):
 
 
 @equations
+def _slope(y, gy):
+    return (1 - y) * y * gy
+
+
+@equations
 def _exchanged(a, b):
     return b * 2, a * 3
 
@@ -145,6 +151,12 @@ def test_a_formula_takes_one_pass_for_each_result():
     assert len(arithmetic._plan(_momentum, (0, 2)).steps) == 2
 
 
+def test_a_factor_of_the_first_array_is_no_operation():
+    (only,) = arithmetic._plan(_slope, (None,)).passes
+    assert [op for op, _ in only.after] == ['mul', 'mul']
+    assert_same(_slope, arrays(2), (1,), ())
+
+
 def test_an_input_that_is_still_needed_is_not_overwritten():
     assert arithmetic._plan(_exchanged, (0, 1)) is None
     assert arithmetic._plan(_exchanged, (None, None)) is not None
@@ -166,6 +178,18 @@ def test_sigmoid_and_tanh():
     a, b = a.astype('d'), b.astype('d')
     expected = b / (1 + np.exp(-a)) + np.tanh(b)
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=3e-7)
+
+
+def test_tanh_alone_is_left_to_numpy():
+    assert arithmetic._plan(equations(lambda x: tanh(x)), (None,)) is None
+    assert arithmetic._plan(equations(lambda x: sigmoid(x)), (None,)).saves
+
+
+def test_one_thread(restore_threads, library):
+    chainlite.set_num_threads(3)
+    with one_thread():
+        assert library.omp_get_max_threads() == 1
+    assert library.omp_get_max_threads() == 3
 
 
 @pytest.mark.parametrize('n, in_passes', [(15, True), (40, False)])

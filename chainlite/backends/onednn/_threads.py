@@ -8,6 +8,7 @@ OpenMP's threads do not survive a fork: a child that called them would wait for 
 one thread, with operations that it makes itself.
 """
 
+import contextlib
 import functools
 import os
 import threading
@@ -79,6 +80,21 @@ def operation(build, *key):
     """`build(*key)`, made once for each thread and number of threads, and kept while it is used."""
     thread = prepare()
     return thread.cached(build, thread.threads, *key)
+
+
+@contextlib.contextmanager
+def one_thread():
+    """oneDNN computes in this thread alone: with little work it is done before others have begun."""
+    threads = prepare().threads
+    if threads == 1:
+        yield
+        return
+    set_omp = _library.library().omp_set_num_threads
+    set_omp(1)
+    try:
+        yield
+    finally:
+        set_omp(threads)
 
 
 def set_num_threads(n):

@@ -7,6 +7,7 @@ does: results are equal bit by bit, those of sigmoid and tanh within four units 
 functions, or would treat NaN in another way, is left to NumPy.
 """
 
+from contextlib import nullcontext
 from ctypes import c_float
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from chainlite.backends.onednn._primitive import (
     Operation,
     address,
 )
-from chainlite.backends.onednn._threads import get_num_threads, operation
+from chainlite.backends.onednn._threads import get_num_threads, one_thread, operation
 
 BLOCK = 1 << 19  # elements: what the passes of a formula read and write stays in the last cache
 
@@ -36,6 +37,7 @@ _LIMITS = {'maximum': 0x1FFF2, 'minimum': 0x1FFF3}
 _ALGORITHMS = {**_BINARY, **_LIMITS, 'lt': 0x1FFF9}
 _FUNCTIONS = {'sqrt': 0x25, 'abs': 0x24, 'tanh': 0x21, 'sigmoid': 0x29}
 _ROUNDED = 'tanh', 'sigmoid'  # not as NumPy's
+_PASSES = {'sigmoid': 4}  # over memory in NumPy; other operations take one
 _MOST = 30  # operations after the first: oneDNN takes 32
 
 _ONE, _MINUS, _LOWEST = Expr('const', 1), Expr('const', -1), Expr('const', -np.inf)
@@ -62,7 +64,7 @@ class _Pass(NamedTuple):
     def key(self):
         """What its primitive is made for."""
         after = [(op, _is_scalar(b)) for op, b in self.after]
-        return self.first, _is_scalar(self.right), bool(self.scales), tuple(after)
+        return self.first, _is_scalar(self.right), len(self.scales), tuple(after)
 
     def operands(self):
         """Arrays and scalars in the order of the primitive's arguments."""
@@ -104,8 +106,10 @@ class _Plan:
         if any([len(p.after) > _MOST for p in self.passes]):
             raise _Unable
         self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
-        self.saves = len(self.passes) < sum([not leaf(e) for e in equations._order])  # passes over memory
+        self.saves = len(self.passes) < sum([_PASSES.get(e.op, 1) for e in equations._order if not leaf(e)])
         self.rounds = any([op in _ROUNDED for p in self.passes for op, _ in p.after])
+        if self.rounds and not self.saves:
+            raise _Unable  # NumPy's tanh takes two thirds of the time
         self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
         self._scalar_names = equations.scalars
         places = [f'x{i}' for i in range(len(equations.inputs))] + [f'o{k}' for k in range(len(alias))]
@@ -126,13 +130,18 @@ class _Plan:
             head, *after = self._chain(e, True)
             if head.__class__ is str:  # one array: the first operation on it is the pass's own
                 (op, b), *after = after if after[0][1] is not None else [('mul', _ONE), *after]
-                head = op, (head, _ONE), (b, _ONE)
+                scale = _ONE
+                if op == 'mul' and _is_scalar(b) and after and after[0][1] is not None:  # the array's scale
+                    scale, ((op, b), *after) = b, after
+                head = op, (head, scale), (b, _ONE)
             first, (left, scale), (right, other) = head
+            if scale is _ONE and first in ('mul', 'div') and after and after[0] == ('mul', _MINUS):
+                scale, after = _MINUS, after[1:]
             result = self._results.get(e)
             if result is None:
                 result = f't{self.temporaries}'
                 self.temporaries += 1
-            scales = () if scale is other is _ONE else (scale, other)
+            scales = (scale, other) if other is not _ONE else (scale,) if scale is not _ONE else ()
             self.passes.append(_Pass(first, left, right, scales, after, result))
             self._place[e] = result
         return self._place[e]
@@ -223,13 +232,12 @@ class _Plan:
         return np.array([value(e) for e in self._scalars], 'f')
 
 
-def _build(size, first, right_is_scalar, is_scaled, after):
+def _build(size, first, right_is_scalar, scales, after):
     with Descriptors() as make:
         array, scalar = make.plain((size,)), make.plain((1,))
         right = scalar if right_is_scalar else array
         arguments = [(SRC_0, array, False), (SRC_1, right, False), (RESULT, array, True)]
-        if is_scaled:
-            arguments += [(factor, scalar, False) for factor in (SCALE_0, SCALE_1)]
+        arguments += [(factor, scalar, False) for factor in (SCALE_0, SCALE_1)[:scales]]
         operations = []
         for place, (op, is_scalar) in zip(OPERANDS, after):
             if op in _FUNCTIONS:
@@ -238,7 +246,7 @@ def _build(size, first, right_is_scalar, is_scaled, after):
                 operand = scalar if is_scalar else array
                 operations.append(('binary', _ALGORITHMS[op], operand))
                 arguments.append((place, operand, False))
-        attributes = make.attributes(operations, [n for n, _ in (SRC_0, SRC_1)] if is_scaled else [])
+        attributes = make.attributes(operations, [n for n, _ in (SRC_0, SRC_1)[:scales]])
         primitive = make.primitive('binary', _ALGORITHMS[first], array, right, array, attributes=attributes)
         return Operation(make, primitive, *arguments)
 
@@ -273,10 +281,14 @@ def _pays_for_new(x, equations, arrays, scalars):
     if plan is None:
         return False
     # Where other programs compute, too, each pass of several threads waits for the last one, half a millisecond: as
-    # long as NumPy takes for a million elements. NumPy does single operations as fast in one thread.
+    # long as a single operation takes for a million elements. NumPy does most of those as fast in one thread.
     if not plan.saves:
-        return x.size >= _equations.WORTH_THREADS and (plan.rounds or get_num_threads() > 1)
+        return x.size >= _equations.WORTH_THREADS and get_num_threads() > 1
     return plan.pays(x.size) and (plan.rounds or get_num_threads() == 1 or x.size >= 8 * _equations.LONG)
 
 
-run_long_new.when(onednn, _pays_for_new)(lambda x, *given: new_of_long(*given))
+@run_long_new.when(onednn, _pays_for_new)
+def _(x, equations, arrays, scalars):
+    alone = equations.is_single and x.size < _equations.WORTH_THREADS
+    with one_thread() if alone else nullcontext():
+        return new_of_long(equations, arrays, scalars)
