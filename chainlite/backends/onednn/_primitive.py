@@ -149,7 +149,7 @@ class Primitive:
 
     def __init__(self, primitive, arguments):
         self._library = library = _library.library()
-        self._memories = ()
+        self._memories = self._known = ()
         self._handle = c_void_p()
         library.call('primitive_create', byref(self._handle), primitive)
         self._arguments = (_Argument * len(arguments))()
@@ -164,9 +164,11 @@ class Primitive:
         self._stream = _threads.prepare().stream
 
     def __call__(self, *addresses):
-        set_data_handle = self._set
-        for memory, address in zip(self._memories, addresses):
-            set_data_handle(memory, address)
+        if addresses != self._known:  # most arrays of a training step lie where those of the step before lay
+            self._known = addresses
+            set_data_handle = self._set
+            for memory, address in zip(self._memories, addresses):
+                set_data_handle(memory, address)
         status = self._run(self._handle, self._stream, len(addresses), self._first)
         if status:
             _library.check(status, 'primitive_execute')
