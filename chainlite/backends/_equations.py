@@ -198,6 +198,9 @@ class Equations:
             if ys is not None:
                 return ys
         if x.ndim > 2 and any([is_last(a) for a in arrays]):
+            strides, least = x.strides, WORTH_THREADS if self.is_single else LONG
+            if x.size < least and all([a.strides == strides for a in arrays]):
+                return None  # NumPy keeps the layout
             return tuple([unroll(y) for y in self.run([roll(as_last(a)) for a in arrays], scalars)])
         return None
 
