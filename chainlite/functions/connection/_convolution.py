@@ -58,7 +58,10 @@ class ConvolutionNode(Bilinear):
             n, m = gy.size // gy.shape[1], gy.shape[1]
             k = gcd(n, 1 << max(512 // m, 1).bit_length() - 1)  # pixels in a row, so that few long rows are added
             return (np.ones(n // k, gy.dtype) @ roll(gy).reshape(n // k, k * m)).reshape(k, m).sum(0)
-        n, m, *outs = gy.shape  # by matrix products: NumPy's fastest way to sum rows
+        n, m, *outs = gy.shape
+        if prod(outs) == 1:
+            return gy.reshape(n, m).sum(0)
+        # by matrix products: NumPy's fastest way to sum rows
         return (gy.reshape(n * m, prod(outs)) @ np.ones(prod(outs), gy.dtype)).reshape(n, m).sum(0)
 
     def _check_data_type_forward(self, in_data):
