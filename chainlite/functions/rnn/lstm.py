@@ -17,6 +17,20 @@ def LSTMCell(c_prev, a, i, f, o):
     return c, o * t, a, i, f, o, t
 
 
+@LSTMCell.gradient
+def _(c_prev, ta, si, sf, so, tc, gc, gh, gta, gsi, gsf, gso, gtc):  # computes once what the gradients share
+    through_h = gh * so
+    g = gc + (through_h + gtc) * (1 - tc * tc)
+    g_new, g_prev = g * si, g * sf
+    return (
+        g_prev,
+        (g_new + gta) * (1 - ta * ta),
+        (g_new * ta + gsi * si) * (1 - si),
+        (g_prev * c_prev + gsf * sf) * (1 - sf),
+        (through_h * tc + gso * so) * (1 - so),
+    )
+
+
 def split_gates(x, n_gates=4):
     """The gates of x (n, m * n_gates, *d), whose columns take turns, each (n, m, *d)."""
     gates = x.reshape((x.shape[0], x.shape[1] // n_gates, n_gates, *x.shape[2:]))
