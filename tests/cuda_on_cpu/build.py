@@ -52,11 +52,22 @@ def compile_to(target, arguments):
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f'{target.name}.{os.getpid()}.{threading.get_ident()}')
+    unfinished = _unfinished(target)
     run = subprocess.run([COMPILER, *map(str, arguments), '-o', str(unfinished)], capture_output=True, text=True)
     if run.returncode:
         raise CompilerError(run.stderr)
     os.replace(unfinished, target)
+
+
+def write_to(target, text):
+    """Writes a file, of which processes that do so at the same time do not see half either."""
+    unfinished = _unfinished(target)
+    unfinished.write_text(text)
+    os.replace(unfinished, target)
+
+
+def _unfinished(target):
+    return target.with_name(f'{target.name}.{os.getpid()}.{threading.get_ident()}')
 
 
 class CompilerError(Exception):
@@ -73,7 +84,7 @@ def library(soname):
         if wrapped:
             sources.append(_missing_functions(soname, wrapped, sources[0].read_text()))
             versions = cache_folder() / f'{wrapped}.map'
-            versions.write_text(f'{soname} {{ global: *; }};\n')  # CuPy links with versioned symbols
+            write_to(versions, f'{soname} {{ global: *; }};\n')  # CuPy links with versioned symbols
             arguments.append(f'-Wl,--version-script,{versions}')
         compile_to(target, [*arguments, *sources])
     return target
@@ -104,10 +115,11 @@ def _missing_functions(soname, wrapped, source):
     ).stdout
     missing = sorted(name for name in wanted if not re.search(rf'\b{name}\s*\(', expanded))
     path = cache_folder() / f'{wrapped}_missing.cpp'
-    path.write_text(
+    write_to(
+        path,
         'int unsupported(const char*);\nextern "C" {\n'
         + ''.join(f'int {name}(...) {{ return unsupported("{name}"); }}\n' for name in missing)
-        + '}\n'
+        + '}\n',
     )
     return path
 
@@ -150,7 +162,7 @@ def _prefix(flags, includes):
     key = digest(*flags)[:12]
     header = cache_folder() / f'prefix_{key}.h'
     if not header.exists():
-        header.write_text(_prefix_text())
+        write_to(header, _prefix_text())
     own = [i for i in includes if i in include_folders()]
     compile_to(header.with_name(header.name + '.gch'), [*flags, '-x', 'c++-header', *(f'-I{i}' for i in own), header])
     return header
