@@ -25,12 +25,13 @@ def _is_large(a, b):
 
 def _operand(x):
     """(array, whether its rows are contiguous or its columns, the distance of these): x, or a copy."""
-    size = x.itemsize
-    for order, (outer, inner), length in (b'N', x.strides, x.shape[1]), (b'T', x.strides[::-1], x.shape[0]):
-        if inner == size and outer >= size * length and outer % size == 0:
-            return x, order, outer // size
+    (rows, columns), (down, right), size = x.shape, x.strides, x.itemsize
+    if right == size and down >= size * columns and down % size == 0:
+        return x, b'N', down // size
+    if down == size and right >= size * rows and right % size == 0:
+        return x, b'T', right // size
     x = np.ascontiguousarray(x)
-    return x, b'N', x.shape[1]
+    return x, b'N', columns
 
 
 def _build(dtype, shape, a_order, a_step, b_order, b_step):
