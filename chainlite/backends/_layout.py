@@ -48,6 +48,11 @@ def as_last(x):
     return x if lies else to_last(x)
 
 
+def as_contiguous(x):
+    """The array C-contiguous: itself, or a copy."""
+    return from_last(x) if is_last(x) else np.ascontiguousarray(x)
+
+
 @Kernel
 def to_last(x):
     """A copy of an array that is channels last."""

@@ -249,6 +249,8 @@ def pooling_window(r, ndim):
 def test_pooling(monkeypatch, seed):
     r = Random(seed)
     monkeypatch.setattr('chainlite.backends.onednn.pooling._MANY', r.pick(0, 1 << 15))
+    for name in ('_LARGE', '_HUGE'):  # whether C-contiguous arrays are taken as they are
+        monkeypatch.setattr('chainlite.backends.onednn.pooling.' + name, r.pick(0, 1 << 22))
     ndim = r.pick(1, 2, 2, 3)
     *window, sizes, outs = pooling_window(r, ndim)
     n, c = r.pick(1, 3), r.pick(1, 3, 7, 16, 20, 33)

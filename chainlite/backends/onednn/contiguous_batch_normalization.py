@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from chainlite.backends._layout import from_last, is_last
+from chainlite.backends._layout import as_contiguous
 from chainlite.backends.cpu.batch_normalization import (
     batch_normalize,
     moments,
@@ -35,10 +35,6 @@ def is_taken(x, axis):
         return False
     pixels = prod(x.shape[2:])
     return pixels >= LONG or pixels > 1 and len(x) >= _FEW
-
-
-def _contiguous(a):
-    return from_last(a) if is_last(a) else np.ascontiguousarray(a)
 
 
 @moments.when(onednn, lambda x, axis: is_float32(x) and is_taken(x, axis))
@@ -81,7 +77,7 @@ def _(x, gamma, beta, mean, inv_std, axis):
     lambda x, numbers, axis, h, *_: is_float32(x, numbers) and (h is None or is_float32(h)) and is_taken(x, axis),
 )
 def _(x, numbers, axis, h, rectify, of_batch, keep):
-    return _affine(x, *numbers[3:], None if h is None else _contiguous(h), rectify), None
+    return _affine(x, *numbers[3:], None if h is None else as_contiguous(h), rectify), None
 
 
 @normalize_grad.when(
@@ -89,7 +85,7 @@ def _(x, numbers, axis, h, rectify, of_batch, keep):
     lambda gy, x, gamma, mean, inv_std, axis, fixed: is_float32(gy, x, gamma, mean, inv_std) and is_taken(x, axis),
 )
 def _(gy, x, gamma, mean, inv_std, axis, fixed):
-    return _gradients(_contiguous(gy), x, gamma, mean, inv_std, fixed)
+    return _gradients(as_contiguous(gy), x, gamma, mean, inv_std, fixed)
 
 
 @rectified_normalize_grad.when(
@@ -101,7 +97,7 @@ def _(gy, x, gamma, mean, inv_std, axis, fixed):
 def _(gy, y, kept, x, gamma, numbers, axis, fixed, with_masked):
     mean, _, inv_std, *_ = numbers
     masked = np.empty_like(x) if with_masked else None
-    return *_gradients(_contiguous(gy), x, gamma, mean, inv_std, fixed, _contiguous(y), masked), masked
+    return *_gradients(as_contiguous(gy), x, gamma, mean, inv_std, fixed, as_contiguous(y), masked), masked
 
 
 def _gradients(gy, x, gamma, mean, inv_std, fixed, y=None, masked=None):

@@ -1,6 +1,9 @@
 """Maximum and average pooling; see cpu.pooling for what the arguments are.
 
 oneDNN remembers the maxima as cpu.pooling does: in bytes, by number within the window.
+
+It works on arrays that are channels last. Some of its code takes C-contiguous arrays and brings a few rows at a time
+into the other layout, which takes less time than to convert a large array first.
 """
 
 import functools
@@ -8,7 +11,7 @@ from math import prod
 
 import numpy as np
 
-from chainlite.backends._layout import as_last, empty_last, is_last, roll
+from chainlite.backends._layout import as_contiguous, as_last, empty_last, is_last, roll
 from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -27,6 +30,8 @@ from chainlite.backends.onednn._threads import operation
 
 _MAX, _AVERAGE, _AVERAGE_WITHOUT_PADDING = 0x1FF, 0x2FF, 0x3FF  # algorithms
 _FEW, _MANY = 8, 1 << 15  # channels, elements
+# Channels and elements of C-contiguous arrays that are worth taking as they are, without a backward pass and with one.
+_ENOUGH, _LARGE, _HUGE = 16, 1 << 20, 1 << 22
 
 
 def _pad_behind(sizes, ksize, stride, pad, outs):
@@ -52,13 +57,13 @@ class _Shapes:
     """A pooling as oneDNN describes it.
 
     Attributes:
-        x, y: the layouts of what is given, channels last.
+        x, y: the layouts of what is given.
         inner: those that the primitive works in.
     """
 
-    def __init__(self, make, algorithm, x_shape, y_shape, ksize, stride, pad):
+    def __init__(self, make, x_shape, last, algorithm, y_shape, ksize, stride, pad):
         self.make, self.algorithm = make, algorithm
-        self.inner = self.x, self.y = make.plain(x_shape, True), make.plain(y_shape, True)
+        self.inner = self.x, self.y = make.plain(x_shape, last), make.plain(y_shape, last)
         behind = _pad_behind(x_shape[2:], ksize, stride, pad, y_shape[2:])
         self.window = dims(stride), dims(ksize), dims([0] * len(ksize)), dims(pad), dims(behind)
 
@@ -70,24 +75,41 @@ class _Shapes:
         return self.make.primitive('pooling_backward', *arguments)
 
 
-def _build_forward(algorithm, propagation, x_shape, y_shape, *window):
+def _build_forward(x_shape, last, algorithm, y_shape, propagation, *window):
     with Descriptors() as make:
-        shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
+        shapes = _Shapes(make, x_shape, last, algorithm, y_shape, *window)
         workspace = [(WORKSPACE, None, True)] if algorithm == _MAX and propagation == TRAINING else []
         arguments = (SRC, shapes.x, False), (DST, shapes.y, True), *workspace
         return Operation(make, shapes.forward(propagation), *arguments)
 
 
-def _build_backward(algorithm, x_shape, y_shape, *window):
+def _build_backward(x_shape, last, algorithm, y_shape, *window):
     with Descriptors() as make, Descriptors(np.uint8) as make_places:
-        shapes = _Shapes(make, algorithm, x_shape, y_shape, *window)
-        if x_shape[1] < _FEW and prod(x_shape) >= _MANY:
+        shapes = _Shapes(make, x_shape, last, algorithm, y_shape, *window)
+        if last and x_shape[1] < _FEW and prod(x_shape) >= _MANY:
             # Of so few channels each store would overlap the next load, which then waits for it. There and back takes
             # half the time.
             shapes.inner = make.blocked(x_shape), make.blocked(y_shape)
-        workspace = [(WORKSPACE, make_places.plain(y_shape, True), False)] if algorithm == _MAX else []
+        workspace = [(WORKSPACE, make_places.plain(y_shape, last), False)] if algorithm == _MAX else []
         arguments = (DIFF_DST, shapes.y, False), (DIFF_SRC, shapes.x, True), *workspace
         return Operation(make, shapes.backward(), *arguments)
+
+
+def _choose(given, least, build, x_shape, *key):
+    """An operation, and whether it is for arrays that are channels last; `given` is one of them as it is."""
+    if x_shape[1] >= _ENOUGH and prod(x_shape) >= least and not is_last(given):
+        run = operation(build, x_shape, False, *key)
+        if run.implementation.startswith('jit'):
+            return run, False
+    return operation(build, x_shape, True, *key), True
+
+
+def _arrange(x, last):
+    return as_last(x) if last else as_contiguous(x)
+
+
+def _empty(shape, last, dtype=np.float32):
+    return empty_last(shape, dtype) if last else np.empty(shape, dtype)
 
 
 def _all_finite(x):
@@ -103,14 +125,14 @@ def _all_finite(x):
     ),
 )
 def _(x, ksize, stride, pad, outs, with_places):
-    x = as_last(x)
-    y = empty_last((*x.shape[:2], *outs))
-    propagation = TRAINING if with_places else INFERENCE
-    run = operation(_build_forward, _MAX, propagation, x.shape, y.shape, ksize, stride, pad)
+    y_shape, propagation = (*x.shape[:2], *outs), TRAINING if with_places else INFERENCE
+    key = x.shape, _MAX, y_shape, propagation, ksize, stride, pad
+    run, last = _choose(x, _HUGE if with_places else _LARGE, _build_forward, *key)
+    x, y = _arrange(x, last), _empty(y_shape, last)
     if not with_places:
         run(x, y)
         return y, None
-    places = empty_last(y.shape, np.uint8)
+    places = _empty(y_shape, last, np.uint8)
     run(x, y, places)
     return y, places
 
@@ -122,10 +144,10 @@ def _(x, ksize, stride, pad, outs, with_places):
     ),
 )
 def _(gy, places, ksize, stride, pad, sizes):
-    gy = as_last(gy)
-    gx = empty_last((*gy.shape[:2], *sizes))
-    run = operation(_build_backward, _MAX, gx.shape, gy.shape, ksize, stride, pad)
-    run(gy, gx, as_last(places))
+    x_shape = *gy.shape[:2], *sizes
+    run, last = _choose(places, _HUGE, _build_backward, x_shape, _MAX, gy.shape, ksize, stride, pad)
+    gx = _empty(x_shape, last)
+    run(_arrange(gy, last), gx, _arrange(places, last))
     return gx
 
 
@@ -134,10 +156,10 @@ def _(gy, places, ksize, stride, pad, sizes):
     lambda x, ksize, stride, pad, outs, counted: is_float32(x) and _fits(x.shape[2:], ksize, stride, pad, outs),
 )
 def _(x, ksize, stride, pad, outs, counted):
-    x = as_last(x)
-    y = empty_last((*x.shape[:2], *outs))
-    algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
-    operation(_build_forward, algorithm, INFERENCE, x.shape, y.shape, ksize, stride, pad)(x, y)
+    y_shape, algorithm = (*x.shape[:2], *outs), _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
+    run, last = _choose(x, _LARGE, _build_forward, x.shape, algorithm, y_shape, INFERENCE, ksize, stride, pad)
+    y = _empty(y_shape, last)
+    run(_arrange(x, last), y)
     return y
 
 
@@ -149,5 +171,5 @@ def _(gy, ksize, stride, pad, sizes, counted):
     gy = as_last(gy)
     gx = empty_last((*gy.shape[:2], *sizes))
     algorithm = _AVERAGE_WITHOUT_PADDING if counted else _AVERAGE
-    operation(_build_backward, algorithm, gx.shape, gy.shape, ksize, stride, pad)(gy, gx)
+    operation(_build_backward, gx.shape, True, algorithm, gy.shape, ksize, stride, pad)(gy, gx)
     return gx
