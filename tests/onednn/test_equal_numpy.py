@@ -272,6 +272,20 @@ def test_pooling(monkeypatch, seed):
         assert_equal(gx, pooling.average_spread.reference(gy.astype('d'), *window, sizes, counted), 9)
 
 
+@pytest.mark.parametrize('ksize, outs', [((3,), (4,)), ((2, 2), (5, 3)), ((1, 4), (2, 6)), ((2, 3, 2), (2, 1, 3))])
+@pytest.mark.parametrize('threads', [1, 2])
+def test_gradients_of_maxima_in_tiles_of_few_channels(monkeypatch, ksize, outs, threads):
+    monkeypatch.setattr('chainlite.backends.onednn.pooling._MANY', 0)
+    monkeypatch.setattr('chainlite.backends.onednn.pooling.get_num_threads', lambda: threads)
+    r = Random(0)
+    gy, places = r.array(3, 5, *outs), r.rng.integers(0, np.prod(ksize), (3, 5, *outs)).astype(np.uint8)
+    gy[0, 0] = np.inf
+    window = ksize, ksize, (0,) * len(ksize), tuple(k * out for k, out in zip(ksize, outs))
+    expected = pooling.max_spread.reference(gy, places, *window)
+    for given in (gy, places), (to_last(gy), to_last(places)):
+        np.testing.assert_array_equal(implementation(pooling.max_spread)(*given, *window), expected)
+
+
 @pytest.mark.parametrize('seed', range(100))
 def test_batch_normalization(seed):
     r = Random(seed)

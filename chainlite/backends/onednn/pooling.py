@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from chainlite.backends._layout import as_contiguous, as_last, empty_last, is_last, roll
+from chainlite.backends._symbols import select
 from chainlite.backends.cpu.pooling import average_pool, average_spread, max_pool, max_spread
 from chainlite.backends.onednn._backend import is_float32, onednn
 from chainlite.backends.onednn._primitive import (
@@ -26,7 +27,7 @@ from chainlite.backends.onednn._primitive import (
     Operation,
     dims,
 )
-from chainlite.backends.onednn._threads import operation
+from chainlite.backends.onednn._threads import get_num_threads, operation
 
 _MAX, _AVERAGE, _AVERAGE_WITHOUT_PADDING = 0x1FF, 0x2FF, 0x3FF  # algorithms
 _FEW, _MANY = 8, 1 << 15  # channels, elements
@@ -135,6 +136,42 @@ def _(x, ksize, stride, pad, outs, with_places):
     places = _empty(y_shape, last, np.uint8)
     run(x, y, places)
     return y, places
+
+
+def _build_join(shape, ksize):
+    """Puts the elements of each place of the windows, all (n, *outs, c), one array after the other, into images."""
+    n, *outs, c = shape
+    sizes, steps = [n], [prod(shape[1:])]
+    for axis, (out, k) in enumerate(zip(outs, ksize), 1):
+        sizes += out, k
+        steps += prod(shape[axis + 1 :]), prod(shape) * prod(ksize[axis:])
+    with Descriptors() as make:
+        parts, x = make.strided([*sizes, c], [*steps, 1]), make.plain([*sizes, c])
+        return Operation(make, make.reorder(parts, x), (SRC, parts, False), (DST, x, True))
+
+
+def _tile(gy, places, ksize, stride, pad, sizes):
+    """Whether the windows tile images of few channels: then each place of the windows is computed by itself."""
+    return (
+        gy.shape[1] < _FEW
+        and gy.size * prod(ksize) >= _MANY
+        and ksize == stride
+        and not any(pad)
+        and sizes == tuple([k * out for k, out in zip(ksize, gy.shape[2:])])
+        and get_num_threads() == 1
+        and is_float32(gy)
+        and places.dtype == np.uint8
+    )
+
+
+@max_spread.when(onednn, _tile)
+def _(gy, places, ksize, stride, pad, sizes):
+    gx, gy, places = empty_last((*gy.shape[:2], *sizes)), roll(as_last(gy)), roll(as_last(places))
+    parts = np.empty((prod(ksize), *gy.shape), gy.dtype)
+    for place, part in enumerate(parts):
+        select(places == place, gy, out=part)
+    operation(_build_join, gy.shape, ksize)(parts, gx)
+    return gx
 
 
 @max_spread.when(
