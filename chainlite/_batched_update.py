@@ -16,11 +16,13 @@ from contextlib import nullcontext
 
 import numpy
 
+from chainlite._update_memory import Memory as Memory
 from chainlite._update_rule import UpdateRule, is_half
 from chainlite.backends._equations import chain, equations
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.optimizer_hooks._formula import FormulaHook
 from chainlite.optimizer_hooks.gradient_clipping import GradientClipping, Scaling
+from chainlite.utils._changes import changes
 from chainlite.variable import Parameter
 
 
@@ -129,6 +131,7 @@ class Batch:
         self.rule, self.place, self.loss_scale = rule, place, loss_scale
         self.items, self.rows = [], []
         self.half, self.table = False, None
+        self._kept = None  # names of the states, and pairs of parameter and rule
 
     def rules(self):
         """The rules that count an update."""
@@ -260,98 +263,44 @@ class Batch:
         batch.items = self.items
         return batch
 
+    def renew(self, items):
+        """Takes the next gradients of the same parameters, if all else is as it was prepared, and says whether it is.
+
+        Changes that are noted in `chainlite.utils._changes` are not looked for.
+        """
+        names, known = self._kept
+        if len(items) != len(known) or not self.rule.makes_batches() or tuple(self.rule.state_names) != names:
+            return False
+        places = list(enumerate(names, 2))
+        for (param, array, grad), (same, rule), row in zip(items, known, self.rows):
+            if param is not same or param.update_rule is not rule or param._loss_scale is not None:
+                return False
+            if array is not row[0] or grad.dtype is not array.dtype:
+                return False
+            for i, name in places:
+                if rule._state.get(name) is not row[i]:
+                    return False
+            row[1] = grad
+        self.items = items
+        return True
+
+    def keep(self):
+        """Makes ready for `renew`, and lets go of the gradients; says whether it can be renewed."""
+        rule = self.rule
+        if rule is None or rule._hooks.pre or self.half or self.place >= 0 or self.loss_scale is not None:
+            return False
+        if self._kept is None:
+            self._kept = tuple(rule.state_names), [(param, param.update_rule) for param, _, _ in self.items]
+        self.items = []
+        for row in self.rows:
+            row[1] = None
+        return True
+
     def finish(self):
         """To be called when the batch has been updated."""
         if self.loss_scale is not None and self.rule is not None and not self.half:
             for param, _, _ in self.items:
                 param._loss_scale = None  # what is in grad now is the gradient itself
-
-
-class Memory:
-    """What an optimizer keeps on GPUs from one update to the next: tables of addresses, and numbers.
-
-    Copies and pickles of an optimizer begin with an empty one.
-    """
-
-    def __init__(self):
-        self._known, self._used = {}, {}
-        self.recorded = None  # the last update that was recorded in a CUDA graph
-
-    def __reduce__(self):
-        return Memory, ()
-
-    def kept(self, key, make):
-        """What was kept for a key, or something new; the second of the same key in one update is another one."""
-        key = (*key, sum([used[:-1] == key for used in self._used]))
-        self._used[key] = thing = self._known.get(key) or make()
-        return thing
-
-    def table(self, key, rows):
-        """A table of these rows of arrays."""
-        from chainlite.backends.gpu.multi_tensor import kept_table
-
-        return kept_table(self.kept, key, rows)
-
-    def numbers(self, key, values, dtype):
-        """Numbers in the memory of the current device."""
-        from chainlite.backends.gpu.multi_tensor import Numbers
-
-        numbers = self.kept(('numbers', *key), Numbers)
-        numbers.put(values, dtype)
-        return numbers
-
-    def finish(self):
-        """Forgets what this update did not use."""
-        self._known, self._used = self._used, {}
-
-    def record(self, launches, scalings, alone, late):
-        """Keeps what the recorded update will read for it alone."""
-        self.recorded = Recorded(launches, scalings, alone, late, list(self._used.values()))
-        self._used = {}
-
-
-class Recorded:
-    """An update in a CUDA graph.
-
-    Args:
-        launches (list of Launch): What it launches.
-        scalings (list of Scaling): What is brought to the GPU for them.
-        alone (list of Parameter): Those that are updated alone.
-        late (list of Parameter): Those that have no array yet: their rules count, but do nothing.
-        kept (list): Tables and numbers.
-    """
-
-    def __init__(self, launches, scalings, alone, late, kept):
-        self.launches, self.scalings, self.alone, self.late, self.kept = launches, scalings, alone, late, kept
-
-    def check(self):
-        """Raises RuntimeError if a replay would not do what an update does."""
-        if self.alone:
-            names = ', '.join(sorted({str(param.name) for param in self.alone}))
-            raise RuntimeError(
-                f'this update cannot be replayed: parameters with rules or hooks of their own are in it ({names})'
-            )
-
-    def is_current(self):
-        """Whether the next update would have the same equations."""
-        return all([launch.is_current() for launch in self.launches])
-
-    def count(self):
-        """Counts an update in every rule."""
-        for launch in self.launches:
-            for rule in launch.batch.rules():
-                rule.t += 1
-        for param in self.late:
-            param.update()
-
-    def refresh(self):
-        """Brings all numbers, and tables that were listed while the graph was recorded, to the device."""
-        for launch in self.launches:
-            launch.refresh()
-        for scaling in self.scalings:
-            scaling.refresh()
-        for thing in self.kept:
-            thing.upload()
 
 
 def _is_pointer(value):
@@ -421,14 +370,16 @@ def update(params, items, hooks, memory):
     Returns:
         bool: Whether a parameter was updated alone, by which it may have lost its gradient.
     """
-    twice = len({id(array) for _, array, _ in items}) < len(items)
-    batches, others = ([], list(params)) if twice else gather(items)
-    made = []
+    mark, made, twice = changes.mark, [], False
+    batches, others = memory.batches(items), []
     try:
-        for batch in batches:
-            with batch.device():
-                others += batch.prepare(made, memory)
-        batches = [batch for batch in batches if batch.items]
+        if not batches:
+            twice = len({id(array) for _, array, _ in items}) < len(items)
+            batches, others = ([], list(params)) if twice else gather(items)
+            for batch in batches:
+                with batch.device():
+                    others += batch.prepare(made, memory)
+            batches = [batch for batch in batches if batch.items]
         pending, done, scalings = _apply(hooks, batches, others, [param for param, _, _ in items], memory)
         launches = _ready(batches, pending, memory)
     except BaseException:
@@ -449,6 +400,7 @@ def update(params, items, hooks, memory):
         if _recording():
             memory.record(done + launches, scalings, others, late)
         memory.finish()
+    memory.keep(mark, batches, others)
     return bool(others)
 
 
@@ -465,7 +417,7 @@ def _ready(batches, hooks, memory):
         for batch in batches:
             rules = batch.rules()
             for rule in rules:
-                rule.t += 1
+                vars(rule)['t'] += 1  # a change that is not noted
             counted += rules
         for batch in batches:
             if batch.rule is not None or hooks:

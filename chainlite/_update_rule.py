@@ -6,6 +6,7 @@ from chainlite.backend import GpuDevice, using_device
 from chainlite.backends.cuda import is_cupy_array
 from chainlite.initializers.constant import Constant
 from chainlite.serializer import Deserializer
+from chainlite.utils._changes import changes
 from chainlite.variable import Parameter, Variable
 
 TIMINGS = ('pre', 'post')
@@ -23,6 +24,15 @@ class Hyperparameter:
 
     def __init__(self, parent=None):
         self._parent = parent
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if self._parent is not None:  # otherwise nobody's rules differ
+            changes.note()
+
+    def __delattr__(self, name):
+        super().__delattr__(name)
+        changes.note()
 
     def __getattr__(self, name):
         # Reached only for names this object lacks; special and private names are never hyperparameters (and asking
@@ -82,9 +92,11 @@ class Hooks:
         if name in self.pre or name in self.post:
             raise KeyError(f'hook "{name}" already exists')
         (self.pre if timing == 'pre' else self.post)[name] = hook
+        changes.note()
 
     def remove(self, name):
         del (self.pre if name in self.pre else self.post)[name]
+        changes.note()
 
 
 class UpdateRule:
@@ -109,6 +121,10 @@ class UpdateRule:
         self._use_fp32_update = False
         self._fp32_param = None
         self._hooks = Hooks()
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        changes.note()
 
     @property
     def state(self):

@@ -20,6 +20,7 @@ import numpy
 from chainlite import backend, initializers
 from chainlite.device_resident import DeviceResident
 from chainlite.link_hook import LinkHook, _ForwardPostprocessCallbackArgs, _ForwardPreprocessCallbackArgs, _hooks
+from chainlite.utils._changes import changes
 from chainlite.variable import Parameter
 
 
@@ -155,10 +156,13 @@ class Link(DeviceResident):
             value.to_device(self.device)
             self._params.add(name)
             self._persistent.discard(name)
+        if isinstance(value, _PARTS) or isinstance(self.__dict__.get(name), _PARTS):
+            changes.note()
         super().__setattr__(name, value)
 
     def __delattr__(self, name):
         super().__delattr__(name)
+        changes.note()
         self._params.discard(name)
         self._persistent.discard(name)
 
@@ -190,6 +194,7 @@ class Link(DeviceResident):
             raise AttributeError(f'cannot register non-existent attribute {name} as a persistent value')
         self._persistent.add(name)
         self._params.discard(name)
+        changes.note()
 
     @classmethod
     def from_params(cls, *args, **kwargs):
@@ -391,6 +396,9 @@ class Link(DeviceResident):
             child.serialize(serializer[name])
 
 
+_PARTS = Parameter, Link
+
+
 def _check_shapes(link, source):
     """Finds what copyparams cannot copy before it has begun."""
     theirs = dict(source.namedparams(include_uninit=False))
@@ -498,6 +506,7 @@ class ChainList(Link, collections.abc.MutableSequence):
     def _rename_children(self):
         for name, link in self._named_children():
             link.name = name
+        changes.note()
 
     def __len__(self):
         return len(self._children)
@@ -604,6 +613,7 @@ class Sequential(ChainList):
             layers = self._layers[:]
             layers[i] = layer
             self._layers, self._children = [], []
+            self._rename_children()
             self.extend(layers)
         else:
             i = range(len(self))[i]

@@ -54,7 +54,7 @@ class Optimizer:
 
     @property
     def _memory(self):
-        """What is kept on GPUs from one update to the next."""
+        """What is kept from one update to the next."""
         if self._kept is None:
             self._kept = _batched_update.Memory()
         return self._kept
@@ -256,7 +256,7 @@ class GradientMethod(Optimizer):
         """
         if lossfun is not None:
             self._compute_gradients(lossfun, args, kwds)
-        params = list(self.target.params())
+        params = self._memory.params(self.target)
         gradients = _batched_update.gradients(params)
         self.check_nan_in_grads()
         called, joined = self._split_hooks(gradients)

@@ -57,7 +57,7 @@ FLOORS = [
         *('link', 'link_hook', 'links', 'link_hooks', 'sequential', 'reporter', 'distribution', 'distributions'),
         *('function_hooks', 'computational_graph', 'serializer', 'serializers'),
     },
-    {'optimizer', 'optimizers', 'optimizer_hooks', '_update_rule', '_batched_update'},
+    {'optimizer', 'optimizers', 'optimizer_hooks', '_update_rule', '_update_memory', '_batched_update'},
     {'dataset', 'datasets', 'iterators', 'training', 'exporters'},
     {'testing', 'gradient_check', 'onnx_chainer'},
 ]
