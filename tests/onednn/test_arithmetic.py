@@ -180,6 +180,14 @@ def test_sigmoid_and_tanh():
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=3e-7)
 
 
+def test_in_one_thread_new_arrays_are_worth_few_passes_only(restore_threads):
+    chainlite.set_num_threads(1)
+    square, size = equations(lambda a, b: (a - b) * (a - b)), 1 << 30
+    assert len(arithmetic._plan(square, (None,)).passes) == 2
+    assert not arithmetic._plan(square, (None,)).pays(size) and arithmetic._plan(square, (0,)).pays(size)
+    assert arithmetic._plan(_slope, (None,)).pays(size)
+
+
 def test_tanh_alone_is_left_to_numpy():
     assert arithmetic._plan(equations(lambda x: tanh(x)), (None,)) is None
     assert arithmetic._plan(equations(lambda x: sigmoid(x)), (None,)).saves

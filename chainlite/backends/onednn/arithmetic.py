@@ -7,6 +7,7 @@ does: results are equal bit by bit, those of sigmoid and tanh within four units 
 functions, or would treat NaN in another way, is left to NumPy.
 """
 
+import math
 from contextlib import nullcontext
 from ctypes import c_float
 from typing import NamedTuple
@@ -106,10 +107,15 @@ class _Plan:
         if any([len(p.after) > _MOST for p in self.passes]):
             raise _Unable
         self._refuse_late_reads({f'o{k}': f'x{i}' for k, i in enumerate(alias) if i is not None})
-        self.saves = len(self.passes) < sum([_PASSES.get(e.op, 1) for e in equations._order if not leaf(e)])
+        passes, operations = len(self.passes), sum([_PASSES.get(e.op, 1) for e in equations._order if not leaf(e)])
+        self.saves = passes < operations
         self.rounds = any([op in _ROUNDED for p in self.passes for op, _ in p.after])
         if self.rounds and not self.saves:
             raise _Unable  # NumPy's tanh takes two thirds of the time
+        self._worth = 2  # in one thread, times LONG
+        if set(alias) == {None}:  # NumPy computes in the new arrays, too, and a pass takes longer than its operations
+            gain = operations - 1.75 * passes
+            self._worth = max(2, 4 / gain) if gain > 0 else math.inf
         self._scalars = list(dict.fromkeys([b for p in self.passes for b in p.operands() if _is_scalar(b)]))
         self._scalar_names = equations.scalars
         places = [f'x{i}' for i in range(len(equations.inputs))] + [f'o{k}' for k in range(len(alias))]
@@ -202,7 +208,7 @@ class _Plan:
     def pays(self, size):
         """Whether it takes less time than in NumPy. In several threads it does from fewer elements, since each finds
         those in its cache that it computed last; but bits must not depend on the number of threads."""
-        return size >= 2 * _equations.LONG or not self.rounds and get_num_threads() > 1
+        return size >= self._worth * _equations.LONG or not self.rounds and get_num_threads() > 1
 
     def run(self, rows, scalars):
         """Runs it on rows of arrays of one length: inputs, then outputs."""
