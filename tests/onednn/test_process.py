@@ -318,6 +318,24 @@ def test_memory_of_large_arrays_is_not_mapped_anew_in_every_step(library):
         assert int(kept) < 20 < int(declined)  # pages may have 2 MB
 
 
+HUGE = """
+import pathlib, numpy as np, chainlite
+chainlite.functions.convolution_2d(np.ones((1, 1, 4, 4), 'f'), np.ones((1, 1, 3, 3), 'f'))
+x = [np.ones(700_000, 'f') for _ in range(3)][-1]  # NumPy itself asks for huge pages for 4 MB
+for line in pathlib.Path('/proc/self/smaps').read_text().splitlines():
+    if line.split('-')[0].isalnum() and '-' in line.split()[0]:
+        begin, end = [int(n, 16) for n in line.split()[0].split('-')]
+    if line.startswith('VmFlags') and begin <= x.ctypes.data < end:
+        print('hg' in line.split())
+"""
+
+
+@pytest.mark.skipif(not os.path.exists('/sys/kernel/mm/transparent_hugepage'), reason='huge pages of Linux')
+def test_arrays_lie_in_huge_pages(library):
+    assert run(HUGE) == ['True']
+    assert run(HUGE, CHAINLITE_KEEP_MALLOC='1') == ['False']
+
+
 def test_threads_that_begin_together_load_one_library(library):
     program = """
 import threading
