@@ -381,3 +381,26 @@ def test_ctc_of_labels_that_do_not_fit_is_large_and_has_a_gradient(xp):
 def test_batch_matmul_is_deprecated(xp):
     with pytest.warns(DeprecationWarning, match='batch_matmul is deprecated. Use matmul instead.'):
         assert F.batch_matmul(xp.ones((2, 3), 'f'), xp.ones((2, 3, 4), 'f'), transa=True).shape == (2, 1, 4)
+
+
+# Which side a kink is on: the gradients that Chainer gives at zero, where the samples are not.
+AT_ZERO = [
+    (F.relu, 0),
+    (F.leaky_relu, 0.2),
+    (lambda x: F.leaky_relu(x, -0.5), -0.5),
+    (lambda x: F.prelu(x, x.xp.full((), 0.25, 'f')), 1),
+    (F.elu, 1),
+    (lambda x: F.clipped_relu(x, 1.0), 0),
+    (lambda x: F.clip(x, 0.0, 1.0), 1),
+    (F.absolute, 0),
+    (lambda x: F.maximum(x, 0 * x.array), 1),
+    (lambda x: F.minimum(x, 0 * x.array), 1),
+]
+
+
+@pytest.mark.parametrize('enable_double_backprop', [False, True])
+@pytest.mark.parametrize(('function', 'expected'), AT_ZERO)
+def test_gradients_at_zero(function, expected, enable_double_backprop, device):
+    x = chainlite.Variable(device.send(np.array([0.0, -0.0], 'f')))
+    F.sum(function(x)).backward(enable_double_backprop=enable_double_backprop)
+    np.testing.assert_allclose(to_cpu(x.grad), [expected] * 2, rtol=1e-6)

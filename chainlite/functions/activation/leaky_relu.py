@@ -11,7 +11,7 @@ def LeakyReLU(x, *, slope):
 
 @LeakyReLU.gradient
 def _(x, gy, *, slope):
-    return where(x >= 0, gy, slope * gy)
+    return where(x > 0, gy, slope * gy)
 
 
 def leaky_relu(x, slope=0.2):
