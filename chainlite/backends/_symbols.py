@@ -173,7 +173,7 @@ def select(condition, x, out=None):
         return np.bitwise_and(mask, x.view(bits), out=mask if out is None else out.view(bits)).view(x.dtype)
     if out is None and x.shape == condition.shape and condition.dtype.kind == 'b':
         y = np.zeros(x.shape, x.dtype)
-        np.copyto(y, x, where=condition)
+        np.putmask(y, condition, x)  # in half the time of copyto
         return y
     y = np.where(condition, x, _zero(x.dtype))
     if out is not None:
