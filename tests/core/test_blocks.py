@@ -184,12 +184,13 @@ def test_a_thread_that_outlives_the_main_thread_computes():
 def test_nobody_waits_for_threads_that_are_busy(threads):
     threads(3)
     release = threading.Event()
-    busy = [_blocks._pool(3).submit(release.wait) for _ in range(3)]
+    busy = [_blocks._pool(3).submit(release.wait, 60) for _ in range(3)]
     done = []
     _blocks.each(done.append, list(range(20)))
     assert sorted(done) == list(range(20))
+    assert not any(b.done() for b in busy)
     release.set()
-    assert all(b.result(30) for b in busy)
+    assert all(b.result() for b in busy)
 
 
 def test_threads_of_the_program_do_not_disturb_each_other(threads):

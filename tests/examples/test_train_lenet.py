@@ -28,7 +28,7 @@ def environment(**more):
 
 def train(*arguments, **more):
     done = subprocess.run(
-        command(*arguments), env=environment(**more), capture_output=True, text=True, timeout=300, check=False
+        command(*arguments), env=environment(**more), capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
