@@ -24,10 +24,13 @@ def _enabled():
 onednn = Backend('onednn', lambda kind: kind is np.ndarray, _enabled, preference=1)
 
 
+_FLOAT32 = np.dtype(np.float32)  # most arrays have this very object
+
+
 def is_float32(*arrays):
     """Whether all arrays are float32 and have elements."""
     for a in arrays:
-        if a.dtype != np.float32 or not a.size:
+        if a.dtype is not _FLOAT32 and a.dtype != _FLOAT32 or not a.size:
             return False
     return True
 
@@ -35,7 +38,7 @@ def is_float32(*arrays):
 def can_multiply(*arrays):
     """Whether all arrays have one dtype, float32 or a bfloat16 that the processor multiplies, and elements."""
     dtype = arrays[0].dtype
-    if dtype == np.float32:
+    if dtype is _FLOAT32 or dtype == _FLOAT32:
         return is_float32(*arrays)
     if dtype.name != 'bfloat16' or not _library.library().multiplies_bfloat16:
         return False

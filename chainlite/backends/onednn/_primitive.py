@@ -214,7 +214,8 @@ class Operation:
         self._primitive = Primitive(primitive, layouts)
 
     def __call__(self, *arrays):
-        self.at(*[address(a) for a in arrays])
+        run = self.at if self._reorders else self._primitive
+        run(*[address(a) for a in arrays])
 
     def reordered(self, place, array):
         """A copy of the argument at a place in the layout that the primitive wants, or None if it takes the array."""

@@ -34,7 +34,7 @@ def _factor(threads, n, m, c, ksize, stride, dilate, groups, outs, more=1):
 
     more: how many times the products there are before folding.
     """
-    if groups > 1 or dilate[-1] > 1 or 2 * m > _BLOCK or n * c * prod(ksize) * prod(outs) < _WORTH * threads:
+    if groups > 1 or dilate[-1] > 1 or n * c * prod(ksize) * prod(outs) < _WORTH * threads:
         return 1
     k, s = ksize[-1], stride[-1]
     wide = {f: k + s * (f - 1) for f in range(2, _MOST + 1) if outs[-1] % f == 0 and f * m <= _BLOCK}
@@ -53,7 +53,8 @@ def _finite(a):
 
 def _takes(x, W, b, stride, pad, dilate, groups, outs, *_):
     return (
-        is_float32(x, W)
+        2 * len(W) <= _BLOCK
+        and is_float32(x, W)
         and _factor(get_num_threads(), len(x), *W.shape[:2], W.shape[2:], stride, dilate, groups, outs) > 1
     )
 
@@ -98,7 +99,8 @@ def _turns(threads, n, m, c, ksize, stride, pad, dilate, groups, outs, sizes):
 @deconvolve.when(
     _folding,
     lambda y, W, b, stride, pad, dilate, groups, sizes, dtype: (
-        is_float32(y, W)
+        2 * W.shape[1] <= _BLOCK
+        and is_float32(y, W)
         and _turns(
             get_num_threads(), *y.shape[:2], W.shape[1], W.shape[2:], stride, pad, dilate, groups, y.shape[2:], sizes
         )
@@ -112,7 +114,8 @@ def _(y, W, b, stride, pad, dilate, groups, sizes, dtype):
 @filter_grad.when(
     _folding,
     lambda x, gy, ksize, stride, pad, dilate, groups, dtype: (
-        is_float32(x, gy)
+        2 * gy.shape[1] <= _BLOCK
+        and is_float32(x, gy)
         and _factor(get_num_threads(), *gy.shape[:2], x.shape[1], ksize, stride, dilate, groups, gy.shape[2:]) > 1
     ),
 )
