@@ -89,6 +89,49 @@ def test_convolutions(seed):
     assert gW.flags.c_contiguous
 
 
+@pytest.fixture
+def one_thread(monkeypatch):
+    """Chooses as in one thread, and keeps no operation."""
+    monkeypatch.setattr(onednn_conv, 'get_num_threads', lambda: 1)
+    monkeypatch.setattr(_threads._thread, 'cached', _threads._make)
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_gradients_of_filters_by_rows(monkeypatch, one_thread, seed):
+    r = Random(seed)
+    rows, made, by_rows = r.pick(1, 2, 3), [], onednn_conv._ByRows
+    monkeypatch.setattr(onednn_conv, '_rows', lambda x_shape, y_shape: rows)
+    monkeypatch.setattr(onednn_conv, '_ByRows', lambda *args: made.append(by_rows(*args)) or made[-1])
+    ndim, groups = r.pick(1, 2, 2, 3), r.pick(1, 1, 2)
+    n, c, m = r.pick(1, 3), groups * r.pick(3, 16, 20), groups * r.pick(5, 32)
+    ksize, stride, pad, dilate = r.ints(1, 4, ndim), r.ints(1, 3, ndim), r.ints(0, 3, ndim), r.ints(1, 3, ndim)
+    sizes = r.ints(9, 14, ndim)
+    cover_all = r.pick(True, False)
+    outs = tuple(get_conv_outsize(*a, cover_all, d) for *a, d in zip(sizes, ksize, stride, pad, dilate))
+    x, gy, window = r.array(n, c, *sizes), r.array(n, m, *outs), (ksize, stride, pad, dilate, groups)
+    gW = implementation(conv.filter_grad)(x, gy, *window, F32)
+    assert made or outs[0] <= rows
+    assert_equal(gW, conv.filter_grad.reference(*wide(x, gy), *window, np.dtype('d')), n * np.prod(outs))
+
+
+def test_gradients_of_filters_go_by_rows_where_images_are_large():
+    assert onednn_conv._rows((8, 64, 224, 224), (8, 64, 224, 224)) < 10
+    assert onednn_conv._rows((8, 512, 28, 28), (8, 512, 28, 28)) == 28
+    assert onednn_conv._rows((128, 16, 32, 32), (128, 16, 32, 32)) == 32
+
+
+@pytest.mark.parametrize('shape', [(3, 64, 5), (2, 17, 6, 7), (2, 70, 1, 4, 3)])
+def test_gradients_of_filters_of_single_pixels(monkeypatch, one_thread, shape):
+    r, ndim, m, calls = Random(0), len(shape) - 2, 65, []
+    monkeypatch.setattr(onednn_conv, 'product', lambda a, b: calls.append(1) or product(a, b))
+    x, gy = r.array(*shape), r.array(shape[0], m, *shape[2:])
+    one = (1,) * ndim
+    window = one, one, (0,) * ndim, one, 1
+    gW = implementation(conv.filter_grad)(x, gy, *window, F32)
+    assert calls and gW.flags.c_contiguous
+    assert_equal(gW, conv.filter_grad.reference(*wide(x, gy), *window, np.dtype('d')), x.size)
+
+
 @pytest.mark.parametrize('seed', range(12))
 @pytest.mark.parametrize('ndim', [1, 2, 3])
 def test_transposed_convolutions_to_few_channels(monkeypatch, ndim, seed):

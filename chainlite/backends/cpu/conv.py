@@ -107,7 +107,8 @@ def _fill(col, x, ksize, stride, pad, dilate, outs):
         col[...] = windows_view(x, ksize, stride, pad, dilate, outs)
 
 
-def _is_pointwise(ksize, stride, pad):
+def is_pointwise(ksize, stride, pad):
+    """Whether each window is one pixel, and each pixel a window."""
     return all(k == 1 for k in ksize) and all(s == 1 for s in stride) and not any(pad)
 
 
@@ -117,7 +118,7 @@ def _correlate(x, W, b, y, stride, pad, dilate):
     y = _split(y, groups, 1)
     w = W.reshape(*W.shape[:2], -1)
     b = None if b is None else b.reshape(groups, -1, 1)
-    if _is_pointwise(ksize, stride, pad):
+    if is_pointwise(ksize, stride, pad):
         np.matmul(w, _split(x, groups, 1), out=y)
         if b is not None:
             y += b
@@ -157,7 +158,7 @@ def _(y, W, b, stride, pad, dilate, groups, dims, dtype):
         return x.astype(dtype, copy=False)
     w = W.reshape(groups, m // groups, -1).swapaxes(1, 2)
     y = _split(y, groups, 1)
-    if _is_pointwise(ksize, stride, pad):
+    if is_pointwise(ksize, stride, pad):
         x = np.matmul(w, y).reshape(n, c, *dims)
     else:
         x = np.zeros((n, c, *dims), wide)

@@ -4,6 +4,9 @@ All three take and give images that are channels last. Long sums are computed wi
 oneDNN's code for channels last adds up all products of an element in one chain, which is four to eight times less
 exact, and with so many products no faster.
 
+In one thread, gradients of filters are one product of matrices where windows are single pixels, and are added up from a
+few rows of an image at a time, which stay in the cache, where images are large. Several threads have other caches.
+
 A prediction's convolution can wait for what comes next, which oneDNN then does to every result while it has it: a
 normalization, and the addition of another array.
 """
@@ -15,7 +18,7 @@ import numpy as np
 
 from chainlite.backends._layout import as_last, empty_last, roll
 from chainlite.backends.cpu.batch_normalization import normalize_then
-from chainlite.backends.cpu.conv import blocks, convolve, convolve_later, deconvolve, filter_grad
+from chainlite.backends.cpu.conv import blocks, convolve, convolve_later, deconvolve, filter_grad, is_pointwise
 from chainlite.backends.cpu.product import product
 from chainlite.backends.cpu.relu import rectify_in_place
 from chainlite.backends.cpu.windows import col2im
@@ -33,6 +36,8 @@ from chainlite.backends.onednn._primitive import (
     WEIGHTS,
     Descriptors,
     Operation,
+    Primitive,
+    address,
     dims,
 )
 from chainlite.backends.onednn._threads import get_num_threads, operation
@@ -41,6 +46,9 @@ _DIRECT = 1  # the algorithm: Winograd's rounds differently
 _ADD, _MULTIPLY = 0x1FFF0, 0x1FFF1  # algorithms of operations on the result
 _LONG = 2048  # products in a sum
 _BLOCK = 16  # channels that are computed at a time
+# By rows: bytes of an image and its result, and channels of that, from which on this pays; bytes and pixels of rows.
+_LARGE, _MANY, _ROWS, _PIXELS = 3 << 19, 32, 1 << 19, 512
+_WIDE, _FEW = 64, 1 << 10  # channels for which a product is faster, pixels for which it is in several threads, too
 _THIN = {1: 6, 2: 16, 3: 32}  # channels of x: channels of y for each thread
 _NOTHING = False, False  # follows
 
@@ -110,8 +118,8 @@ class _Shapes:
             return self._older(lambda x: self._backward_data(x, self.y), DIFF_SRC, self.x)
         return self._backward_data(self.x, self.y)
 
-    def backward_weights(self):
-        w = self.make.any(self.w_shape)
+    def backward_weights(self, w=None):
+        w = w or self.make.any(self.w_shape)
         arguments = self.x, w, None, self.y, *self.window, self._forward(self.x, self.y)
         return self.make.primitive('convolution_backward_weights', _DIRECT, *arguments)
 
@@ -256,6 +264,9 @@ def _spread(y, W, stride, pad, dilate, sizes):
 
 def _build_backward_weights(dtype, x_shape, w_shape, y_shape, *window):
     with Descriptors(dtype) as make:
+        rows = _rows(x_shape, y_shape) if get_num_threads() == 1 and make.is_float32 else y_shape[2]
+        if rows < y_shape[2]:
+            return _ByRows(make, rows, x_shape, w_shape, y_shape, *window)
         shapes = _Shapes(make, x_shape, w_shape, y_shape, False, *window)
         return Operation(
             make,
@@ -264,6 +275,59 @@ def _build_backward_weights(dtype, x_shape, w_shape, y_shape, *window):
             (DIFF_DST, shapes.y, False),
             (DIFF_WEIGHTS, shapes.w, True),
         )
+
+
+def _rows(x_shape, y_shape):
+    """How many rows of the results are worth to be taken at a time."""
+    (_, m, height, *across), size = y_shape, 4 * (math.prod(x_shape[1:]) + math.prod(y_shape[1:]))
+    rows = max(1, _ROWS * height // size, -(-_PIXELS // math.prod(across)))
+    return rows if size >= _LARGE and 2 * rows <= height and m >= _MANY else height
+
+
+class _ByRows:
+    """The gradient of the filter, added up from a few rows at a time."""
+
+    def __init__(self, make, rows, x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+        (n, c, height, *width), (_, m, outs, *across) = x_shape, y_shape
+        made, wanted, self._places = {}, None, []
+        for first in range(0, outs, rows):
+            count = min(rows, outs - first)
+            begin = first * stride[0] - pad[0]
+            end = begin + stride[0] * (count - 1) + dilate[0] * (w_shape[2] - 1) + 1
+            low = max(begin, 0)
+            key = min(end, height) - low, count, low - begin
+            if key[0] <= 0:  # these windows see nothing but padding
+                continue
+            if key not in made:
+                x_part, y_part = (1, c, key[0], *width), (1, m, count, *across)
+                shapes = _Shapes(make, x_part, w_shape, y_part, False, stride, (key[2], *pad[1:]), dilate, groups)
+                primitive = shapes.backward_weights(wanted)
+                wanted = wanted or make.wanted(primitive, DIFF_WEIGHTS)
+                made[key] = Primitive(primitive, [(SRC, shapes.x), (DIFF_DST, shapes.y), (DIFF_WEIGHTS, wanted)])
+            self._places.append((made[key], 4 * c * low * math.prod(width), 4 * m * first * math.prod(across)))
+        self._n, self._steps = n, (4 * math.prod(x_shape[1:]), 4 * math.prod(y_shape[1:]))
+        self._size = make.size(wanted) // 4
+        self._reorder = Primitive(make.reorder(wanted, shapes.w), [(SRC, wanted), (DST, shapes.w)])
+
+    def __call__(self, x, gy, gW):
+        total, part = np.zeros(self._size, np.float32), np.empty(self._size, np.float32)
+        for i in range(self._n):
+            x_image, y_image = [address(a) + i * step for a, step in zip((x, gy), self._steps)]
+            for primitive, x_place, y_place in self._places:
+                primitive(x_image + x_place, y_image + y_place, address(part))
+                total += part
+        self._reorder(address(total), address(gW))
+
+
+def _is_product(x, gy, ksize, stride, pad, groups):
+    """Whether the gradient of the filter is best computed as one product."""
+    return (
+        is_pointwise(ksize, stride, pad)
+        and groups == 1
+        and x.dtype == np.float32
+        and max(x.shape[1], gy.shape[1]) >= _WIDE
+        and (get_num_threads() == 1 or gy.size <= _FEW * gy.shape[1])
+    )
 
 
 @filter_grad.when(
@@ -279,7 +343,10 @@ def _(x, gy, ksize, stride, pad, dilate, groups, dtype):
         if seen.shape[2:] == gy.shape[2:] and not any(pad):
             x, stride = seen, (1,) * len(stride)
     x, gy = as_last(x), as_last(gy)
-    gW = np.empty((gy.shape[1], x.shape[1] // groups, *ksize), dtype)
-    run = operation(_build_backward_weights, dtype, x.shape, gW.shape, gy.shape, stride, pad, dilate, groups)
+    shape = gy.shape[1], x.shape[1] // groups, *ksize
+    if _is_product(x, gy, ksize, stride, pad, groups):
+        return product(roll(gy).reshape(-1, shape[0]).T, roll(x).reshape(-1, shape[1])).reshape(shape)
+    gW = np.empty(shape, dtype)
+    run = operation(_build_backward_weights, dtype, x.shape, shape, gy.shape, stride, pad, dilate, groups)
     run(x, gy, gW)
     return gW
