@@ -32,8 +32,9 @@ class Expr:
         key = (op, *[id(a) if isinstance(a, Expr) else (type(a), repr(a)) for a in args])
         self = cls._interned.get(key)
         if self is None:
-            self = cls._interned[key] = object.__new__(cls)
+            self = object.__new__(cls)
             self.op, self.args = op, args
+            self = cls._interned.setdefault(key, self)  # another thread may have been faster
         return self
 
     def __bool__(self):

@@ -4,6 +4,8 @@ import ctypes
 import importlib
 import pkgutil
 import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -210,3 +212,24 @@ def test_the_cuda_text_computes_what_numpy_computes(tmp_path):
         getattr(library, f'k{k}')(*pointers, ctypes.c_long(n))
         for y, z in zip(actual, expected):
             np.testing.assert_allclose(y, z, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.host('the threads of Python')
+def test_threads_that_trace_at_once_share_symbols():
+    n, before, barrier = 4000, sys.getswitchinterval(), threading.Barrier(4)
+    made = [None] * 4
+
+    def work(i):
+        barrier.wait()
+        made[i] = [_equations.Expr('name', f'x of all threads {k}') for k in range(n)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert all(len({id(x) for x in same}) == 1 for same in zip(*made, strict=True))
