@@ -27,7 +27,7 @@ class Hyperparameter:
 
     def __setattr__(self, name, value):
         super().__setattr__(name, value)
-        if self._parent is not None:  # otherwise nobody's rules differ
+        if vars(self).get('_parent') is not None:  # otherwise rules do not differ by it
             changes.note()
 
     def __delattr__(self, name):

@@ -220,6 +220,15 @@ def test_model_that_finds_its_parameters_itself_is_asked_each_time():
     np.testing.assert_array_equal(model.b.W.array, before)
 
 
+def test_hyperparameters_of_a_user_may_be_set_before_they_have_a_parent():
+    class Mine(chainlite.optimizer.Hyperparameter):
+        def __init__(self, parent):
+            self.rate = 2
+            super().__init__(parent)
+
+    assert Mine(optimizers.SGD(0.5).hyperparam).get_dict() == {'rate': 2, 'lr': 0.5}
+
+
 def test_gradients_are_let_go():
     model, optimizer = make()
     train(model, optimizer, range(3))
