@@ -16,7 +16,6 @@ from contextlib import nullcontext
 
 import numpy
 
-from chainlite._update_memory import Memory as Memory
 from chainlite._update_rule import UpdateRule, is_half
 from chainlite.backends._equations import chain, equations
 from chainlite.backends.cuda import is_cupy_array

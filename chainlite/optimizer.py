@@ -14,6 +14,7 @@ import math
 import warnings
 
 from chainlite import _batched_update
+from chainlite._update_memory import Memory
 from chainlite._update_rule import TIMINGS, Hooks
 from chainlite._update_rule import Hyperparameter as Hyperparameter
 from chainlite._update_rule import HyperparameterProxy as HyperparameterProxy
@@ -56,7 +57,7 @@ class Optimizer:
     def _memory(self):
         """What is kept from one update to the next."""
         if self._kept is None:
-            self._kept = _batched_update.Memory()
+            self._kept = Memory()
         return self._kept
 
     def setup(self, link):

@@ -5,12 +5,12 @@ Everything is compared with the same functions under a hook, where each computes
 
 import copy
 import pickle
-import sys
 import threading
 
 import numpy as np
 import pytest
 from comparing import assert_array_equal
+from side_by_side import side_by_side
 
 import chainlite
 import chainlite.functions as F
@@ -505,8 +505,8 @@ def test_the_normalized_array_need_not_exist(backend):
 @pytest.mark.host('the threads of Python')
 def test_several_threads_may_ask_for_the_same():
     heads = [F.identity, F.relu, lambda h: h + 1, lambda h: F.relu(h + F.tanh(h))]
-    block, before = Block(), sys.getswitchinterval()
-    x, errors, barrier = block.conv(), [], threading.Barrier(len(heads))
+    block, barrier, errors = Block(), threading.Barrier(len(heads)), []
+    x = block.conv()
     with Hook():
         expected = [head(block.norm(x)).array for head in heads]
     hs = [block.norm(x) for _ in range(400)]
@@ -519,13 +519,5 @@ def test_several_threads_may_ask_for_the_same():
             except Exception as error:
                 errors.append(error)
 
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(heads, expected)]
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    side_by_side(work, heads, expected)
     assert errors == []

@@ -4,12 +4,12 @@ import ctypes
 import importlib
 import pkgutil
 import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 from comparing import assert_allclose, assert_array_equal
+from side_by_side import side_by_side
 
 import chainlite
 from chainlite._elementwise import Elementwise
@@ -216,20 +216,12 @@ def test_the_cuda_text_computes_what_numpy_computes(tmp_path):
 
 @pytest.mark.host('the threads of Python')
 def test_threads_that_trace_at_once_share_symbols():
-    n, before, barrier = 4000, sys.getswitchinterval(), threading.Barrier(4)
+    n, barrier = 4000, threading.Barrier(4)
     made = [None] * 4
 
     def work(i):
         barrier.wait()
         made[i] = [_equations.Expr('name', f'x of all threads {k}') for k in range(n)]
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    side_by_side(work, range(4))
     assert all(len({id(x) for x in same}) == 1 for same in zip(*made, strict=True))
